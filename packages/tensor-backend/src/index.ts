@@ -1,1 +1,1 @@
-export {}
+export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
