@@ -1,0 +1,32 @@
+import { tf } from '../tf.ts'
+
+/**
+ * Zeroes each element with probability `rate` and scales the others by 1 / (1 - rate). Same seed, same mask.
+ * x: any shape -> same shape. Srivastava et al. 2014. Throws HEED_ARGUMENT_INVALID.
+ */
+export function dropout(x: tf.Tensor, rate: number, seed: number): tf.Tensor {
+  if (rate === 0) return x.clone()
+  return composedDropout(x, rate, seed)
+}
+
+/** `dropout` from tfjs's own ops. */
+export function composedDropout(x: tf.Tensor, rate: number, seed: number): tf.Tensor {
+  return tf.tidy(() => tf.mul(x, tf.tensor(dropoutMask(x.size, rate, seed), x.shape)))
+}
+
+/**
+ * 1 / (1 - rate) where kept, else 0: element i is dropped when hash(seed, i) < rate · 2³². The hash is the finaliser of
+ * MurmurHash3 over `seed + i · 0x9e3779b9`, in 32-bit integers, so every backend draws the same mask.
+ */
+export function dropoutMask(size: number, rate: number, seed: number): Float32Array {
+  const threshold = rate * 2 ** 32
+  const kept = 1 / (1 - rate)
+  const mask = new Float32Array(size)
+  for (let i = 0; i < size; i++) {
+    let h = (seed + Math.imul(i, 0x9e3779b9)) | 0
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+    mask[i] = (h ^ (h >>> 16)) >>> 0 < threshold ? 0 : kept
+  }
+  return mask
+}

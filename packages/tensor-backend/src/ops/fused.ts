@@ -1,0 +1,59 @@
+import { tf } from '../tf.ts'
+
+/** The attributes of a fused kernel: plain values only. */
+export type Attributes = Record<string, number | boolean | string | number[] | undefined>
+
+/** Whether the active backend has its own kernel of this name; without one an op runs its composed form. */
+export function hasKernel(kernelName: string): boolean {
+  return tf.getKernel(kernelName, tf.getBackend()) !== undefined
+}
+
+/** Whether a gradient is being recorded, so that a kernel must also return what its gradient reads. */
+export function isRecording(): boolean {
+  return tf.engine().state.gradientDepth > 0
+}
+
+/** Runs a registered kernel on a list of tensors (a list, so that trailing inputs can be left out). */
+export function runKernel(kernelName: string, inputs: tf.Tensor[], attributes: Attributes = {}): tf.Tensor[] {
+  const outputs: tf.Tensor | tf.Tensor[] = tf
+    .engine()
+    .runKernel(kernelName, inputs as unknown as tf.NamedTensorMap, attributes as unknown as tf.NamedAttrMap)
+  return Array.isArray(outputs) ? outputs : [outputs]
+}
+
+/** Gradients of the inputs, in their order, each computed only when asked for: a frozen weight costs nothing. */
+type Backward = (dy: tf.Tensor, saved: tf.Tensor[]) => Array<() => tf.Tensor>
+
+interface EngineWithGradients {
+  runKernelFunc(call: {
+    forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor
+    backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>
+    inputs: Record<string, tf.Tensor>
+  }): tf.Tensor
+}
+
+/**
+ * Runs `forward` and, when a gradient is being recorded, puts `backward` on the tape with what `forward` saved.
+ * The lazy form of `tf.customGrad`, which computes the gradient of every input whether it is wanted or not.
+ */
+export function differentiable(
+  inputs: tf.Tensor[],
+  forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor,
+  backward: Backward,
+): tf.Tensor {
+  if (!isRecording()) return tf.tidy(() => forward(() => {}))
+  return (tf.engine() as unknown as EngineWithGradients).runKernelFunc({
+    forwardFunc: (_backend, save) => forward(save),
+    backwardsFunc: (dy, saved) => Object.fromEntries(backward(dy, saved).entries()),
+    inputs: Object.fromEntries(inputs.entries()),
+  })
+}
+
+/** Computes once, on the first call, what several lazy gradients share. */
+export function once<T>(compute: () => T): () => T {
+  let value: { result: T } | undefined
+  return () => {
+    value ??= { result: compute() }
+    return value.result
+  }
+}

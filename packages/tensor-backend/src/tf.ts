@@ -1,0 +1,5 @@
+/** The one import of tfjs in the repository, with its gradients registered. Everyone else takes `tf` from here. */
+// biome-ignore lint/style/noRestrictedImports: this is the one door
+import * as tf from '@tensorflow/tfjs'
+
+export { tf }
