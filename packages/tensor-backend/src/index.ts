@@ -1,4 +1,8 @@
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
+export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
+export type { ByteSource } from './files/byte-source.ts'
+export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
+export type { UrlOptions } from './files/url-source.ts'
 export { type BackendName, type BackendReport, type InitOptions, init } from './init.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
 export { type AdamWOptions, type AdamWParameter, adamW } from './ops/adamw.ts'

@@ -1,0 +1,49 @@
+import { HeedError } from '../errors.ts'
+
+/** Random access to bytes: a file, a URL, a Blob or a buffer. */
+export interface ByteSource {
+  /** What messages call it: the path, the URL, the file's name, or `buffer`. */
+  readonly name: string
+  readonly byteLength: number
+  /** A fresh copy of bytes [offset, offset + length), owned by the caller. Throws HEED_FILE_INVALID beyond the end, HEED_IO. */
+  read(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** Throws HEED_FILE_INVALID unless [offset, offset + length) lies within the source. */
+export function checkRange(source: { name: string; byteLength: number }, offset: number, length: number): void {
+  if (offset >= 0 && length >= 0 && offset + length <= source.byteLength) return
+  throw new HeedError(
+    'HEED_FILE_INVALID',
+    `${source.name}: bytes ${offset} to ${offset + length} are needed, expected them within its ${source.byteLength} bytes. ` +
+      'The file is truncated or damaged: copy or download it again.',
+  )
+}
+
+/** Bytes that are already in memory. */
+export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+  const source = {
+    name,
+    byteLength: bytes.byteLength,
+    async read(offset: number, length: number): Promise<Uint8Array> {
+      checkRange(source, offset, length)
+      return new Uint8Array(bytes.subarray(offset, offset + length)) // a copy, also of a Buffer, whose slice shares memory
+    },
+    async close(): Promise<void> {},
+  }
+  return source
+}
+
+/** A Blob, or a File that a page was given. */
+export function blobSource(blob: Blob): ByteSource {
+  const source = {
+    name: 'name' in blob && typeof blob.name === 'string' ? blob.name : 'blob',
+    byteLength: blob.size,
+    async read(offset: number, length: number): Promise<Uint8Array> {
+      checkRange(source, offset, length)
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer())
+    },
+    async close(): Promise<void> {},
+  }
+  return source
+}

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { HeedError } from '../../errors.ts'
+import { type ByteSource, checkRange } from '../byte-source.ts'
+import type { AtomicFile } from '../file-system.ts'
+
+/** One system call reads or writes at most this much: Linux stops at 2 GiB minus a page. */
+const CHUNK = 2 ** 30
+
+function pathOf(address: string): string {
+  return address.startsWith('file:') ? fileURLToPath(address) : address
+}
+
+function systemError(path: string, action: string, cause: unknown): HeedError {
+  if (cause instanceof HeedError) return cause
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no such file or folder. Check the path.`, { cause })
+  }
+  const reason =
+    code === 'ENOSPC'
+      ? 'the disk is full (ENOSPC). Free some space'
+      : `${code || String(cause)}. Check the path and its permissions`
+  return new HeedError('HEED_IO', `${path}: ${action} failed: ${reason}.`, { cause })
+}
+
+/** Opens a file for reading by ranges. Throws HEED_FILE_NOT_FOUND, HEED_IO. */
+export async function openFile(address: string): Promise<ByteSource> {
+  const path = pathOf(address)
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    const stat = await handle.stat()
+    if (stat.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' })
+    return fileSource(path, handle, stat.size)
+  } catch (cause) {
+    await handle?.close()
+    throw systemError(path, 'opening', cause)
+  }
+}
+
+function fileSource(path: string, handle: FileHandle, byteLength: number): ByteSource {
+  let isOpen = true
+  const source = {
+    name: path,
+    byteLength,
+    async read(offset: number, length: number): Promise<Uint8Array> {
+      if (!isOpen) throw new HeedError('HEED_DISPOSED', `${path}: the file was closed. Open it again to read from it.`)
+      checkRange(source, offset, length)
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle
+          .read(bytes, done, Math.min(length - done, CHUNK), offset + done)
+          .catch(cause => Promise.reject(systemError(path, 'reading', cause)))
+        if (bytesRead === 0) {
+          throw new HeedError(
+            'HEED_IO',
+            `${path}: the file ended at byte ${offset + done}, expected ${byteLength}. It shrank while open.`,
+          )
+        }
+        done += bytesRead
+      }
+      return bytes
+    },
+    async close(): Promise<void> {
+      if (!isOpen) return
+      isOpen = false
+      await handle.close()
+    },
+  }
+  return source
+}
+
+/** A file under a temporary name in the folder of `address`, made with its folder. Throws HEED_IO. */
+export async function createAtomicFile(address: string): Promise<AtomicFile> {
+  const path = pathOf(address)
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`)
+  let handle: FileHandle
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    handle = await open(temporary, 'wx')
+  } catch (cause) {
+    throw systemError(path, 'writing', cause)
+  }
+  let isOpen = true
+  const close = async () => {
+    if (isOpen) {
+      isOpen = false
+      await handle.close()
+    }
+  }
+  return {
+    async write(bytes) {
+      for (let done = 0; done < bytes.byteLength; ) {
+        const { bytesWritten } = await handle
+          .write(bytes, done, Math.min(bytes.byteLength - done, CHUNK))
+          .catch(cause => Promise.reject(systemError(path, 'writing', cause)))
+        done += bytesWritten
+      }
+    },
+    async finish() {
+      try {
+        await handle.sync()
+        await close()
+      } catch (cause) {
+        throw systemError(path, 'writing', cause)
+      }
+    },
+    async commit() {
+      await rename(temporary, path).catch(cause => Promise.reject(systemError(path, 'writing', cause)))
+      await syncFolder(dirname(path))
+    },
+    async discard() {
+      await close().catch(() => {})
+      await unlink(temporary).catch(() => {})
+    },
+  }
+}
+
+/** Makes a rename survive a power cut; systems that cannot open a folder (Windows) keep the file anyway. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close()
+}
+
+/** The names of the files in a folder. Throws HEED_FILE_NOT_FOUND, HEED_IO. */
+export async function listFolder(folder: string): Promise<string[]> {
+  return readdir(pathOf(folder)).catch(cause => Promise.reject(systemError(folder, 'listing', cause)))
+}
+
+/** Deletes a file. Throws HEED_FILE_NOT_FOUND, HEED_IO. */
+export async function deleteFile(path: string): Promise<void> {
+  await unlink(pathOf(path)).catch(cause => Promise.reject(systemError(path, 'deleting', cause)))
+}
