@@ -10,6 +10,7 @@ const codes = {
   HEED_FILE_INVALID: 'a file is truncated, lies about itself, or is not of its format',
   HEED_IO: 'reading or writing failed in the system: permission, full disk, network',
   HEED_BACKEND_UNAVAILABLE: 'a backend was asked for that cannot run here',
+  HEED_OUT_OF_MEMORY: 'memory for a tensor cannot be had',
   HEED_NUMERIC: 'a value became NaN or infinite where it must be finite',
   HEED_DISPOSED: 'a tensor, module or file is used after it was disposed or closed',
   HEED_ABORTED: 'the caller cancelled the operation',

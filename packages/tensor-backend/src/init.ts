@@ -1,3 +1,7 @@
+import { loadNative } from '#native'
+import { registerLibrary } from './backends/register.ts'
+import { loadWasm } from './backends/wasm.ts'
+import { HeedError } from './errors.ts'
 import { tf } from './tf.ts'
 
 export type BackendName = 'native' | 'wasm' | 'webgpu' | 'cpu'
@@ -13,13 +17,80 @@ export interface InitOptions {
 export interface BackendReport {
   backend: BackendName
   threads: number
-  /** The instruction set of the kernels, such as `avx512`. */
+  /** What the kernels use, such as `avx512`, `relaxed-simd` or `javascript`. */
   instructionSet: string
   rejected: Array<{ backend: BackendName; reason: string }>
 }
 
-/** Chooses the backend every tensor lives on from now on. A second call with the same options changes nothing. */
-export async function init(_options: InitOptions = {}): Promise<BackendReport> {
-  await tf.setBackend('cpu')
-  return { backend: 'cpu', threads: 1, instructionSet: 'javascript', rejected: [] }
+const backendNames = ['auto', 'native', 'wasm', 'webgpu', 'cpu'] as const
+const automaticOrder: BackendName[] = ['native', 'wasm', 'cpu']
+
+const environment: Record<string, string | undefined> = typeof process === 'undefined' ? {} : process.env
+
+/** Reads HEED_BACKEND and HEED_THREADS over the options. Throws HEED_ARGUMENT_INVALID. */
+function resolveOptions(options: InitOptions): { backend: BackendName | 'auto'; threads: number | undefined } {
+  const backend = environment.HEED_BACKEND || options.backend || 'auto'
+  const backendSource = environment.HEED_BACKEND ? 'HEED_BACKEND' : 'init: backend'
+  if (!backendNames.includes(backend as BackendName)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${backendSource} is ${JSON.stringify(backend)}, expected one of ${backendNames.join(', ')}. Leave it out to take the fastest.`,
+    )
+  }
+  const threads = environment.HEED_THREADS ? Number(environment.HEED_THREADS) : options.threads
+  const threadsSource = environment.HEED_THREADS ? 'HEED_THREADS' : 'init: threads'
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${threadsSource} is ${environment.HEED_THREADS ?? threads}, expected a whole number from 1 to 1024. Leave it out for one per core.`,
+    )
+  }
+  return { backend: backend as BackendName | 'auto', threads }
+}
+
+/** Makes a backend ready to be chosen, or gives the reason why it cannot run here. */
+async function prepare(
+  backend: BackendName,
+  threads: number | undefined,
+): Promise<Pick<BackendReport, 'threads' | 'instructionSet'> | string> {
+  if (backend === 'cpu') return { threads: 1, instructionSet: 'javascript' }
+  if (backend === 'webgpu') return 'it is not part of this version'
+  const library = backend === 'native' ? await loadNative(threads) : await loadWasm()
+  if (typeof library === 'string') return library
+  registerLibrary(library)
+  return library
+}
+
+const ready = new Map<string, Pick<BackendReport, 'threads' | 'instructionSet'>>()
+
+/**
+ * Chooses the backend every tensor lives on from now on. Tensors made before stay where they are and move when used.
+ * Calling it again switches; the same backend with other threads is refused, since its tensors are in use.
+ * Throws HEED_ARGUMENT_INVALID, and HEED_BACKEND_UNAVAILABLE when the backend asked for cannot run here.
+ */
+export async function init(options: InitOptions = {}): Promise<BackendReport> {
+  const { backend: wanted, threads } = resolveOptions(options)
+  const rejected: BackendReport['rejected'] = []
+  for (const backend of wanted === 'auto' ? automaticOrder : [wanted]) {
+    const known = ready.get(backend)
+    const prepared = known ?? (await prepare(backend, threads))
+    if (typeof prepared === 'string') {
+      rejected.push({ backend, reason: prepared })
+      continue
+    }
+    if (known && threads !== undefined && threads !== known.threads && backend === 'native') {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `init: threads is ${threads}, expected ${known.threads}, with which the ${backend} backend was started. Call init once, first.`,
+      )
+    }
+    ready.set(backend, prepared)
+    await tf.setBackend(backend)
+    return { backend, threads: prepared.threads, instructionSet: prepared.instructionSet, rejected }
+  }
+  throw new HeedError(
+    'HEED_BACKEND_UNAVAILABLE',
+    `init: backend is '${wanted}', which cannot run here: ${rejected.map(({ reason }) => reason).join('; ')}. ` +
+      "Leave backend out to take the fastest that can, or run 'heed doctor'.",
+  )
 }

@@ -2,4 +2,5 @@
 // biome-ignore lint/style/noRestrictedImports: this is the one door
 import * as tf from '@tensorflow/tfjs'
 
+export { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 export { tf }

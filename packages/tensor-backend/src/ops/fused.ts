@@ -49,11 +49,31 @@ export function differentiable(
   })
 }
 
-/** Computes once, on the first call, what several lazy gradients share. */
-export function once<T>(compute: () => T): () => T {
-  let value: { result: T } | undefined
+/**
+ * Computes once, on the first call, what the gradients of several inputs share. tfjs runs the gradient of each input in
+ * a `tidy` of its own, which would dispose of the siblings: they are handed to the scope around it, that of the whole
+ * backward pass, which disposes of those that nobody returns.
+ */
+export function once(compute: () => tf.Tensor[]): () => tf.Tensor[] {
+  let shared: tf.Tensor[] | undefined
   return () => {
-    value ??= { result: compute() }
-    return value.result
+    if (shared) return shared
+    shared = compute()
+    const { scopeStack } = tf.engine().state
+    const [outer, inner] = scopeStack.slice(-2)
+    if (outer && inner) {
+      inner.track = inner.track.filter(tensor => !shared!.includes(tensor))
+      for (const tensor of shared) {
+        tensor.scopeId = outer.id
+        outer.track.push(tensor)
+      }
+    }
+    return shared
   }
+}
+
+/** The rows and the length of each, when a tensor is seen as rows of its last axis. */
+export function rowsAndCols({ shape }: tf.TensorInfo): [rows: number, cols: number] {
+  const cols = shape.at(-1) ?? 1
+  return [shape.slice(0, -1).reduce((product, size) => product * size, 1), cols]
 }

@@ -1,0 +1,39 @@
+// The C interface of the kernels: pointers and integers only, the same for the Node addon and for WebAssembly.
+//
+// A kernel is one line here, one definition `void HEED_KERNEL(name)(...)` in a .cc file, and one line of types in
+// src/backends/library.ts. On x86 each .cc file is compiled once per instruction set and the table of the best one is
+// chosen at load time; on WebAssembly there is one.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEED_KERNELS(KERNEL)                                                                                       \
+    /* norm.cc: x, y [rows, cols]; weight, bias [cols]; mean, inverse [rows] */                                     \
+    KERNEL(rms_norm, (const float* x, const float* weight, float* y, float* inverse, int rows, int cols, float eps)) \
+    KERNEL(rms_norm_gradient, (const float* dy, const float* x, const float* weight, const float* inverse,          \
+                               float* dx, float* dweight, int rows, int cols))
+
+#define HEED_JOIN_(a, b) a##_##b
+#define HEED_JOIN(a, b) HEED_JOIN_(a, b)
+/** The name of a kernel in this instruction set, such as `avx512_rms_norm`. */
+#define HEED_KERNEL(name) HEED_JOIN(HEED_ISA, name)
+
+/** One function pointer per kernel. */
+struct KernelTable {
+#define HEED_FIELD(name, args) void(*name) args;
+    HEED_KERNELS(HEED_FIELD)
+#undef HEED_FIELD
+};
+
+#ifdef HEED_ISA
+extern "C" {
+#if defined(__wasm__)
+#define HEED_DECLARE(name, args) __attribute__((export_name("wasm_" #name))) void HEED_KERNEL(name) args;
+#else
+#define HEED_DECLARE(name, args) void HEED_KERNEL(name) args;
+#endif
+HEED_KERNELS(HEED_DECLARE)
+#undef HEED_DECLARE
+}
+#endif

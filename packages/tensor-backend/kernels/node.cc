@@ -1,0 +1,197 @@
+// The Node addon: every kernel as a function of numbers. Pointers are numbers too (addresses are below 2^53), so the
+// same TypeScript calls the addon and the WebAssembly module.
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "api.h"
+#include "threads.h"
+
+#if defined(__x86_64__)
+extern const KernelTable avx512_kernels, avx2_kernels;
+#elif defined(__aarch64__)
+extern const KernelTable neon_kernels;
+#endif
+extern const KernelTable plain_kernels;
+
+namespace {
+
+const KernelTable* kernels = &plain_kernels;
+const char* instruction_set = "plain";
+
+/** Takes the best instruction set of this processor, or the one named, when the processor has it. */
+bool choose_instruction_set(const char* wanted) {
+    const auto take = [&](const char* name, bool available, const KernelTable& table) {
+        if (!available || (*wanted && strcmp(wanted, name) != 0)) return false;
+        kernels = &table;
+        instruction_set = name;
+        return true;
+    };
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (take("avx512", avx512, avx512_kernels) || take("avx2", avx2, avx2_kernels)) return true;
+#elif defined(__aarch64__)
+    if (take("neon", true, neon_kernels)) return true;
+#endif
+    return take("plain", true, plain_kernels);
+}
+
+template <class T>
+T argument(double value) {
+    return (T)value;
+}
+template <>
+const float* argument<const float*>(double value) {
+    return reinterpret_cast<const float*>((uintptr_t)value);
+}
+template <>
+float* argument<float*>(double value) {
+    return reinterpret_cast<float*>((uintptr_t)value);
+}
+template <>
+const int32_t* argument<const int32_t*>(double value) {
+    return reinterpret_cast<const int32_t*>((uintptr_t)value);
+}
+template <>
+int32_t* argument<int32_t*>(double value) {
+    return reinterpret_cast<int32_t*>((uintptr_t)value);
+}
+template <>
+const uint8_t* argument<const uint8_t*>(double value) {
+    return reinterpret_cast<const uint8_t*>((uintptr_t)value);
+}
+template <>
+uint8_t* argument<uint8_t*>(double value) {
+    return reinterpret_cast<uint8_t*>((uintptr_t)value);
+}
+template <>
+const double* argument<const double*>(double value) {
+    return reinterpret_cast<const double*>((uintptr_t)value);
+}
+template <>
+double* argument<double*>(double value) {
+    return reinterpret_cast<double*>((uintptr_t)value);
+}
+
+constexpr size_t kMaxArguments = 40;
+
+/** Reads the arguments of a call as numbers; false, with a pending exception, unless there are exactly `expected`. */
+bool read_arguments(napi_env env, napi_callback_info info, size_t expected, double* numbers) {
+    napi_value values[kMaxArguments];
+    size_t count = kMaxArguments;
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+    if (count != expected) {
+        napi_throw_type_error(env, nullptr, "heed kernel: wrong number of arguments");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (napi_get_value_double(env, values[i], &numbers[i]) != napi_ok) {
+            napi_throw_type_error(env, nullptr, "heed kernel: an argument is not a number");
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Indices 0 .. sizeof...(Is) - 1, to walk over the arguments of a kernel. */
+template <size_t... Is>
+struct Indices {};
+template <size_t N, size_t... Is>
+struct MakeIndices : MakeIndices<N - 1, N - 1, Is...> {};
+template <size_t... Is>
+struct MakeIndices<0, Is...> {
+    using type = Indices<Is...>;
+};
+
+template <class... Args, size_t... Is>
+napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...), Indices<Is...>) {
+    double numbers[kMaxArguments];
+    if (read_arguments(env, info, sizeof...(Args), numbers)) kernel(argument<Args>(numbers[Is])...);
+    return nullptr;
+}
+template <class... Args>
+napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...)) {
+    return call(env, info, kernel, typename MakeIndices<sizeof...(Args)>::type());
+}
+
+napi_value allocate(napi_env env, napi_callback_info info) {
+    double bytes;
+    if (!read_arguments(env, info, 1, &bytes)) return nullptr;
+    napi_value address;
+    napi_create_double(env, (double)(uintptr_t)heed::allocate((size_t)bytes), &address);
+    return address;
+}
+
+napi_value release(napi_env env, napi_callback_info info) {
+    double address;
+    if (read_arguments(env, info, 1, &address)) heed::release(reinterpret_cast<void*>((uintptr_t)address));
+    return nullptr;
+}
+
+/** view(address, bytes): an ArrayBuffer over that memory, valid until the block is released. */
+napi_value view(napi_env env, napi_callback_info info) {
+    double numbers[2];
+    if (!read_arguments(env, info, 2, numbers)) return nullptr;
+    napi_value buffer;
+    void* memory = reinterpret_cast<void*>((uintptr_t)numbers[0]);
+    if (napi_create_external_arraybuffer(env, memory, (size_t)numbers[1], nullptr, nullptr, &buffer) != napi_ok) {
+        napi_throw_error(env, nullptr, "heed: this runtime does not allow memory of an addon to be seen as an ArrayBuffer");
+        return nullptr;
+    }
+    return buffer;
+}
+
+napi_value memory_use(napi_env env, napi_callback_info) {
+    const heed::MemoryUse use = heed::memory_use();
+    napi_value result, in_use, cached;
+    napi_create_object(env, &result);
+    napi_create_double(env, (double)use.in_use, &in_use);
+    napi_create_double(env, (double)use.cached, &cached);
+    napi_set_named_property(env, result, "inUse", in_use);
+    napi_set_named_property(env, result, "cached", cached);
+    return result;
+}
+
+/** configure(threads, instructionSet): '' takes the best; returns the name of the set, or undefined when it is not there. */
+napi_value configure(napi_env env, napi_callback_info info) {
+    napi_value values[2];
+    size_t count = 2;
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+    int32_t threads = 1;
+    char wanted[16] = "";
+    if (count != 2 || napi_get_value_int32(env, values[0], &threads) != napi_ok ||
+        napi_get_value_string_utf8(env, values[1], wanted, sizeof wanted, nullptr) != napi_ok) {
+        napi_throw_type_error(env, nullptr, "heed: configure takes a number and a string");
+        return nullptr;
+    }
+    if (!choose_instruction_set(wanted)) return nullptr;
+    heed::set_num_threads(threads);
+    napi_value name;
+    napi_create_string_utf8(env, instruction_set, NAPI_AUTO_LENGTH, &name);
+    return name;
+}
+
+void define(napi_env env, napi_value exports, const char* name, napi_callback function) {
+    napi_value value;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
+    napi_set_named_property(env, exports, name, value);
+}
+
+}  // namespace
+
+NAPI_MODULE_INIT() {
+    define(env, exports, "allocate", allocate);
+    define(env, exports, "release", release);
+    define(env, exports, "view", view);
+    define(env, exports, "memory_use", memory_use);
+    define(env, exports, "configure", configure);
+#define HEED_DEFINE(name, args) \
+    define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, kernels->name); });
+    HEED_KERNELS(HEED_DEFINE)
+#undef HEED_DEFINE
+    return exports;
+}

@@ -1,0 +1,155 @@
+// The thread pool of the addon. Workers spin briefly after a loop, because the next kernel usually follows within
+// microseconds, then sleep. A loop never waits for a worker that has not joined it yet.
+#include "threads.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace heed {
+namespace {
+
+// Long enough to bridge the gap between two kernels of a step (about 10 microseconds), short enough to leave an idle
+// process idle.
+constexpr auto kSpin = std::chrono::microseconds(200);
+// Chunks per thread: more even out unequal chunks, fewer cost less hand-over.
+constexpr int kChunksPerThread = 4;
+
+inline void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+struct Loop {
+    Task task;
+    const void* body;
+    int count;
+    int chunk;
+    std::atomic<int> next;
+};
+
+thread_local bool inside_loop = false;
+
+class Pool {
+public:
+    ~Pool() { resize(1); }
+
+    int size() const { return size_; }
+
+    void resize(int count) {
+        if (count < 1) count = 1;
+        if (count == size_) return;
+        stopping_.store(true);
+        wake();
+        for (std::thread& worker : workers_) worker.join();
+        workers_.clear();
+        stopping_.store(false);
+        size_ = count;
+        for (int i = 1; i < count; i++) workers_.emplace_back([this] { work(); });
+    }
+
+    void run(int count, int grain, Task task, const void* body) {
+        // Another JavaScript thread of this process has the pool: do the loop here rather than wait.
+        std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+        if (!owner.owns_lock()) {
+            task(body, 0, count);
+            return;
+        }
+        loop_.task = task;
+        loop_.body = body;
+        loop_.count = count;
+        const int even = (count + size_ * kChunksPerThread - 1) / (size_ * kChunksPerThread);
+        loop_.chunk = even > grain ? even : grain;
+        loop_.next.store(0, std::memory_order_relaxed);
+        open_.store(true, std::memory_order_seq_cst);
+        ticket_.fetch_add(1, std::memory_order_seq_cst);
+        if (sleeping_.load(std::memory_order_seq_cst) > 0) wake();
+        drain();
+        // Close the loop to late workers, then wait for those inside it.
+        open_.store(false, std::memory_order_seq_cst);
+        while (inside_.load(std::memory_order_seq_cst) > 0) pause();
+    }
+
+private:
+    void drain() {
+        inside_loop = true;
+        for (;;) {
+            const int begin = loop_.next.fetch_add(loop_.chunk, std::memory_order_relaxed);
+            if (begin >= loop_.count) break;
+            const int end = begin + loop_.chunk;
+            loop_.task(loop_.body, begin, end < loop_.count ? end : loop_.count);
+        }
+        inside_loop = false;
+    }
+
+    void work() {
+        unsigned seen = ticket_.load();
+        while (!stopping_.load()) {
+            if (!await(seen)) continue;
+            seen = ticket_.load();
+            // Enter first, then look whether the loop is still open: run() looks in the opposite order.
+            inside_.fetch_add(1, std::memory_order_seq_cst);
+            if (open_.load(std::memory_order_seq_cst)) drain();
+            inside_.fetch_sub(1, std::memory_order_seq_cst);
+        }
+    }
+
+    /** Waits until the ticket differs from `seen`; false when woken for another reason. */
+    bool await(unsigned seen) {
+        const auto deadline = std::chrono::steady_clock::now() + kSpin;
+        do {
+            for (int i = 0; i < 64; i++) {
+                if (ticket_.load(std::memory_order_acquire) != seen) return true;
+                pause();
+            }
+        } while (std::chrono::steady_clock::now() < deadline && !stopping_.load(std::memory_order_relaxed));
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleeping_.fetch_add(1, std::memory_order_seq_cst);
+        condition_.wait(lock, [&] { return ticket_.load(std::memory_order_seq_cst) != seen || stopping_.load(); });
+        sleeping_.fetch_sub(1, std::memory_order_seq_cst);
+        return ticket_.load() != seen;
+    }
+
+    void wake() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        condition_.notify_all();
+    }
+
+    int size_ = 1;
+    std::vector<std::thread> workers_;
+    Loop loop_{};
+    std::atomic<unsigned> ticket_{0};
+    std::atomic<bool> open_{false};
+    std::atomic<int> inside_{0};
+    std::atomic<int> sleeping_{0};
+    std::atomic<bool> stopping_{false};
+    std::mutex owner_;
+    std::mutex mutex_;
+    std::condition_variable condition_;
+};
+
+Pool& pool() {
+    // Never destroyed: workers may still spin while the process exits.
+    static Pool* instance = new Pool;
+    return *instance;
+}
+
+}  // namespace
+
+int num_threads() { return inside_loop ? 1 : pool().size(); }
+
+void set_num_threads(int count) { pool().resize(count); }
+
+void run_parallel(int count, int grain, Task task, const void* body) { pool().run(count, grain, task, body); }
+
+}  // namespace heed

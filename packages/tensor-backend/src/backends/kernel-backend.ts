@@ -1,0 +1,162 @@
+import { HeedError } from '../errors.ts'
+import { MathBackendCPU, tf } from '../tf.ts'
+import type { KernelLibrary } from './library.ts'
+
+type NumericDtype = 'float32' | 'int32' | 'bool'
+
+/**
+ * A kernel of this backend. Each declares the inputs it takes (named as tfjs names them, or a list for the fused ops of
+ * Heed) and its attributes; tfjs passes both untyped.
+ */
+export type BackendKernel = (
+  backend: KernelBackend,
+  inputs: never,
+  attributes: never,
+) => tf.TensorInfo | tf.TensorInfo[]
+
+/** One tensor: a block of the library's memory; or values of JavaScript for strings and complex numbers. */
+class TensorData {
+  refCount = 1
+  complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
+
+  constructor(
+    private readonly library: KernelLibrary,
+    readonly dtype: tf.DataType,
+    readonly size: number,
+    /** 0 for an empty tensor, and for those whose values are kept in JavaScript. */
+    readonly address: number,
+    private readonly kept?: unknown,
+  ) {}
+
+  /** The values where they lie now, for tfjs's own cpu kernels; a view that only lives until the next kernel. */
+  get values(): unknown {
+    return this.address === 0
+      ? this.kept
+      : numericView(this.library, this.dtype as NumericDtype, this.address, this.size)
+  }
+}
+
+function bytesPerElement(dtype: tf.DataType): number {
+  return dtype === 'bool' ? 1 : 4
+}
+
+function emptyValues(dtype: tf.DataType): Float32Array | Int32Array | Uint8Array {
+  return dtype === 'float32' ? new Float32Array(0) : dtype === 'int32' ? new Int32Array(0) : new Uint8Array(0)
+}
+
+function numericView(
+  library: KernelLibrary,
+  dtype: NumericDtype,
+  address: number,
+  size: number,
+): Float32Array | Int32Array | Uint8Array {
+  const { buffer, byteOffset } = library.view(address, size * bytesPerElement(dtype))
+  if (dtype === 'float32') return new Float32Array(buffer, byteOffset, size)
+  if (dtype === 'int32') return new Int32Array(buffer, byteOffset, size)
+  return new Uint8Array(buffer, byteOffset, size)
+}
+
+function isNumeric(dtype: tf.DataType): dtype is NumericDtype {
+  return dtype === 'float32' || dtype === 'int32' || dtype === 'bool'
+}
+
+/**
+ * A tfjs backend whose tensors live in the memory of a kernel library. Every kernel of tfjs's cpu backend runs on it
+ * unchanged, because it is one: those kernels read `values`. Faster kernels read addresses.
+ */
+export class KernelBackend extends MathBackendCPU {
+  private static nextId = 0
+
+  constructor(readonly library: KernelLibrary) {
+    super()
+  }
+
+  private tensorData(dataId: object): TensorData {
+    return this.data.get(dataId) as unknown as TensorData
+  }
+
+  private store(dataId: object, data: TensorData): void {
+    this.data.set(dataId, data as never)
+  }
+
+  /** A new block for `size` elements. Throws HEED_ARGUMENT_INVALID beyond 2^31 - 1 elements and HEED_OUT_OF_MEMORY. */
+  private allocate(dtype: tf.DataType, size: number): TensorData {
+    if (size > 0x7fffffff) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `${this.library.name} backend: a tensor of ${size} elements was asked for, expected at most 2147483647. Split it.`,
+      )
+    }
+    if (size === 0) return new TensorData(this.library, dtype, 0, 0, emptyValues(dtype))
+    const bytes = size * bytesPerElement(dtype)
+    const address = this.library.allocate(bytes)
+    if (address === 0) {
+      throw new HeedError(
+        'HEED_OUT_OF_MEMORY',
+        `${this.library.name} backend: ${bytes} bytes for a tensor cannot be had, ${this.library.memoryUse().inUse} are in use. ` +
+          'Dispose of tensors that are not needed, or use a smaller batch or model.',
+      )
+    }
+    return new TensorData(this.library, dtype, size, address)
+  }
+
+  private place(values: unknown, shape: number[], dtype: tf.DataType): TensorData {
+    if (!isNumeric(dtype)) return new TensorData(this.library, dtype, tf.util.sizeFromShape(shape), 0, values)
+    const data = this.allocate(dtype, tf.util.sizeFromShape(shape))
+    if (values && data.size > 0) (data.values as Float32Array).set(values as ArrayLike<number>)
+    return data
+  }
+
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
+    const dataId = { id: KernelBackend.nextId++ }
+    this.store(dataId, this.place(values, shape, dtype))
+    return dataId
+  }
+
+  override move(
+    dataId: object,
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
+    const data = this.place(values, shape, dtype)
+    data.refCount = refCount
+    this.store(dataId, data)
+  }
+
+  /** The values of a tensor, copied: they stay valid when the tensor is disposed. */
+  override readSync(dataId: object): tf.backend_util.BackendValues {
+    const data = this.tensorData(dataId)
+    if (data.address === 0) return super.readSync(dataId)
+    return (data.values as Float32Array).slice()
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.data.has(dataId)) return true
+    const { address } = this.tensorData(dataId)
+    const isGone = super.disposeData(dataId, force)
+    if (isGone && address !== 0) this.library.release(address)
+    return isGone
+  }
+
+  override memory(): { unreliable: boolean; reasons: string[] } {
+    return { unreliable: false, reasons: [] }
+  }
+
+  /** A new tensor with undefined content, for a kernel to fill. */
+  output(shape: number[], dtype: NumericDtype = 'float32'): tf.TensorInfo {
+    const dataId = { id: KernelBackend.nextId++ }
+    this.store(dataId, this.allocate(dtype, tf.util.sizeFromShape(shape)))
+    return { dataId, shape, dtype }
+  }
+
+  /** Where the values of a tensor lie, as the kernels want it. */
+  readonly address = (tensor: tf.TensorInfo): number => this.tensorData(tensor.dataId).address
+
+  /** A second tensor over the same memory, with another shape. */
+  alias(tensor: tf.TensorInfo, shape: number[]): tf.TensorInfo {
+    this.incRef(tensor.dataId)
+    return { dataId: tensor.dataId, shape, dtype: tensor.dtype }
+  }
+}

@@ -1,0 +1,34 @@
+/** The kernels of `kernels/api.h`, typed: pointers are byte addresses as numbers, everything else is a plain number. */
+export interface Kernels {
+  rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
+  rmsNormGradient(
+    dy: number,
+    x: number,
+    weight: number,
+    inverse: number,
+    dx: number,
+    dweight: number,
+    rows: number,
+    cols: number,
+  ): void
+}
+
+/** Memory and kernels of one build of the C++ library: the Node addon or a WebAssembly module. */
+export interface KernelLibrary {
+  readonly name: 'native' | 'wasm'
+  /** What the kernels use, such as `avx512` or `relaxed-simd`. */
+  readonly instructionSet: string
+  readonly threads: number
+  readonly kernels: Kernels
+  /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
+  allocate(bytes: number): number
+  release(address: number): void
+  /** The buffer and offset at which a block can be seen now; not to be kept across another allocation. */
+  view(address: number, bytes: number): { buffer: ArrayBufferLike; byteOffset: number }
+  memoryUse(): { inUse: number; cached: number }
+}
+
+/** `rms_norm` -> `rmsNorm`: the C names in the spelling of this side. */
+export function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}

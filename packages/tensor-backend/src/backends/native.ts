@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
+
+interface Addon {
+  allocate(bytes: number): number
+  release(address: number): void
+  view(address: number, bytes: number): ArrayBuffer
+  memory_use(): { inUse: number; cached: number }
+  configure(threads: number, instructionSet: string): string | undefined
+}
+
+/**
+ * Loads the Node addon, or gives the reason why it cannot be loaded.
+ * `HEED_INSTRUCTION_SET` (avx512, avx2, neon, plain) makes it use a smaller instruction set than the processor has.
+ */
+export async function loadNative(threads?: number): Promise<KernelLibrary | string> {
+  const path = fileURLToPath(new URL('../../build/heed.node', import.meta.url))
+  if (!existsSync(path)) return 'the addon is not built (no C++ compiler when Heed was installed)'
+  let addon: Addon
+  try {
+    addon = createRequire(import.meta.url)(path) as Addon
+  } catch (error) {
+    return `the addon cannot be loaded: ${(error as Error).message}`
+  }
+  const count = threads ?? availableParallelism()
+  const wanted = process.env.HEED_INSTRUCTION_SET ?? ''
+  const instructionSet = addon.configure(count, wanted)
+  if (!instructionSet) return `HEED_INSTRUCTION_SET is ${wanted}, which this processor does not have`
+
+  const kernels = Object.fromEntries(Object.entries(addon).map(([name, kernel]) => [camelCase(name), kernel]))
+  return {
+    name: 'native',
+    instructionSet,
+    threads: count,
+    kernels: kernels as unknown as Kernels,
+    allocate: addon.allocate,
+    release: addon.release,
+    view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),
+    memoryUse: addon.memory_use,
+  }
+}

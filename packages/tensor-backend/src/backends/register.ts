@@ -1,0 +1,25 @@
+import { rmsNormKernels } from '../ops/rms-norm.ts'
+import { tf } from '../tf.ts'
+import { type BackendKernel, KernelBackend } from './kernel-backend.ts'
+import type { KernelLibrary } from './library.ts'
+
+/** Kernels that run in the C++ library; every other kernel of tfjs is its cpu backend's. */
+const libraryKernels: Record<string, BackendKernel> = {
+  ...rmsNormKernels,
+}
+
+/** Registers a library as the tfjs backend of its name, with every kernel of tfjs and the fused ones of Heed. */
+export function registerLibrary(library: KernelLibrary): void {
+  tf.registerBackend(library.name, () => new KernelBackend(library), library.name === 'native' ? 4 : 3)
+  const own = new Set(Object.keys(libraryKernels))
+  for (const kernel of tf.getKernelsForBackend('cpu')) {
+    if (!own.has(kernel.kernelName)) tf.registerKernel({ ...kernel, backendName: library.name })
+  }
+  for (const [kernelName, kernel] of Object.entries(libraryKernels)) {
+    tf.registerKernel({
+      kernelName,
+      backendName: library.name,
+      kernelFunc: ({ inputs, attrs, backend }) => kernel(backend as KernelBackend, inputs as never, attrs as never),
+    })
+  }
+}
