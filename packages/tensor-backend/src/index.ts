@@ -1,7 +1,29 @@
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
 export type { ByteSource } from './files/byte-source.ts'
+export type { FileDtype, FloatFileDtype, RawTensor } from './files/dtypes.ts'
 export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
+export {
+  readShardedIndex,
+  type ShardedIndex,
+  type WriteShardedOptions,
+  writeShardedSafetensors,
+} from './files/safetensors/shards.ts'
+export {
+  type NamedTensors,
+  serializeSafetensors,
+  type WritableTensor,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from './files/safetensors/write.ts'
+export {
+  openSafetensors,
+  type ReadSafetensorsOptions,
+  readSafetensors,
+  type SafetensorsFile,
+} from './files/safetensors.ts'
+export { parseStrictJson } from './files/strict-json.ts'
+export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export type { UrlOptions } from './files/url-source.ts'
 export { type BackendName, type BackendReport, type InitOptions, init } from './init.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
