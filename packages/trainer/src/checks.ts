@@ -1,0 +1,56 @@
+import { HeedError, type HeedErrorCode } from '@heed/tensor-backend'
+
+/** How a value is shown in a message: strings quoted, long lists cut. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `"${value}"`
+  if (typeof value === 'number' || typeof value === 'bigint' || value === undefined || value === null) return `${value}`
+  if (typeof value === 'function') return 'a function'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+export interface NumberRule {
+  min?: number
+  above?: number
+  max?: number
+  below?: number
+  isInteger?: boolean
+}
+
+/** Throws `code` unless `value` is a finite number that keeps the rule. */
+export function checkNumber(
+  where: string,
+  name: string,
+  value: unknown,
+  { min, above, max, below, isInteger = false }: NumberRule,
+  code: HeedErrorCode = 'HEED_ARGUMENT_INVALID',
+): void {
+  const isRight =
+    typeof value === 'number' &&
+    (isInteger ? Number.isSafeInteger(value) : Number.isFinite(value)) &&
+    (min === undefined || value >= min) &&
+    (above === undefined || value > above) &&
+    (max === undefined || value <= max) &&
+    (below === undefined || value < below)
+  if (isRight) return
+  const bounds = [
+    min === undefined ? '' : `at least ${min}`,
+    above === undefined ? '' : `above ${above}`,
+    max === undefined ? '' : `at most ${max}`,
+    below === undefined ? '' : `below ${below}`,
+  ].filter(bound => bound !== '')
+  const rule = [isInteger ? 'an integer' : 'a finite number', bounds.join(' and ')].join(' ').trim()
+  throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected ${rule}.`)
+}
+
+/** Throws `code` unless `value` is one of `choices`. */
+export function checkChoice(
+  where: string,
+  name: string,
+  value: unknown,
+  choices: readonly string[],
+  code: HeedErrorCode = 'HEED_ARGUMENT_INVALID',
+): void {
+  if (typeof value === 'string' && choices.includes(value)) return
+  throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected one of ${choices.join(', ')}.`)
+}

@@ -1,0 +1,47 @@
+import { HeedError, tf } from '@heed/tensor-backend'
+import type { NamedParameter } from './optimizer.ts'
+
+/** One zero-filled variable of each kind for each parameter, named `kind.parameter` as in torch (`exp_avg.lm_head.weight`). */
+export class OptimizerState {
+  readonly #tensors = new Map<string, tf.Variable>()
+
+  constructor(parameters: readonly NamedParameter[], kinds: readonly string[]) {
+    for (const kind of kinds) {
+      for (const [name, value] of parameters) {
+        const zeros = tf.zeros(value.shape)
+        this.#tensors.set(`${kind}.${name}`, tf.variable(zeros, false))
+        zeros.dispose()
+      }
+    }
+  }
+
+  get(kind: string, name: string): tf.Variable {
+    return this.#tensors.get(`${kind}.${name}`)!
+  }
+
+  stateDict(): Map<string, tf.Tensor> {
+    return new Map(this.#tensors)
+  }
+
+  /** Throws HEED_STATE_DICT_MISMATCH, and changes nothing then. */
+  loadStateDict(state: ReadonlyMap<string, tf.Tensor>): void {
+    const names = new Set([...this.#tensors.keys(), ...state.keys()])
+    for (const name of names) {
+      const own = this.#tensors.get(name)?.shape.join(', ')
+      const given = state.get(name)?.shape.join(', ')
+      if (own === given) continue
+      const found = given === undefined ? 'missing' : `of shape [${given}]`
+      const expected = own === undefined ? 'no such tensor' : `shape [${own}]`
+      throw new HeedError(
+        'HEED_STATE_DICT_MISMATCH',
+        `optimizer state: ${name} is ${found}, expected ${expected}. The checkpoint is of another model or optimizer.`,
+      )
+    }
+    for (const [name, value] of state) this.#tensors.get(name)!.assign(value)
+  }
+
+  dispose(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose()
+    this.#tensors.clear()
+  }
+}
