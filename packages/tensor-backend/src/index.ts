@@ -25,6 +25,7 @@ export {
 export { parseStrictJson } from './files/strict-json.ts'
 export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export type { UrlOptions } from './files/url-source.ts'
+export { type VariableGradients, variableGradients } from './gradients.ts'
 export { type BackendName, type BackendReport, type InitOptions, init } from './init.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
 export { type AdamWOptions, type AdamWParameter, adamW } from './ops/adamw.ts'
