@@ -1,1 +1,38 @@
-export {}
+export {
+  type AttentionStep,
+  attend,
+  MultiHeadAttention,
+  type MultiHeadAttentionInputs,
+  type MultiHeadAttentionOptions,
+  mergeHeads,
+  splitHeads,
+} from './attention.ts'
+export { Conv1D } from './conv1d.ts'
+export { Dropout, seedDropout } from './dropout.ts'
+export { Embedding } from './embedding.ts'
+export { FeedForward, SwiGluFeedForward } from './feed-forward.ts'
+export {
+  type Initializer,
+  initializeParameters,
+  initialValue,
+  manualSeed,
+  normal,
+  ones,
+  skipInitialization,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zeros,
+} from './initializers.ts'
+export { KvCache, LayerCache } from './kv-cache.ts'
+export { LayerNorm } from './layer-norm.ts'
+export { Linear, type LinearOptions } from './linear.ts'
+export { hidesKeys, positionsFromMask } from './masks.ts'
+export { Module, type Parameter } from './module.ts'
+export { type RopeFrequencies, type RopeParameters, ropeFrequencies } from './positions/rope-scaling.ts'
+export { RotaryAngles, RotaryEmbedding, type RotaryEmbeddingOptions } from './positions/rotary.ts'
+export { sinusoidalPositions } from './positions/sinusoidal.ts'
+export { Random } from './random.ts'
+export { Recorder } from './recorder.ts'
+export { RMSNorm } from './rms-norm.ts'
+export { type LoadReport, matchStateDict, type StateDict } from './state-dict.ts'

@@ -1,0 +1,131 @@
+import { type AttentionOptions, attention, attentionWithWeights, HeedError, tf } from '@heed/tensor-backend'
+import { Dropout } from './dropout.ts'
+import type { LayerCache } from './kv-cache.ts'
+import { Linear } from './linear.ts'
+import { Module } from './module.ts'
+import type { RotaryAngles } from './positions/rotary.ts'
+import type { Recorder } from './recorder.ts'
+
+/** What all layers of one forward pass share: which keys are seen, and where attention weights go when they are wanted. */
+export interface AttentionStep extends Omit<AttentionOptions, 'dropout' | 'scale'> {
+  weights?: Recorder
+}
+
+/** [..., seqLen, numHeads · headDim] -> [batch, seqLen, numHeads, headDim] */
+export function splitHeads(x: tf.Tensor, numHeads: number): tf.Tensor {
+  const [batch, seqLen, size] = x.shape as [number, number, number]
+  return x.reshape([batch, seqLen, numHeads, size / numHeads])
+}
+
+/** [batch, seqLen, numHeads, headDim] -> [batch, seqLen, numHeads · headDim] */
+export function mergeHeads(x: tf.Tensor): tf.Tensor {
+  const [batch, seqLen, numHeads, headDim] = x.shape as [number, number, number, number]
+  return x.reshape([batch, seqLen, numHeads * headDim])
+}
+
+/** `attention` of q, k and v split into heads, heads merged again; the step's recorder gets the weights. */
+export function attend(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  { weights: recorder, ...step }: AttentionStep,
+  options: Pick<AttentionOptions, 'dropout' | 'scale'> = {},
+): tf.Tensor {
+  if (!recorder) return mergeHeads(attention(q, k, v, { ...step, ...options }))
+  const { output, weights } = attentionWithWeights(q, k, v, { ...step, ...options })
+  recorder.record(weights)
+  return mergeHeads(output)
+}
+
+export interface MultiHeadAttentionOptions {
+  hiddenSize: number
+  numAttentionHeads: number
+  /** Query heads share key heads in groups of numAttentionHeads / numKeyValueHeads; one key head each by default. */
+  numKeyValueHeads?: number
+  /** hiddenSize / numAttentionHeads by default. */
+  headDim?: number
+  bias?: boolean
+  /** Dropout rate of the attention weights. */
+  dropout?: number
+  /** Checkpoint keys of the query, key, value and output projections. */
+  keys?: readonly [query: string, key: string, value: string, output: string]
+}
+
+export interface MultiHeadAttentionInputs extends Omit<AttentionStep, 'keyLen'> {
+  memory?: tf.Tensor
+  cache?: LayerCache
+  /** Rotates queries and keys. */
+  rotary?: RotaryAngles
+}
+
+/**
+ * Concat(head_1, ..., head_h) · Wᴼ, head_i = attention(x · Wᵢᵠ, y · Wᵢᴷ, y · Wᵢⱽ), where y is x itself or, in cross attention,
+ * another sequence. Vaswani et al. 2017 (arXiv:1706.03762), section 3.2.2; groups as in Ainslie et al. 2023 (arXiv:2305.13245).
+ */
+export class MultiHeadAttention extends Module {
+  readonly numAttentionHeads: number
+  readonly numKeyValueHeads: number
+  readonly query: Linear
+  readonly key: Linear
+  readonly value: Linear
+  readonly output: Linear
+  readonly dropout: Dropout
+
+  /** Throws HEED_CONFIG_INVALID when the heads do not divide. */
+  constructor({
+    hiddenSize,
+    numAttentionHeads,
+    numKeyValueHeads = numAttentionHeads,
+    headDim = hiddenSize / numAttentionHeads,
+    bias = true,
+    dropout = 0,
+    keys = ['q_proj', 'k_proj', 'v_proj', 'out_proj'],
+  }: MultiHeadAttentionOptions) {
+    super()
+    checkDivides('hiddenSize', hiddenSize, 'numAttentionHeads', hiddenSize / headDim)
+    checkDivides('numAttentionHeads', numAttentionHeads, 'numKeyValueHeads', numKeyValueHeads)
+    this.numAttentionHeads = numAttentionHeads
+    this.numKeyValueHeads = numKeyValueHeads
+    const project = (size: number): Linear => new Linear(hiddenSize, size, { bias })
+    this.query = this.child(keys[0], project(numAttentionHeads * headDim))
+    this.key = this.child(keys[1], project(numKeyValueHeads * headDim))
+    this.value = this.child(keys[2], project(numKeyValueHeads * headDim))
+    this.output = this.child(keys[3], new Linear(numAttentionHeads * headDim, hiddenSize, { bias }))
+    this.dropout = this.child('dropout', new Dropout(dropout))
+  }
+
+  /**
+   * x: [batch, seqLen, hiddenSize] -> same shape. `memory` [batch, keyLen, hiddenSize] is what cross attention reads; its cache
+   * keeps the first memory it is given. Throws HEED_SHAPE_MISMATCH.
+   */
+  forward(x: tf.Tensor, { memory, cache, rotary, ...step }: MultiHeadAttentionInputs = {}): tf.Tensor {
+    return tf.tidy(() => {
+      const q = splitHeads(this.query.forward(x), this.numAttentionHeads)
+      const turn = (y: tf.Tensor): tf.Tensor => (rotary ? rotary.apply(y) : y)
+      const isKept = memory !== undefined && cache !== undefined && cache.length > 0
+      const [k, v] = isKept ? cache.tensors : this.#keysAndValues(memory ?? x, turn, cache)
+      const keyLen = cache?.length ?? k.shape[1]!
+      const y = attend(turn(q), k, v, { ...step, keyLen }, this.dropout.option)
+      return this.output.forward(y)
+    })
+  }
+
+  /** [batch, keyLen, numKeyValueHeads, headDim] each, with those of the cache before them. */
+  #keysAndValues(
+    y: tf.Tensor,
+    turn: (y: tf.Tensor) => tf.Tensor,
+    cache: LayerCache | undefined,
+  ): readonly [tf.Tensor, tf.Tensor] {
+    const k = turn(splitHeads(this.key.forward(y), this.numKeyValueHeads))
+    const v = splitHeads(this.value.forward(y), this.numKeyValueHeads)
+    return cache ? cache.append(k, v) : [k, v]
+  }
+}
+
+function checkDivides(name: string, value: number, divisorName: string, divisor: number): void {
+  if (Number.isInteger(value / divisor)) return
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `MultiHeadAttention: ${name} is ${value}, expected a multiple of ${divisorName} (${divisor}). Change one of them.`,
+  )
+}

@@ -1,0 +1,55 @@
+import { type Activation, linear, swiGlu, tf } from '@heed/tensor-backend'
+import { Dropout } from './dropout.ts'
+import { Linear } from './linear.ts'
+import { Module } from './module.ts'
+
+/** y = activation(x · W₁ᵀ + b₁) · W₂ᵀ + b₂. Vaswani et al. 2017 (arXiv:1706.03762), eq. 2. */
+export class FeedForward extends Module {
+  readonly fc1: Linear
+  readonly fc2: Linear
+  readonly dropout: Dropout
+  readonly activation: Activation
+
+  constructor(
+    hiddenSize: number,
+    intermediateSize: number,
+    {
+      activation = 'relu',
+      bias = true,
+      dropout = 0,
+    }: { activation?: Activation; bias?: boolean; dropout?: number } = {},
+  ) {
+    super()
+    this.activation = activation
+    this.fc1 = this.child('fc1', new Linear(hiddenSize, intermediateSize, { bias }))
+    this.fc2 = this.child('fc2', new Linear(intermediateSize, hiddenSize, { bias }))
+    this.dropout = this.child('dropout', new Dropout(dropout))
+  }
+
+  /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
+  forward(x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const h = linear(x, this.fc1.weight, this.fc1.bias, this.activation) // [..., intermediateSize]
+      return this.fc2.forward(this.dropout.forward(h))
+    })
+  }
+}
+
+/** y = (silu(x · W_gateᵀ) · (x · W_upᵀ)) · W_downᵀ. Shazeer 2020 (arXiv:2002.05202), eq. 6; keys and numbers of HF `LlamaMLP`. */
+export class SwiGluFeedForward extends Module {
+  readonly gateProj: Linear
+  readonly upProj: Linear
+  readonly downProj: Linear
+
+  constructor(hiddenSize: number, intermediateSize: number, { bias = false }: { bias?: boolean } = {}) {
+    super()
+    this.gateProj = this.child('gate_proj', new Linear(hiddenSize, intermediateSize, { bias }))
+    this.upProj = this.child('up_proj', new Linear(hiddenSize, intermediateSize, { bias }))
+    this.downProj = this.child('down_proj', new Linear(intermediateSize, hiddenSize, { bias }))
+  }
+
+  /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
+  forward(x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => this.downProj.forward(swiGlu(this.gateProj.forward(x), this.upProj.forward(x))))
+  }
+}

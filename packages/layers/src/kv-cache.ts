@@ -1,0 +1,117 @@
+import { HeedError, tf, writeRows } from '@heed/tensor-backend'
+
+/** Keys and values of one attention layer, in buffers with room to grow: appending copies only what is new. */
+export class LayerCache {
+  #keys: tf.Variable | undefined // [batch, capacity, numKeyValueHeads, headDim]
+  #values: tf.Variable | undefined
+  #length = 0
+
+  constructor(private readonly initialCapacity: number) {}
+
+  /** Positions held. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** The buffers, of which the first `length` rows are filled. */
+  get tensors(): readonly [keys: tf.Tensor, values: tf.Tensor] {
+    return [this.#keys!, this.#values!]
+  }
+
+  /** k, v: [batch, newLen, numKeyValueHeads, headDim] -> the buffers; the first `length` rows are filled. Throws HEED_SHAPE_MISMATCH. */
+  append(k: tf.Tensor, v: tf.Tensor): readonly [keys: tf.Tensor, values: tf.Tensor] {
+    const length = this.#length + k.shape[1]!
+    if (length > (this.#keys?.shape[1] ?? 0)) {
+      const capacity = Math.max(length, this.#keys ? 2 * this.#keys.shape[1]! : this.initialCapacity)
+      this.#keys = this.#withCapacity(this.#keys, k, capacity)
+      this.#values = this.#withCapacity(this.#values, v, capacity)
+    }
+    writeRows(this.#keys!, k, this.#length)
+    writeRows(this.#values!, v, this.#length)
+    this.#length = length
+    return this.tensors
+  }
+
+  /** Keeps only the first `length` positions. */
+  truncate(length: number): void {
+    this.#length = Math.min(length, this.#length)
+  }
+
+  /** Row i of the batch becomes what row rows[i] was: how beams change places. */
+  reorder(rows: tf.Tensor1D): void {
+    for (const buffer of [this.#keys, this.#values]) {
+      if (!buffer) continue
+      const reordered = tf.gather(buffer, rows)
+      if (reordered.shape[0] === buffer.shape[0]) buffer.assign(reordered)
+      else this.#replace(buffer, reordered)
+      reordered.dispose()
+    }
+  }
+
+  dispose(): void {
+    this.#keys?.dispose()
+    this.#values?.dispose()
+    this.#keys = undefined
+    this.#values = undefined
+    this.#length = 0
+  }
+
+  #replace(buffer: tf.Variable, content: tf.Tensor): void {
+    const replacement = tf.variable(content, false)
+    if (buffer === this.#keys) this.#keys = replacement
+    else this.#values = replacement
+    buffer.dispose()
+  }
+
+  #withCapacity(old: tf.Variable | undefined, { shape }: tf.Tensor, capacity: number): tf.Variable {
+    const [batch, , numHeads, headDim] = shape as [number, number, number, number]
+    const empty = tf.zeros([batch, capacity, numHeads, headDim])
+    const grown = tf.variable(empty, false)
+    empty.dispose()
+    if (old) {
+      writeRows(grown, old, 0)
+      old.dispose()
+    }
+    return grown
+  }
+}
+
+/** Smallest buffer: growing from 64 positions to a context of 8,192 copies seven times. */
+const INITIAL_CAPACITY = 64
+
+/** The key-value cache of a model: one `LayerCache` a layer, all of the same length. The caller disposes it. */
+export class KvCache {
+  readonly layers: readonly LayerCache[]
+
+  /** `capacity` is how many positions to make room for at first; buffers double when they are full. */
+  constructor(numLayers: number, { capacity = INITIAL_CAPACITY }: { capacity?: number } = {}) {
+    this.layers = Array.from({ length: numLayers }, () => new LayerCache(capacity))
+  }
+
+  /** Positions held. */
+  get length(): number {
+    return this.layers[0]?.length ?? 0
+  }
+
+  /** Forgets all positions from `length` on. Throws HEED_ARGUMENT_INVALID. */
+  truncate(length: number): void {
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.length)) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `KvCache.truncate: length is ${length}, expected a whole number from 0 to the ${this.length} positions held.`,
+      )
+    }
+    for (const layer of this.layers) layer.truncate(length)
+  }
+
+  /** Row i of the batch becomes what row rows[i] was. */
+  reorder(rows: readonly number[]): void {
+    const indices = tf.tensor1d([...rows], 'int32')
+    for (const layer of this.layers) layer.reorder(indices)
+    indices.dispose()
+  }
+
+  dispose(): void {
+    for (const layer of this.layers) layer.dispose()
+  }
+}

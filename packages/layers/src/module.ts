@@ -1,0 +1,134 @@
+import { HeedError, tf } from '@heed/tensor-backend'
+import { type LoadReport, matchStateDict, type StateDict } from './state-dict.ts'
+
+/** A trainable tensor. It is a tfjs variable, so `tf.variableGrads` finds it. */
+export type Parameter = tf.Variable
+
+/**
+ * A part of a model: parameters and children under the names that a checkpoint gives them.
+ * The key of a parameter is the path to it, `model.layers.0.self_attn.q_proj.weight`; no case is converted.
+ */
+export abstract class Module {
+  readonly #parameters = new Map<string, Parameter>()
+  readonly #children = new Map<string, Module>()
+  #isTraining = false
+
+  /**
+   * Registers a parameter. A tensor is taken over (do not use it afterwards); a variable of another module is shared:
+   * the weight is tied, and counts and is saved once, under the first of its keys.
+   */
+  protected parameter(
+    name: string,
+    initial: tf.Tensor,
+    { isTrainable = true }: { isTrainable?: boolean } = {},
+  ): Parameter {
+    this.#checkName(name)
+    if (initial instanceof tf.Variable) {
+      this.#parameters.set(name, initial)
+      return initial
+    }
+    const parameter = tf.variable(initial, isTrainable)
+    initial.dispose()
+    this.#parameters.set(name, parameter)
+    return parameter
+  }
+
+  /** Registers a part and returns it. */
+  protected child<M extends Module>(name: string, module: M): M {
+    this.#checkName(name)
+    this.#children.set(name, module)
+    return module
+  }
+
+  /** Registers parts as `name.0`, `name.1`, ... and returns them. */
+  protected childList<M extends Module>(name: string, modules: M[]): M[] {
+    return modules.map((module, i) => this.child(`${name}.${i}`, module))
+  }
+
+  #checkName(name: string): void {
+    if (!this.#parameters.has(name) && !this.#children.has(name)) return
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${this.constructor.name}: name is ${JSON.stringify(name)}, expected one that no other parameter or child has. Rename one.`,
+    )
+  }
+
+  /** Every module of the tree with its path, this one first (path `''`), each before its children. */
+  *namedModules(prefix = ''): Generator<[path: string, module: Module]> {
+    yield [prefix, this]
+    for (const [name, module] of this.#children) yield* module.namedModules(prefix ? `${prefix}.${name}` : name)
+  }
+
+  /** Every key with its parameter, in the order of PyTorch's state dict; a tied parameter comes under each of its keys. */
+  *parameterKeys(): Generator<[key: string, parameter: Parameter]> {
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, parameter] of module.#parameters) yield [path ? `${path}.${name}` : name, parameter]
+    }
+  }
+
+  /** Every parameter once, under the first of its keys, in checkpoint order. */
+  *namedParameters(): Generator<[key: string, parameter: Parameter]> {
+    const seen = new Set<Parameter>()
+    for (const [key, parameter] of this.parameterKeys()) {
+      if (seen.has(parameter)) continue
+      seen.add(parameter)
+      yield [key, parameter]
+    }
+  }
+
+  /** Every parameter once, in checkpoint order, frozen ones too. */
+  parameters(): Parameter[] {
+    return Array.from(this.namedParameters(), ([, parameter]) => parameter)
+  }
+
+  /** Numbers in all parameters, tied ones counted once. */
+  get numParameters(): number {
+    return this.parameters().reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** The live parameters by key: training changes them. Copy what must stay. */
+  stateDict(): Map<string, Parameter> {
+    return new Map(this.namedParameters())
+  }
+
+  /**
+   * Copies values into the parameters. A tied parameter may come under any of its keys. With `strict: false`, missing and
+   * unexpected keys are only reported. Throws HEED_STATE_DICT_MISMATCH, and then nothing has changed.
+   */
+  loadStateDict(state: StateDict, { strict = true }: { strict?: boolean } = {}): LoadReport {
+    const tensors: ReadonlyMap<string, tf.Tensor> = state instanceof Map ? state : new Map(Object.entries(state))
+    const { sources, ...report } = matchStateDict(this, tensors, { strict })
+    tf.tidy(() => {
+      // times 1: a true copy, since a clone shares memory that optimizers change in place
+      for (const [key, parameter] of sources) parameter.assign(tf.mul(tensors.get(key)!.cast(parameter.dtype), 1))
+    })
+    return report
+  }
+
+  /** Whether dropout is on; off in a new module. */
+  get isTraining(): boolean {
+    return this.#isTraining
+  }
+
+  /** Turns dropout on here and in all children. */
+  train(isTraining = true): this {
+    for (const [, module] of this.namedModules()) module.#isTraining = isTraining
+    return this
+  }
+
+  /** Turns dropout off here and in all children. */
+  eval(): this {
+    return this.train(false)
+  }
+
+  /** Freezes (`false`) or unfreezes all parameters of this part; a frozen parameter gets no gradient. */
+  requiresGrad(isTrainable = true): this {
+    for (const parameter of this.parameters()) parameter.trainable = isTrainable
+    return this
+  }
+
+  /** Frees all parameters, also those tied to other modules. */
+  dispose(): void {
+    for (const parameter of this.parameters()) parameter.dispose()
+  }
+}

@@ -1,0 +1,95 @@
+import { HeedError } from '@heed/tensor-backend'
+
+/** HF's `rope_parameters`, in camelCase: the base of the angles and how they are stretched for longer contexts. */
+export type RopeParameters = { ropeTheta: number; partialRotaryFactor?: number } & (
+  | { ropeType: 'default' }
+  | { ropeType: 'linear'; factor: number }
+  | {
+      ropeType: 'llama3'
+      factor: number
+      lowFreqFactor: number
+      highFreqFactor: number
+      originalMaxPositionEmbeddings: number
+    }
+  | {
+      ropeType: 'yarn'
+      factor: number
+      originalMaxPositionEmbeddings: number
+      betaFast?: number
+      betaSlow?: number
+      attentionFactor?: number
+      mscale?: number
+      mscaleAllDim?: number
+      truncate?: boolean
+    }
+)
+
+export interface RopeFrequencies {
+  /** Angle per position of each pair of channels, in radians: float32, as PyTorch computes them. */
+  inverse: Float32Array
+  /** Cosines and sines are multiplied by this. */
+  attentionFactor: number
+}
+
+/** theta^(-2i / rotaryDim). Su et al. 2021 (arXiv:2104.09864), section 3.2.2. */
+function defaultFrequencies(theta: number, rotaryDim: number): Float32Array {
+  return Float32Array.from(
+    { length: rotaryDim / 2 },
+    (_, i) => 1 / Math.fround(theta ** Math.fround((2 * i) / rotaryDim)),
+  )
+}
+
+/** The frequencies of a rope type; same numbers as HF `ROPE_INIT_FUNCTIONS`. Throws HEED_CONFIG_INVALID. */
+export function ropeFrequencies(rope: RopeParameters, rotaryDim: number): RopeFrequencies {
+  const inverse = defaultFrequencies(rope.ropeTheta, rotaryDim)
+  switch (rope.ropeType) {
+    case 'default':
+      return { inverse, attentionFactor: 1 }
+    case 'linear':
+      return { inverse: inverse.map(frequency => frequency / rope.factor), attentionFactor: 1 }
+    case 'llama3':
+      return { inverse: inverse.map(frequency => llama3Frequency(frequency, rope)), attentionFactor: 1 }
+    case 'yarn':
+      return yarnFrequencies(inverse, rope, rotaryDim)
+    default: {
+      const { ropeType } = rope as { ropeType: string }
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `RotaryEmbedding: rope_type is ${JSON.stringify(ropeType)}, expected one of default, linear, llama3, yarn.`,
+      )
+    }
+  }
+}
+
+type Rope<Type extends RopeParameters['ropeType']> = Extract<RopeParameters, { ropeType: Type }>
+
+/** Long waves are slowed by `factor`, short ones kept, those between blended. Dubey et al. 2024 (arXiv:2407.21783), HF's `llama3`. */
+function llama3Frequency(frequency: number, rope: Rope<'llama3'>): number {
+  const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings: original } = rope
+  const wavelength = (2 * Math.PI) / frequency // in positions
+  if (wavelength < original / highFreqFactor) return frequency
+  if (wavelength > original / lowFreqFactor) return frequency / factor
+  const smooth = (original / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor)
+  return ((1 - smooth) * frequency) / factor + smooth * frequency
+}
+
+/** Peng et al. 2023 (arXiv:2309.00071), section 3.2 and eq. 22. */
+function yarnFrequencies(inverse: Float32Array, rope: Rope<'yarn'>, rotaryDim: number): RopeFrequencies {
+  const { factor, originalMaxPositionEmbeddings: original, betaFast = 32, betaSlow = 1, truncate = true } = rope
+  // The channel pair whose wave turns `rotations` times within the original context.
+  const pairOf = (rotations: number): number =>
+    (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.ropeTheta))
+  const low = Math.max(truncate ? Math.floor(pairOf(betaFast)) : pairOf(betaFast), 0)
+  const highest = Math.min(truncate ? Math.ceil(pairOf(betaSlow)) : pairOf(betaSlow), rotaryDim - 1)
+  const high = highest === low ? highest + 0.001 : highest // keeps the ramp from dividing by 0
+  const scaled = inverse.map((frequency, i) => {
+    const slowed = Math.min(Math.max((i - low) / (high - low), 0), 1)
+    return (frequency / factor) * slowed + frequency * (1 - slowed)
+  })
+  return { inverse: scaled, attentionFactor: rope.attentionFactor ?? yarnAttentionFactor(rope) }
+}
+
+function yarnAttentionFactor({ factor, mscale, mscaleAllDim }: Rope<'yarn'>): number {
+  const scale = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
+  return mscale && mscaleAllDim ? scale(mscale) / scale(mscaleAllDim) : scale(1)
+}

@@ -1,0 +1,24 @@
+import { rmsNorm, type tf } from '@heed/tensor-backend'
+import { initialValue, ones } from './initializers.ts'
+import { Module, type Parameter } from './module.ts'
+
+/**
+ * y = x / sqrt(mean(x²) + eps) · weight, over the last axis.
+ * Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4; same numbers as HF `LlamaRMSNorm`.
+ */
+export class RMSNorm extends Module {
+  readonly weight: Parameter // [hiddenSize]
+
+  constructor(
+    readonly hiddenSize: number,
+    readonly eps = 1e-6,
+  ) {
+    super()
+    this.weight = this.parameter('weight', initialValue([hiddenSize], ones))
+  }
+
+  /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
+  forward(x: tf.Tensor): tf.Tensor {
+    return rmsNorm(x, this.weight, this.eps)
+  }
+}
