@@ -1,6 +1,7 @@
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
 export type { ByteSource } from './files/byte-source.ts'
+export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
 export type { FileDtype, FloatFileDtype, RawTensor } from './files/dtypes.ts'
 export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
 export {
@@ -24,6 +25,7 @@ export {
 } from './files/safetensors.ts'
 export { parseStrictJson } from './files/strict-json.ts'
 export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
+export { openTorchCheckpoint, type TorchFile } from './files/torch-pickle.ts'
 export type { UrlOptions } from './files/url-source.ts'
 export { type VariableGradients, variableGradients } from './gradients.ts'
 export { type BackendName, type BackendReport, type InitOptions, init } from './init.ts'

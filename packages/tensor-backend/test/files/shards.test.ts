@@ -85,15 +85,15 @@ test.each(['5 apples', '', '-1', '0', 0, Number.NaN])('maxShardSize %j is refuse
 })
 
 test.each([
-  ['[]', 'index: weight_map is undefined, expected an object of file names.'],
-  ['{"weight_map":[]}', 'index: weight_map is [], expected an object of file names.'],
+  ['[]', 'buffer: weight_map is undefined, expected an object of file names.'],
+  ['{"weight_map":[]}', 'buffer: weight_map is [], expected an object of file names.'],
   [
     '{"weight_map":{"a":"../../secret"}}',
-    'index: weight_map "a" is "../../secret", expected the name of a file in the same folder.',
+    'buffer: weight_map "a" is "../../secret", expected the name of a file in the same folder.',
   ],
-  ['{"weight_map":{"a":7}}', 'index: weight_map "a" is 7, expected the name of a file in the same folder.'],
-  ['{"weight_map":{"a":"x","a":"y"}}', 'index: key "a" appears twice, expected each key once.'],
-  ['{', 'index: text is "{", expected JSON. The file is damaged.'],
+  ['{"weight_map":{"a":7}}', 'buffer: weight_map "a" is 7, expected the name of a file in the same folder.'],
+  ['{"weight_map":{"a":"x","a":"y"}}', 'buffer: key "a" appears twice, expected each key once.'],
+  ['{', 'buffer: text is "{", expected JSON. The file is damaged.'],
 ])('the index %s is refused', async (json, message) => {
   const index = new TextEncoder().encode(json)
   await expect(readShardedIndex(index)).rejects.toMatchObject({ code: 'HEED_FILE_INVALID', message })

@@ -1,7 +1,7 @@
 import { deleteFile, listFolder } from '#file-system'
 import { HeedError } from '../../errors.ts'
 import { writeFilesAtomic } from '../atomic-write.ts'
-import { type ByteSourceLike, readText } from '../open-byte-source.ts'
+import { type ByteSourceLike, openByteSource, readText } from '../open-byte-source.ts'
 import { isJsonObject, parseStrictJson, shown } from '../strict-json.ts'
 import { elementCount } from '../tensor-file.ts'
 import type { UrlOptions } from '../url-source.ts'
@@ -21,8 +21,9 @@ export interface ShardedIndex {
 
 /** Reads `model.safetensors.index.json` or `pytorch_model.bin.index.json`. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
 export async function readShardedIndex(source: ByteSourceLike, options: UrlOptions = {}): Promise<ShardedIndex> {
-  const where = typeof source === 'string' || source instanceof URL ? String(source) : 'index'
-  const index = parseStrictJson(await readText(source, options), where)
+  const opened = await openByteSource(source, options)
+  const where = opened.name
+  const index = parseStrictJson(await readText(opened), where)
   const weightMap = isJsonObject(index) ? index.weight_map : undefined
   if (!isJsonObject(weightMap)) {
     throw new HeedError(
