@@ -80,8 +80,10 @@ export function composedAttention(
     const visible = visibleKeys(seqLen, length, isCausal ?? false, slidingWindow, keyPaddingMask)
     if (visible) scores = tf.where(visible, scores, Number.NEGATIVE_INFINITY)
     // A row of only -Infinity has no maximum to subtract: shift by 0 there, so that its weights are 0 and not NaN.
-    const highest = tf.max(scores, -1, true)
-    const shift = tf.where(tf.greater(highest, Number.NEGATIVE_INFINITY), highest, 0)
+    const shift = withoutGradient(scores, x => {
+      const highest = tf.max(x, -1, true)
+      return tf.where(tf.greater(highest, Number.NEGATIVE_INFINITY), highest, 0)
+    })
     const exp = tf.exp(tf.sub(scores, shift))
     const weights = tf.div(exp, tf.maximum(tf.sum(exp, -1, true), 1e-30))
 
@@ -91,6 +93,15 @@ export function composedAttention(
     const output = tf.transpose(tf.matMul(kept, heads(v, valueDim)), [0, 2, 1, 3]) // [batch, seqLen, numHeads, valueDim]
     return { output, weights }
   })
+}
+
+/** compute(x) as a constant: no gradient flows through it. */
+function withoutGradient(x: tf.Tensor, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor {
+  const constant = tf.customGrad((input: tf.Tensor | ((tensors: tf.Tensor[]) => void)) => ({
+    value: compute(input as tf.Tensor),
+    gradFunc: () => tf.zerosLike(x),
+  }))
+  return constant(x)
 }
 
 /** bool [batch | 1, 1, seqLen | 1, keyLen], true where a query may look; undefined where it may look everywhere. */

@@ -1,0 +1,175 @@
+import {
+  Conv1D,
+  Dropout,
+  Embedding,
+  FeedForward,
+  hidesKeys,
+  LayerNorm,
+  Linear,
+  positionsFromMask,
+  RMSNorm,
+  SwiGluFeedForward,
+  seedDropout,
+} from '@heed/layers'
+import { tf } from '@heed/tensor-backend'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+beforeAll(() => tf.setBackend('cpu'))
+
+const small = fc.integer({ min: 1, max: 5 })
+
+describe('Conv1D', () => {
+  test('is a Linear with its weight transposed', () => {
+    fc.assert(
+      fc.property(small, small, small, (rows, inFeatures, outFeatures) => {
+        const before = tf.memory().numTensors
+        const [conv, linear] = [new Conv1D(inFeatures, outFeatures), new Linear(inFeatures, outFeatures)]
+        tf.tidy(() => {
+          linear.loadStateDict({ weight: tf.transpose(conv.weight), bias: conv.bias })
+          const x = tf.randomNormal([2, rows, inFeatures])
+          expect(conv.forward(x).dataSync()).toBeAllclose(linear.forward(x).dataSync())
+        })
+        conv.dispose()
+        linear.dispose()
+        expect(tf.memory().numTensors).toBe(before)
+      }),
+    )
+  })
+
+  test('names the size that is wrong', () => {
+    const conv = new Conv1D(3, 2)
+    expect(() => conv.forward(tf.ones([2, 4]))).toThrow(
+      'Conv1D: x has shape [2, 4], expected a last axis of inFeatures = 3. Check which layer made x.',
+    )
+    conv.dispose()
+  })
+})
+
+describe('norms', () => {
+  test('RMSNorm does not change when x is scaled, LayerNorm not when x is scaled and shifted', () => {
+    const [rms, layer] = [new RMSNorm(8, 0), new LayerNorm(8, { eps: 0 })]
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.5, max: 20, noNaN: true }),
+        fc.double({ min: -3, max: 3, noNaN: true }),
+        (a, b) => {
+          tf.tidy(() => {
+            const x = tf.randomNormal([3, 8])
+            const scaled = tf.mul(x, a)
+            expect(rms.forward(scaled).dataSync()).toBeAllclose(rms.forward(x).dataSync(), { atol: 1e-4 })
+            expect(layer.forward(tf.add(scaled, b)).dataSync()).toBeAllclose(layer.forward(x).dataSync(), {
+              atol: 1e-3,
+            })
+          })
+        },
+      ),
+    )
+    rms.dispose()
+    layer.dispose()
+  })
+
+  test('a LayerNorm without bias has one parameter', () => {
+    const layer = new LayerNorm(4, { bias: false })
+    expect([...layer.stateDict().keys()]).toEqual(['weight'])
+    layer.dispose()
+  })
+})
+
+test('Embedding gives the rows of its ids', () => {
+  const table = new Embedding(3, 2)
+  table.loadStateDict({ weight: tf.tensor2d([0, 1, 10, 11, 20, 21], [3, 2]) })
+  expect(table.forward(tf.tensor2d([[2, 0]], [1, 2], 'int32')).arraySync()).toEqual([
+    [
+      [20, 21],
+      [0, 1],
+    ],
+  ])
+  table.dispose()
+})
+
+describe('feed-forward', () => {
+  test('FeedForward is fc2(activation(fc1(x)))', () => {
+    const layer = new FeedForward(3, 5, { activation: 'relu' })
+    tf.tidy(() => {
+      const x = tf.randomNormal([2, 3])
+      const expected = layer.fc2.forward(tf.relu(layer.fc1.forward(x)))
+      expect(layer.forward(x).dataSync()).toBeAllclose(expected.dataSync())
+    })
+    layer.dispose()
+  })
+
+  test('SwiGluFeedForward is down(silu(gate(x)) · up(x)) under the keys of LLaMA', () => {
+    const layer = new SwiGluFeedForward(3, 5)
+    expect([...layer.stateDict().keys()]).toEqual(['gate_proj.weight', 'up_proj.weight', 'down_proj.weight'])
+    tf.tidy(() => {
+      const x = tf.randomNormal([2, 3])
+      const gate = layer.gateProj.forward(x)
+      const expected = layer.downProj.forward(tf.mul(tf.mul(gate, tf.sigmoid(gate)), layer.upProj.forward(x)))
+      expect(layer.forward(x).dataSync()).toBeAllclose(expected.dataSync())
+    })
+    layer.dispose()
+  })
+})
+
+describe('Dropout', () => {
+  test('does nothing outside training', () => {
+    const x = tf.ones([10])
+    expect(new Dropout(0.5).forward(x)).toBe(x)
+  })
+
+  test('drops by its rate and keeps the mean', () => {
+    const layer = new Dropout(0.25).train()
+    const values = layer.forward(tf.ones([20_000])).dataSync()
+    const dropped = values.filter(value => value === 0).length / values.length
+    expect(Math.abs(dropped - 0.25)).toBeLessThan(0.015)
+    expect(new Set(values)).toEqual(new Set([0, Math.fround(4 / 3)]))
+  })
+
+  test('has another mask at each call and in each layer, and the same again after seedDropout', () => {
+    const layer = new FeedForward(4, 64, { dropout: 0.5 }).train()
+    const x = tf.ones([1, 64])
+    seedDropout(layer, 3)
+    const first = layer.dropout.forward(x).dataSync()
+    expect(layer.dropout.forward(x).dataSync()).not.toEqual(first)
+    expect(new Dropout(0.5).train().forward(x).dataSync()).not.toEqual(first)
+    seedDropout(layer, 3)
+    expect(layer.dropout.forward(x).dataSync()).toEqual(first)
+    layer.dispose()
+  })
+
+  test('refuses a rate outside 0 to 1', () => {
+    expect(() => new Dropout(1)).toThrow(
+      'Dropout: rate is 1, expected a number from 0 to below 1. Give the share of elements to drop.',
+    )
+  })
+})
+
+describe('masks', () => {
+  test('positions count the tokens before each one and not the padding', () => {
+    expect(
+      positionsFromMask([
+        [0, 0, 1, 1],
+        [1, 1, 1, 1],
+      ]),
+    ).toEqual([
+      [1, 1, 0, 1],
+      [0, 1, 2, 3],
+    ])
+  })
+
+  test('a mask of ones hides nothing', () => {
+    expect(
+      hidesKeys([
+        [1, 1],
+        [1, 1],
+      ]),
+    ).toBe(false)
+    expect(
+      hidesKeys([
+        [1, 1],
+        [0, 1],
+      ]),
+    ).toBe(true)
+  })
+})
