@@ -246,12 +246,12 @@ HEED_INLINE void store_n(float* p, Vec a, int n) {
 }
 
 /**
- * e^x within 2 ulp; 0 below -87.3, e^88.37 above 88.37. x = n·ln 2 + r with |r| <= ln 2 / 2, then the polynomial of
- * Cephes `expf`, scaled by 2^n.
+ * e^x within 2 ulp; 0 below -87.3, e^88.37 above 88.37, NaN for NaN. x = n·ln 2 + r with |r| <= ln 2 / 2, then the
+ * polynomial of Cephes `expf`, scaled by 2^n.
  */
 HEED_INLINE Vec exp(Vec x) {
     const Mask vanishes = x < all(-87.3365f);
-    x = max(min(x, all(88.3762f)), all(-87.3365f));
+    x = max(all(-87.3365f), min(all(88.3762f), x));  // in this order NaN stays NaN
     const Vec n = round(x * all(1.44269504088896341f));
     Vec r = fma(n, all(-0.693359375f), x);
     r = fma(n, all(2.12194440e-4f), r);
@@ -268,7 +268,16 @@ HEED_INLINE Vec exp(Vec x) {
 /** 1 / (1 + e^-x) */
 HEED_INLINE Vec sigmoid(Vec x) { return all(1.0f) / (all(1.0f) + exp(all(0.0f) - x)); }
 
-/** tanh x = 1 - 2 / (e^2x + 1) */
-HEED_INLINE Vec tanh(Vec x) { return all(1.0f) - all(2.0f) / (exp(x + x) + all(1.0f)); }
+/** tanh x = 1 - 2 / (e^2x + 1); near 0, where that cancels, x + x³ P(x²) with a minimax fit P. */
+HEED_INLINE Vec tanh(Vec x) {
+    const Vec t = x * x;
+    Vec p = all(-6.191657811e-3f);
+    p = fma(p, t, all(2.108857096e-2f));
+    p = fma(p, t, all(-5.387944499e-2f));
+    p = fma(p, t, all(1.333308558e-1f));
+    p = fma(p, t, all(-3.333333737e-1f));
+    const Vec far = all(1.0f) - all(2.0f) / (exp(x + x) + all(1.0f));
+    return select(t < all(0.4f), fma(p * t, x, x), far);
+}
 
 }  // namespace
