@@ -1,0 +1,303 @@
+import { HeedError } from './errors.ts'
+
+export type Direction = 'left' | 'right'
+export type TokenLookup = (id: number) => string
+
+/** The parallel arrays of an encoding, one entry a token. */
+export interface EncodingColumns {
+  readonly ids: readonly number[]
+  readonly typeIds: readonly number[]
+  /** Flat pairs: start and end of each token in the original text. */
+  readonly spans: readonly number[]
+  /** Index of the piece each token came from, -1 for none. */
+  readonly words: readonly number[]
+  readonly attentionMask: readonly number[]
+  readonly specialTokensMask: readonly number[]
+  /** The text of each token where it differs from that of its id; null when none does. */
+  readonly values: readonly (string | undefined)[] | null
+}
+
+/** `[start, end)` of a sequence among the tokens. */
+export type TokenRange = readonly [start: number, end: number]
+
+/** How the tokens that lengthen a batch look. */
+export interface PadToken {
+  readonly padId: number
+  readonly padTypeId: number
+  readonly padToken: string
+}
+
+const noColumns: EncodingColumns = {
+  ids: [],
+  typeIds: [],
+  spans: [],
+  words: [],
+  attentionMask: [],
+  specialTokensMask: [],
+  values: null,
+}
+
+function concatValues(a: EncodingColumns, b: EncodingColumns): (string | undefined)[] | null {
+  if (!a.values && !b.values) return null
+  return [
+    ...(a.values ?? new Array<undefined>(a.ids.length).fill(undefined)),
+    ...(b.values ?? new Array<undefined>(b.ids.length).fill(undefined)),
+  ]
+}
+
+function concatColumns(a: EncodingColumns, b: EncodingColumns): EncodingColumns {
+  if (a.ids.length === 0) return b
+  if (b.ids.length === 0) return a
+  return {
+    ids: a.ids.concat(b.ids),
+    typeIds: a.typeIds.concat(b.typeIds),
+    spans: a.spans.concat(b.spans),
+    words: a.words.concat(b.words),
+    attentionMask: a.attentionMask.concat(b.attentionMask),
+    specialTokensMask: a.specialTokensMask.concat(b.specialTokensMask),
+    values: concatValues(a, b),
+  }
+}
+
+function sliceColumns(columns: EncodingColumns, start: number, end: number): EncodingColumns {
+  return {
+    ids: columns.ids.slice(start, end),
+    typeIds: columns.typeIds.slice(start, end),
+    spans: columns.spans.slice(2 * start, 2 * end),
+    words: columns.words.slice(start, end),
+    attentionMask: columns.attentionMask.slice(start, end),
+    specialTokensMask: columns.specialTokensMask.slice(start, end),
+    values: columns.values?.slice(start, end) ?? null,
+  }
+}
+
+/** What a text became: parallel arrays, one entry a token, and the way back from tokens to the text. Immutable. */
+export class Encoding {
+  readonly ids: number[]
+  readonly typeIds: number[]
+  /** 1 for tokens of the text and special tokens, 0 for padding. */
+  readonly attentionMask: number[]
+  /** 1 for tokens that a post-processor or padding added. */
+  readonly specialTokensMask: number[]
+  /** The windows of a truncated text after the first. */
+  readonly overflowing: readonly Encoding[]
+  private tokenTexts: string[] | undefined
+  private offsetPairs: [number, number][] | undefined
+
+  constructor(
+    private readonly columns: EncodingColumns,
+    private readonly lookup: TokenLookup,
+    overflowing: readonly Encoding[] = [],
+    private readonly ranges: ReadonlyMap<number, TokenRange> = new Map(),
+  ) {
+    this.ids = columns.ids as number[]
+    this.typeIds = columns.typeIds as number[]
+    this.attentionMask = columns.attentionMask as number[]
+    this.specialTokensMask = columns.specialTokensMask as number[]
+    this.overflowing = overflowing
+  }
+
+  static empty(lookup: TokenLookup): Encoding {
+    return new Encoding(noColumns, lookup)
+  }
+
+  /** Special tokens alone, which came from no text. */
+  static special(ids: readonly number[], tokens: readonly string[], typeId: number, lookup: TokenLookup): Encoding {
+    const fill = (value: number, count = ids.length) => new Array<number>(count).fill(value)
+    const columns = {
+      ids,
+      typeIds: fill(typeId),
+      spans: fill(0, 2 * ids.length),
+      words: fill(-1),
+      attentionMask: fill(1),
+      specialTokensMask: fill(1),
+      values: tokens,
+    }
+    return new Encoding(columns, lookup)
+  }
+
+  get length(): number {
+    return this.ids.length
+  }
+
+  /** The text of each token as the vocabulary spells it. */
+  get tokens(): string[] {
+    const { values } = this.columns
+    this.tokenTexts ??= this.ids.map((id, i) => values?.[i] ?? this.lookup(id))
+    return this.tokenTexts
+  }
+
+  /** `[start, end)` of each token in the text it came from, `[0, 0]` for special tokens. */
+  get offsets(): [number, number][] {
+    if (!this.offsetPairs) {
+      const { spans } = this.columns
+      this.offsetPairs = this.ids.map((_, i) => [spans[2 * i]!, spans[2 * i + 1]!])
+    }
+    return this.offsetPairs
+  }
+
+  /** Index of the piece (word) each token came from, null for special tokens. */
+  get wordIds(): (number | null)[] {
+    return this.columns.words.map(word => (word < 0 ? null : word))
+  }
+
+  /** 0 or 1 for the first or second text, null for special tokens. */
+  get sequenceIds(): (number | null)[] {
+    const result = new Array<number | null>(this.length).fill(this.ranges.size === 0 ? 0 : null)
+    for (const [sequence, [start, end]] of this.ranges) result.fill(sequence, start, end)
+    return result
+  }
+
+  /** The index of the token that holds the character at `position` of a text, if one does. */
+  charToToken(position: number, sequenceId = 0): number | undefined {
+    const [start, end] = this.rangeOf(sequenceId)
+    const { spans } = this.columns
+    for (let i = start; i < end; i++) {
+      if (position >= spans[2 * i]! && position < spans[2 * i + 1]!) return i
+    }
+    return undefined
+  }
+
+  /** The index of the word that holds the character at `position` of a text, if one does. */
+  charToWord(position: number, sequenceId = 0): number | undefined {
+    const token = this.charToToken(position, sequenceId)
+    return token === undefined ? undefined : this.tokenToWord(token)
+  }
+
+  /** `[start, end)` of a token in the text it came from; undefined for special tokens and indexes out of range. */
+  tokenToChars(token: number): [number, number] | undefined {
+    const { spans } = this.columns
+    return this.tokenToSequence(token) === undefined ? undefined : [spans[2 * token]!, spans[2 * token + 1]!]
+  }
+
+  /** 0 or 1 for the text a token came from; undefined for special tokens and indexes out of range. */
+  tokenToSequence(token: number): number | undefined {
+    if (!(token >= 0 && token < this.length)) return undefined
+    if (this.ranges.size === 0) return 0
+    for (const [sequence, [start, end]] of this.ranges) if (token >= start && token < end) return sequence
+    return undefined
+  }
+
+  /** The index of the word that a token came from; undefined for special tokens and indexes out of range. */
+  tokenToWord(token: number): number | undefined {
+    const word = this.columns.words[token] ?? -1
+    return word < 0 ? undefined : word
+  }
+
+  /** `[first, last + 1)`, the indexes of the tokens of a word. */
+  wordToTokens(word: number, sequenceId = 0): [number, number] | undefined {
+    const [start, end] = this.rangeOf(sequenceId)
+    const { words } = this.columns
+    let first = start
+    while (first < end && words[first] !== word) first++
+    if (first === end) return undefined
+    let last = first
+    while (last < end && words[last] === word) last++
+    return [first, last]
+  }
+
+  /** `[start, end)` of a word in the text it came from. */
+  wordToChars(word: number, sequenceId = 0): [number, number] | undefined {
+    const tokens = this.wordToTokens(word, sequenceId)
+    if (!tokens) return undefined
+    const { spans } = this.columns
+    return [spans[2 * tokens[0]]!, spans[2 * tokens[1] - 1]!]
+  }
+
+  /** All arrays as a plain object, with the overflowing windows. */
+  toJSON(): Record<string, unknown> {
+    const { ids, tokens, offsets, typeIds, attentionMask, specialTokensMask, wordIds, sequenceIds } = this
+    const overflowing = this.overflowing.map(window => window.toJSON())
+    return { ids, tokens, offsets, typeIds, attentionMask, specialTokensMask, wordIds, sequenceIds, overflowing }
+  }
+
+  /** The same tokens with other columns or another place among the sequences; overflowing windows change alike. */
+  with(change: { typeId?: number; sequenceId?: number; spans?: (encoding: Encoding) => readonly number[] }): Encoding {
+    const { typeId, sequenceId } = change
+    const columns = {
+      ...this.columns,
+      ...(typeId !== undefined && { typeIds: new Array<number>(this.length).fill(typeId) }),
+      ...(change.spans && { spans: change.spans(this) }),
+    }
+    const ranges = sequenceId === undefined ? this.ranges : new Map([[sequenceId, [0, this.length] as const]])
+    const overflowing = this.overflowing.map(window => window.with(change))
+    return new Encoding(columns, this.lookup, overflowing, ranges)
+  }
+
+  /** The flat pairs behind `offsets`. */
+  get spans(): readonly number[] {
+    return this.columns.spans
+  }
+
+  /**
+   * Windows of at most `maxLength` tokens that overlap by `stride`; the first has the others as `overflowing`. From the
+   * right the first window is the start of the text, from the left its end. Throws HEED_ARGUMENT_INVALID.
+   */
+  truncate(maxLength: number, stride: number, direction: Direction): Encoding {
+    const { length } = this
+    if (maxLength >= length) return this
+    if (maxLength === 0) return new Encoding(noColumns, this.lookup, [this])
+    if (stride >= maxLength) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `encode: truncation.stride is ${stride}, expected less than the ${maxLength} tokens left for the text. ` +
+          'Lower stride or raise maxLength.',
+      )
+    }
+    const windows: Encoding[] = []
+    const step = maxLength - stride
+    for (let i = 0; ; i++) {
+      const start = direction === 'right' ? i * step : Math.max(0, length - i * step - maxLength)
+      const end = direction === 'right' ? Math.min(length, start + maxLength) : length - i * step
+      windows.push(new Encoding(sliceColumns(this.columns, start, end), this.lookup))
+      if (direction === 'right' ? end === length : start === 0) break
+    }
+    const first = windows.shift()!
+    return new Encoding(first.columns, this.lookup, windows, first.ranges)
+  }
+
+  /** Lengthened to `length` with pad tokens; a longer encoding stays as it is. Overflowing windows too. */
+  pad(length: number, pad: PadToken, direction: Direction): Encoding {
+    const overflowing = this.overflowing.map(window => window.pad(length, pad, direction))
+    const missing = length - this.length
+    if (missing <= 0) return new Encoding(this.columns, this.lookup, overflowing, this.ranges)
+    const fill = (value: number, count = missing) => new Array<number>(count).fill(value)
+    const padding: EncodingColumns = {
+      ids: fill(pad.padId),
+      typeIds: fill(pad.padTypeId),
+      spans: fill(0, 2 * missing),
+      words: fill(-1),
+      attentionMask: fill(0),
+      specialTokensMask: fill(1),
+      values: new Array<string>(missing).fill(pad.padToken),
+    }
+    if (direction === 'right') {
+      return new Encoding(concatColumns(this.columns, padding), this.lookup, overflowing, this.ranges)
+    }
+    const shifted = new Map(
+      [...this.ranges].map(([id, [start, end]]) => [id, [start + missing, end + missing] as const]),
+    )
+    return new Encoding(concatColumns(padding, this.columns), this.lookup, overflowing, shifted)
+  }
+
+  /** This encoding followed by another; each overflowing window of either is combined with each of the other. */
+  concat(other: Encoding): Encoding {
+    const overflowing: Encoding[] = []
+    for (const mine of this.overflowing) {
+      overflowing.push(mine.concat(other.alone()))
+      for (const theirs of other.overflowing) overflowing.push(mine.concat(theirs))
+    }
+    for (const theirs of other.overflowing) overflowing.push(this.alone().concat(theirs))
+    const ranges = new Map(this.ranges)
+    for (const [id, [start, end]] of other.ranges) ranges.set(id, [start + this.length, end + this.length])
+    return new Encoding(concatColumns(this.columns, other.columns), this.lookup, overflowing, ranges)
+  }
+
+  private alone(): Encoding {
+    return this.overflowing.length === 0 ? this : new Encoding(this.columns, this.lookup, [], this.ranges)
+  }
+
+  private rangeOf(sequenceId: number): TokenRange {
+    return this.ranges.get(sequenceId) ?? [0, this.length]
+  }
+}

@@ -1,0 +1,26 @@
+/** What each code means; a code never changes its meaning between versions. */
+const codes = {
+  HEED_ARGUMENT_INVALID: 'an argument of a call is of the wrong type or outside its range',
+  HEED_CONFIG_INVALID: 'a tokenizer file or the parts of a tokenizer break a rule',
+  HEED_DEPENDENCY_MISSING: 'an optional package that this feature needs is not installed',
+  HEED_FILE_INVALID: 'a file is truncated, lies about itself, or is not of its format',
+  HEED_FILE_NOT_FOUND: 'a file or folder that was named does not exist',
+  HEED_ID_OUT_OF_RANGE: 'a token id lies outside the vocabulary',
+  HEED_IO: 'reading or writing failed in the system: permission, full disk, network',
+} as const
+
+export type HeedErrorCode = keyof typeof codes
+
+/** Every code this package throws, with one line on what it means. */
+export const heedErrorCodes: Readonly<Record<HeedErrorCode, string>> = codes
+
+/** `code` is the contract; the message reads *where: name is value, expected rule. Mend.* */
+export class HeedError extends Error {
+  readonly code: HeedErrorCode
+
+  constructor(code: HeedErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'HeedError'
+    this.code = code
+  }
+}

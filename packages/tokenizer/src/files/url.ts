@@ -1,0 +1,24 @@
+import { HeedError } from '../errors.ts'
+
+export function isUrl(address: string): boolean {
+  return /^(https?|data|blob):/.test(address)
+}
+
+export function joinUrl(folder: string, name: string): string {
+  return `${folder.replace(/\/+$/, '')}/${name}`
+}
+
+/** The bytes at a URL, or undefined if the server has none there. Throws HEED_IO. */
+export async function fetchBytes(url: string): Promise<Uint8Array | undefined> {
+  let response: Response
+  try {
+    response = await fetch(url)
+  } catch (cause) {
+    throw new HeedError('HEED_IO', `${url}: fetching failed. Check the address and the network.`, { cause })
+  }
+  if (response.status === 404) return undefined
+  if (!response.ok) {
+    throw new HeedError('HEED_IO', `${url}: the server answered ${response.status}, expected 200. Check the address.`)
+  }
+  return new Uint8Array(await response.arrayBuffer())
+}

@@ -1,0 +1,317 @@
+import { type AddedToken, AddedTokens, type Normalize } from './added-tokens.ts'
+import { DecodeStream } from './decode-stream.ts'
+import type { Decoder } from './decoders/decoder.ts'
+import { Encoding, type EncodingColumns, type PadToken } from './encoding.ts'
+import { HeedError } from './errors.ts'
+import type { Model } from './models/model.ts'
+import type { Normalizer } from './normalizers/normalizer.ts'
+import { PieceEncoder } from './piece-encoder.ts'
+import type { PostProcessor } from './post-processors/post-processor.ts'
+import type { PreTokenizedText } from './pre-tokenized-text.ts'
+import type { PreTokenizer } from './pre-tokenizers/pre-tokenizer.ts'
+import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
+import { loadTokenizerFile, loadTokenizerFolder, saveTokenizerFolder } from './tokenizer-files.ts'
+import { parseTokenizer, tokenizerToJson } from './tokenizer-json.ts'
+import { type Padding, padEncodings, type Truncation, truncateEncodings } from './truncation.ts'
+
+export interface TokenizerParts {
+  readonly model: Model
+  readonly normalizer?: Normalizer | null
+  readonly preTokenizer?: PreTokenizer | null
+  readonly postProcessor?: PostProcessor | null
+  readonly decoder?: Decoder | null
+  readonly addedTokens?: Iterable<AddedToken>
+  readonly truncation?: Truncation | null
+  readonly padding?: Padding | null
+  /** What tokenizer_config.json says: special tokens, chat template, longest input. */
+  readonly config?: TokenizerConfig
+}
+
+export interface EncodeOptions {
+  /** A second text, for tasks on two. */
+  readonly pair?: string | readonly string[]
+  /** Whether the post-processor adds its tokens. Default true. */
+  readonly addSpecialTokens?: boolean
+  /** Default: as the tokenizer's file says. True takes the longest input that its config names. */
+  readonly truncation?: Truncation | boolean
+  /** Default: as the tokenizer's file says. True pads to the longest of a batch. */
+  readonly padding?: Padding | boolean
+  /** The unit of offsets: UTF-16 units as JavaScript counts (default), or code points as Python counts. */
+  readonly offsets?: 'utf16' | 'codePoints'
+  /** False takes special tokens in the text as ordinary text. Default true. */
+  readonly splitSpecialTokens?: boolean
+}
+
+export interface DecodeOptions {
+  /** Default true. */
+  readonly skipSpecialTokens?: boolean
+}
+
+/** A text, or one that is already cut into words. */
+export type TextInput = string | readonly string[]
+
+/**
+ * Text to ids and back: added tokens are found, the rest is normalized, cut into pieces, turned into tokens by the model
+ * and completed by the post-processor. Same results as `Tokenizer` of HF tokenizers 0.23.
+ */
+export class Tokenizer {
+  readonly normalizer: Normalizer | null
+  readonly preTokenizer: PreTokenizer | null
+  readonly postProcessor: PostProcessor | null
+  readonly decoder: Decoder | null
+  truncation: Truncation | null
+  padding: Padding | null
+  config: TokenizerConfig
+  private currentModel: Model
+  private pieces: PieceEncoder
+  private readonly added = new AddedTokens()
+  private readonly normalize: Normalize
+  private readonly tokenText = (id: number): string => this.idToToken(id) ?? ''
+
+  constructor(parts: TokenizerParts) {
+    this.currentModel = parts.model
+    this.pieces = new PieceEncoder(parts.model)
+    this.normalizer = parts.normalizer ?? null
+    this.preTokenizer = parts.preTokenizer ?? null
+    this.postProcessor = parts.postProcessor ?? null
+    this.decoder = parts.decoder ?? null
+    this.truncation = parts.truncation ?? null
+    this.padding = parts.padding ?? null
+    this.config = parts.config ?? {}
+    const { normalizer } = this
+    this.normalize = normalizer ? text => normalizer.normalize(text) : text => text
+    this.addTokens(parts.addedTokens ?? [])
+  }
+
+  /** From the object in a tokenizer.json. Throws HEED_CONFIG_INVALID. */
+  static fromJSON(json: unknown, config: TokenizerConfig = {}): Tokenizer {
+    return new Tokenizer({ ...parseTokenizer(json), config })
+  }
+
+  /** From a tokenizer.json by path or URL. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO. */
+  static async fromFile(path: string): Promise<Tokenizer> {
+    return new Tokenizer(await loadTokenizerFile(path))
+  }
+
+  /**
+   * From a folder or its URL: tokenizer.json with tokenizer_config.json, special_tokens_map.json and
+   * chat_template.jinja where they exist, or else the vocabulary files of BERT and GPT-2.
+   * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
+   */
+  static async fromPretrained(folder: string): Promise<Tokenizer> {
+    return new Tokenizer(await loadTokenizerFolder(folder))
+  }
+
+  get model(): Model {
+    return this.currentModel
+  }
+
+  /** What a trainer does at its end. Added tokens keep their ids. */
+  set model(model: Model) {
+    this.currentModel = model
+    this.pieces = new PieceEncoder(model)
+  }
+
+  /** Number of tokens, added ones included. */
+  get vocabSize(): number {
+    let size = this.model.vocabulary.size
+    for (const [, { content }] of this.added.entries()) if (this.model.vocabulary.idOf(content) === undefined) size++
+    return size
+  }
+
+  /** Adds tokens that are found before the model sees the text; returns how many were new or changed. */
+  addTokens(tokens: Iterable<AddedToken | string>): number {
+    const given = [...tokens].map(token => (typeof token === 'string' ? { content: token } : token))
+    return this.added.add(given, this.model.vocabulary, this.normalize)
+  }
+
+  /** The same for tokens that decode leaves out. */
+  addSpecialTokens(tokens: Iterable<AddedToken | string>): number {
+    const given = [...tokens].map(token => (typeof token === 'string' ? { content: token } : token))
+    return this.addTokens(given.map(token => ({ ...token, special: true })))
+  }
+
+  /** Added tokens with their ids, by ascending id. */
+  get addedTokens(): (Required<AddedToken> & { readonly id: number })[] {
+    return this.added.entries().map(([id, token]) => ({ id, ...token }))
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.added.idOf(token) ?? this.model.vocabulary.idOf(token)
+  }
+
+  idToToken(id: number): string | undefined {
+    return this.added.decodedForm(id) ?? this.model.vocabulary.tokenOf(id)
+  }
+
+  /** Ids by token, added ones included. */
+  vocabulary(): Map<string, number> {
+    const vocabulary = new Map(this.model.vocabulary.entries())
+    for (const [id, { content }] of this.added.entries()) vocabulary.set(content, id)
+    return vocabulary
+  }
+
+  /** The text of a special token of the config (`bos_token`, `eos_token`, `pad_token`...), if it names one. */
+  specialToken(name: string): string | undefined {
+    return specialTokenOf(this.config, name)
+  }
+
+  /** The id of a special token of the config, if it names one of the vocabulary. */
+  specialTokenId(name: string): number | undefined {
+    const token = this.specialToken(name)
+    return token === undefined ? undefined : this.tokenToId(token)
+  }
+
+  /** Throws HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID. */
+  encode(text: TextInput, options: EncodeOptions = {}): Encoding {
+    const encoding = this.encodeUnpadded(text, options)
+    return this.pad([encoding], options)[0]!
+  }
+
+  /** Each text as `encode` would, padded together. With pairs, each input is `[text, pair]`. */
+  encodeBatch(
+    inputs: readonly (string | readonly [text: TextInput, pair: TextInput])[],
+    options: Omit<EncodeOptions, 'pair'> = {},
+  ): Encoding[] {
+    const encodings = inputs.map(input =>
+      typeof input === 'string'
+        ? this.encodeUnpadded(input, options)
+        : this.encodeUnpadded(input[0], { ...options, pair: input[1] }),
+    )
+    return this.pad(encodings, options)
+  }
+
+  /** The pieces that the model gets for a text, in order; what trainers count. */
+  preTokenize(text: string): PreTokenizedText {
+    return this.cut(text, true)
+  }
+
+  /** The text of tokens; ids that are no token are left out, as HF does. Throws HEED_ID_OUT_OF_RANGE for no integer. */
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    const { skipSpecialTokens = true } = options
+    const tokens: string[] = []
+    for (const id of ids) {
+      if (!Number.isInteger(id) || id < 0) {
+        throw new HeedError(
+          'HEED_ID_OUT_OF_RANGE',
+          `decode: an id is ${id}, expected an integer from 0 on. Leave out labels that mask positions.`,
+        )
+      }
+      const token = this.idToToken(id)
+      if (token !== undefined && !(skipSpecialTokens && this.added.isSpecial(token))) tokens.push(token)
+    }
+    return this.decoder ? this.decoder.decodeChain(tokens).join('') : tokens.join(' ')
+  }
+
+  decodeBatch(batch: Iterable<Iterable<number>>, options: DecodeOptions = {}): string[] {
+    return [...batch].map(ids => this.decode(ids, options))
+  }
+
+  /** Decodes ids one by one as a model makes them, never with half a character. */
+  decodeStream(options: DecodeOptions = {}): DecodeStream {
+    return new DecodeStream(ids => this.decode(ids, options))
+  }
+
+  /** The object of a tokenizer.json, which HF loads. */
+  toJSON(): Record<string, unknown> {
+    return tokenizerToJson(this)
+  }
+
+  /** Writes tokenizer.json, tokenizer_config.json and, if there is one, chat_template.jinja. Throws HEED_IO. */
+  async save(folder: string): Promise<void> {
+    await saveTokenizerFolder(this, folder)
+  }
+
+  private encodeUnpadded(text: TextInput, options: EncodeOptions): Encoding {
+    const { addSpecialTokens = true } = options
+    let encodings: readonly Encoding[] = [this.encodeOne(text, 0, options)]
+    if (options.pair !== undefined) encodings = [...encodings, this.encodeOne(options.pair, 1, options)]
+    const { postProcessor } = this
+    const truncation = this.truncationFor(options)
+    if (truncation) {
+      const added = addSpecialTokens ? (postProcessor?.addedTokens(encodings.length === 2) ?? 0) : 0
+      encodings = truncateEncodings(encodings, truncation, added)
+    }
+    encodings = encodings.map((encoding, i) => encoding.with({ sequenceId: i, ...(postProcessor && { typeId: i }) }))
+    if (postProcessor) encodings = postProcessor.process(encodings, addSpecialTokens, this.tokenText)
+    return encodings.reduce((merged, encoding) => merged.concat(encoding))
+  }
+
+  private encodeOne(text: TextInput, typeId: number, options: EncodeOptions): Encoding {
+    if (typeof text !== 'string') {
+      const words = text.map((word, i) => new Encoding(this.columnsOf(word, typeId, options, i), this.tokenText))
+      return words.reduce((merged, word) => merged.concat(word), Encoding.empty(this.tokenText))
+    }
+    return new Encoding(this.columnsOf(text, typeId, options), this.tokenText)
+  }
+
+  private columnsOf(text: string, typeId: number, options: EncodeOptions, wordId?: number): EncodingColumns {
+    const columns = this.pieces.encode(this.cut(text, options.splitSpecialTokens ?? true), typeId, wordId)
+    return options.offsets === 'codePoints' ? { ...columns, spans: toCodePoints(text, columns.spans) } : columns
+  }
+
+  private cut(text: string, matchesSpecial: boolean): PreTokenizedText {
+    if (typeof text !== 'string') {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `encode: the text is ${JSON.stringify(text)} of type ${typeof text}, expected a string. Convert it first.`,
+      )
+    }
+    const wellFormed = loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text
+    const pieces = this.added.extract(wellFormed, this.normalize, matchesSpecial)
+    this.preTokenizer?.preTokenize(pieces)
+    return pieces
+  }
+
+  private truncationFor(options: EncodeOptions): Truncation | null {
+    const { truncation = this.truncation } = options
+    if (truncation === false) return null
+    if (truncation !== true) return truncation
+    if (this.truncation) return this.truncation
+    const maxLength = this.config.model_max_length
+    if (typeof maxLength === 'number' && maxLength < Number.MAX_SAFE_INTEGER) return { maxLength }
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'encode: truncation is true, but neither tokenizer.json nor tokenizer_config.json names a longest input. ' +
+        'Pass truncation: { maxLength }.',
+    )
+  }
+
+  private pad(encodings: readonly Encoding[], options: EncodeOptions): Encoding[] {
+    const { padding = this.padding ?? false } = options
+    if (padding === false) return [...encodings]
+    const chosen = padding === true ? (this.padding ?? {}) : padding
+    return padEncodings(encodings, chosen, this.padToken(chosen))
+  }
+
+  private padToken(padding: Padding): PadToken {
+    const padToken = padding.padToken ?? this.padding?.padToken ?? this.specialToken('pad_token') ?? '[PAD]'
+    const padId = padding.padId ?? this.padding?.padId ?? this.tokenToId(padToken)
+    if (padId === undefined) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `encode: padding.padToken is ${JSON.stringify(padToken)}, expected a token of the vocabulary. ` +
+          'Pass padding: { padToken } or { padId }.',
+      )
+    }
+    return { padToken, padId, padTypeId: padding.padTypeId ?? this.padding?.padTypeId ?? 0 }
+  }
+}
+
+const loneSurrogate = /\p{Surrogate}/u
+const loneSurrogates = /\p{Surrogate}/gu
+const surrogate = /[\ud800-\udfff]/
+
+/** Spans counted in code points instead of UTF-16 units. */
+function toCodePoints(text: string, spans: readonly number[]): readonly number[] {
+  if (!surrogate.test(text)) return spans
+  const positions = new Int32Array(text.length + 1)
+  let count = 0
+  for (let i = 0; i <= text.length; i++) {
+    positions[i] = count
+    const unit = text.charCodeAt(i)
+    const isPair = unit >= 0xd800 && unit <= 0xdbff && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00
+    if (!isPair) count++
+  }
+  return spans.map(position => positions[position]!)
+}

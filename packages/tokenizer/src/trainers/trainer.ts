@@ -1,0 +1,62 @@
+import type { AddedToken } from '../added-tokens.ts'
+import { toByteCharacters } from '../byte-alphabet.ts'
+import { HeedError } from '../errors.ts'
+import type { Tokenizer } from '../tokenizer.ts'
+
+/** How far a training is: `done` of `total` in one of its stages. */
+export interface TrainingProgress {
+  readonly stage: string
+  readonly done: number
+  /** Undefined while it is not known, as the number of texts in a stream. */
+  readonly total: number | undefined
+}
+
+export interface TrainOptions {
+  readonly onProgress?: (progress: TrainingProgress) => void
+}
+
+export type TextSource = Iterable<string> | AsyncIterable<string>
+
+/** Special tokens as users give them: a string is one that the text's normalization leaves alone. */
+export function completeSpecialTokens(tokens: readonly (string | AddedToken)[]): AddedToken[] {
+  return tokens.map(token => (typeof token === 'string' ? { content: token, special: true } : token))
+}
+
+/** Texts between two progress reports. */
+const REPORT_EVERY = 256
+
+/** How often each piece occurs in the texts; only these counts stay in memory. Throws HEED_ARGUMENT_INVALID. */
+export async function countPieces(
+  tokenizer: Tokenizer,
+  texts: TextSource,
+  options: TrainOptions,
+): Promise<Map<string, number>> {
+  if (typeof texts === 'string') {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'train: the texts are one string, expected an iterable of strings. Pass [text], or its lines.',
+    )
+  }
+  const counts = new Map<string, number>()
+  const byteLevelCounts = new Map<string, number>()
+  const stage = 'Pre-processing sequences'
+  let done = 0
+  const count = (text: string) => {
+    const cut = tokenizer.preTokenize(text)
+    for (const { pieces, addedToken } of cut.segments) {
+      const target = cut.isByteLevel && addedToken === undefined ? byteLevelCounts : counts
+      for (const piece of pieces) target.set(piece, (target.get(piece) ?? 0) + 1)
+    }
+    done++
+    if (done % REPORT_EVERY === 0) options.onProgress?.({ stage, done, total: undefined })
+  }
+  if (Symbol.asyncIterator in texts) for await (const text of texts) count(text)
+  else for (const text of texts) count(text)
+  options.onProgress?.({ stage, done, total: done })
+  // Bytes are spelled once for each different piece, here, instead of once for each piece met.
+  for (const [piece, number] of byteLevelCounts) {
+    const bytes = toByteCharacters(piece)
+    counts.set(bytes, (counts.get(bytes) ?? 0) + number)
+  }
+  return counts
+}

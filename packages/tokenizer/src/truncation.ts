@@ -1,0 +1,103 @@
+import type { Direction, Encoding, PadToken } from './encoding.ts'
+import { HeedError } from './errors.ts'
+
+export interface Truncation {
+  /** Most tokens in the result, special tokens included. */
+  readonly maxLength: number
+  /** How many tokens of a window the next one repeats. Default 0. */
+  readonly stride?: number
+  /** Which text of a pair gives tokens away. Default longestFirst. */
+  readonly strategy?: 'longestFirst' | 'onlyFirst' | 'onlySecond'
+  /** The end at which tokens are cut off. Default right. */
+  readonly direction?: Direction
+}
+
+export interface Padding extends Partial<PadToken> {
+  /** Number of tokens to fill up to; default that of the longest of the batch. */
+  readonly length?: number
+  /** The end at which pad tokens stand. Default right. */
+  readonly direction?: Direction
+  /** Rounds the length up, for hardware that likes round numbers. */
+  readonly padToMultipleOf?: number | null
+}
+
+function checkCount(name: string, value: number): void {
+  if (Number.isInteger(value) && value >= 0) return
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${name} is ${value}, expected an integer from 0 on. Correct the option.`,
+  )
+}
+
+/** Throws HEED_ARGUMENT_INVALID. */
+export function checkTruncation(truncation: Truncation): void {
+  checkCount('encode: truncation.maxLength', truncation.maxLength)
+  checkCount('encode: truncation.stride', truncation.stride ?? 0)
+}
+
+/**
+ * Cuts one or two encodings down so that they and `addedTokens` special tokens fit.
+ * Same rules as `truncate_encodings` of HF tokenizers. Throws HEED_ARGUMENT_INVALID.
+ */
+export function truncateEncodings(
+  encodings: readonly Encoding[],
+  truncation: Truncation,
+  addedTokens: number,
+): readonly Encoding[] {
+  checkTruncation(truncation)
+  const { stride = 0, strategy = 'longestFirst', direction = 'right' } = truncation
+  const room = truncation.maxLength - addedTokens
+  if (room < 0) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `encode: truncation.maxLength is ${truncation.maxLength}, expected at least the ${addedTokens} special tokens. ` +
+        'Raise maxLength or set addSpecialTokens to false.',
+    )
+  }
+  const [first, second] = encodings
+  const total = encodings.reduce((sum, encoding) => sum + encoding.length, 0)
+  if (!first || total <= room) return encodings
+  if (room === 0) return encodings.map(encoding => encoding.truncate(0, stride, direction))
+  if (strategy === 'longestFirst') {
+    if (!second) return [first.truncate(room, stride, direction)]
+    const [firstRoom, secondRoom] = shareRoom(first.length, second.length, room)
+    return [first.truncate(firstRoom, stride, direction), second.truncate(secondRoom, stride, direction)]
+  }
+  const target = strategy === 'onlyFirst' ? first : second
+  if (!target) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'encode: truncation.strategy is onlySecond, expected a pair of texts. Pass pair, or use another strategy.',
+    )
+  }
+  const targetRoom = target.length - (total - room)
+  if (targetRoom <= 0) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `encode: truncation.maxLength is ${truncation.maxLength}, expected room for the other text, ` +
+        `which alone has ${total - target.length} tokens. Raise maxLength or use longestFirst.`,
+    )
+  }
+  return encodings.map(encoding => (encoding === target ? encoding.truncate(targetRoom, stride, direction) : encoding))
+}
+
+/** How many tokens each of two texts keeps: the shorter all if it can, else half each. */
+function shareRoom(first: number, second: number, room: number): [number, number] {
+  const shorter = Math.min(first, second)
+  let small = shorter
+  let large = shorter > room ? shorter : Math.max(shorter, room - shorter)
+  if (small + large > room) {
+    small = Math.floor(room / 2)
+    large = small + (room % 2)
+  }
+  return first > second ? [large, small] : [small, large]
+}
+
+/** Brings encodings to one length. */
+export function padEncodings(encodings: readonly Encoding[], padding: Padding, padToken: PadToken): Encoding[] {
+  const { direction = 'right', padToMultipleOf } = padding
+  if (padding.length !== undefined) checkCount('encode: padding.length', padding.length)
+  let length = padding.length ?? encodings.reduce((longest, encoding) => Math.max(longest, encoding.length), 0)
+  if (padToMultipleOf) length = Math.ceil(length / padToMultipleOf) * padToMultipleOf
+  return encodings.map(encoding => encoding.pad(length, padToken, direction))
+}

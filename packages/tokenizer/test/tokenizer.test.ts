@@ -1,0 +1,3 @@
+import { testTokenizer } from './test-tokenizer.ts'
+
+testTokenizer('byte-level-bpe')
