@@ -1,1 +1,51 @@
-export {}
+export { type InterruptSignal, interruptSignal } from '#folder'
+export {
+  completeArguments,
+  type IntervalStrategy,
+  type OptimizerType,
+  type SaveStrategy,
+  type TrainingArguments,
+} from './arguments.ts'
+export type {
+  Progress,
+  TrainerCallback,
+  TrainerControl,
+  TrainerEvent,
+  TrainerEventName,
+  TrainerHook,
+} from './callbacks.ts'
+export { loadWeights } from './checkpoint.ts'
+export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'
+export { type Collator, causalLmCollator, type PaddingOptions } from './data/collators.ts'
+export type { Dataset, StreamDataset } from './data/dataset.ts'
+export { PackedTokens, type PackedTokensOptions, type TokenArray, type TokenExample } from './data/packed-tokens.ts'
+export { randomSampler, type Sampler, sequentialSampler } from './data/sampler.ts'
+export {
+  loadTextCorpus,
+  readTextFiles,
+  splitText,
+  type TextCorpus,
+  type TextCorpusOptions,
+  type TextEncoder,
+  textCorpus,
+} from './data/text.ts'
+export { bitsPerByte, perplexity } from './metrics.ts'
+export type { TrainableModel, TrainingOutput } from './model.ts'
+export { AdamW, type AdamWConfig } from './optim/adamw.ts'
+export { clipFactor, gradientNorm } from './optim/gradient-clipping.ts'
+export type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optim/optimizer.ts'
+export {
+  createSchedule,
+  type Schedule,
+  type ScheduleOptions,
+  type SchedulerType,
+  type ScheduleSteps,
+  schedulerTypes,
+} from './optim/schedules.ts'
+export { Sgd, type SgdConfig } from './optim/sgd.ts'
+export { hasWeightDecay } from './optim/weight-decay.ts'
+export { metricsLog } from './report/metrics-log.ts'
+export { lastCheckpoint, listCheckpoints } from './run-folder.ts'
+export { Trainer, type TrainerOptions, type TrainOptions } from './trainer.ts'
+export type { LogRecord, TrainerState } from './trainer-state.ts'
+export type { TrainOutput } from './training-run.ts'

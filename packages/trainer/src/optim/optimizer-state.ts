@@ -37,7 +37,10 @@ export class OptimizerState {
         `optimizer state: ${name} is ${found}, expected ${expected}. The checkpoint is of another model or optimizer.`,
       )
     }
-    for (const [name, value] of state) this.#tensors.get(name)!.assign(value)
+    tf.tidy(() => {
+      // times 1: a true copy, since assigning shares memory that steps change in place
+      for (const [name, value] of state) this.#tensors.get(name)!.assign(tf.mul(value, 1))
+    })
   }
 
   dispose(): void {

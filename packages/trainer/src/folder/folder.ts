@@ -1,0 +1,13 @@
+/** What a run needs of the file system; Node has it, a page does not. */
+export interface FolderAccess {
+  /** Names in a folder; none when it does not exist. Throws HEED_IO. */
+  list(folder: string): Promise<string[]>
+  make(folder: string): Promise<void>
+  /** Removes it with all that is in it. */
+  remove(folder: string): Promise<void>
+  /** Gives a complete folder its name: brings its files to the disk, renames it, and brings the renaming to the disk. */
+  publish(from: string, to: string): Promise<void>
+  appendLine(file: string, line: string): Promise<void>
+  /** Keeps other processes out of the folder until the returned function is called. Throws HEED_IO when one is in it. */
+  lock(folder: string): Promise<() => Promise<void>>
+}

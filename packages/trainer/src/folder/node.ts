@@ -1,0 +1,134 @@
+import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { HeedError } from '@heed/tensor-backend'
+import type { FolderAccess } from './folder.ts'
+
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
+
+/** Runs a system call; its failure becomes HEED_IO. */
+async function attempt<T>(path: string, action: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    const code = codeOf(cause) || String(cause)
+    const mend = code === 'ENOSPC' ? 'The disk is full: free some space.' : 'Check the path and its permissions.'
+    throw new HeedError('HEED_IO', `${path}: ${action} failed: ${code}. ${mend}`, { cause })
+  }
+}
+
+/** Brings a file's content, or a folder's list of names, to the disk. */
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The lock file holds who has it, so that the lock of a process that was killed can be told from a live one. */
+interface Holder {
+  pid: number
+  host: string
+}
+
+/** Locks of this process: another one with its number, before a restart, is gone. */
+const held = new Set<string>()
+
+function isAlive({ pid, host }: Holder, file: string): boolean {
+  if (host !== hostname()) return true
+  if (pid === process.pid) return held.has(file)
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+}
+
+async function readHolder(file: string): Promise<Holder | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Holder
+  } catch {
+    return undefined
+  }
+}
+
+async function lock(folder: string): Promise<() => Promise<void>> {
+  const file = resolve(folder, '.heed-lock')
+  const content = JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder)
+  for (;;) {
+    try {
+      const handle = await open(file, 'wx')
+      await handle.writeFile(content)
+      await handle.close()
+      held.add(file)
+      return async () => {
+        held.delete(file)
+        await rm(file, { force: true })
+      }
+    } catch (cause) {
+      if (codeOf(cause) !== 'EEXIST') return attempt(file, 'locking', () => Promise.reject(cause))
+    }
+    const holder = await readHolder(file)
+    if (holder && isAlive(holder, file)) {
+      throw new HeedError(
+        'HEED_IO',
+        `${folder}: process ${holder.pid} on ${holder.host} is training in this folder, expected no other run. ` +
+          `Choose another outputDir, or remove ${file} if that run is over.`,
+      )
+    }
+    await rm(file, { force: true })
+  }
+}
+
+export const folders: FolderAccess = {
+  list: folder =>
+    attempt(folder, 'listing', async () => {
+      try {
+        return await readdir(folder)
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return []
+        throw error
+      }
+    }),
+  make: folder => attempt(folder, 'making the folder', async () => void (await mkdir(folder, { recursive: true }))),
+  remove: folder => attempt(folder, 'removing', () => rm(folder, { recursive: true, force: true })),
+  publish: (from, to) =>
+    attempt(to, 'saving', async () => {
+      for (const name of await readdir(from)) await sync(join(from, name))
+      await sync(from)
+      await rename(from, to)
+      await sync(dirname(to))
+    }),
+  appendLine: (file, line) => attempt(file, 'writing', () => appendFile(file, `${line}\n`)),
+  lock: folder => lock(folder),
+}
+
+/** Resident memory of the process in bytes. */
+export function memoryInUse(): number | undefined {
+  return process.memoryUsage.rss()
+}
+
+export interface InterruptSignal {
+  signal: AbortSignal
+  /** Gives Ctrl-C its usual meaning back. */
+  release(): void
+}
+
+/** A signal that Ctrl-C (or SIGTERM) sets once; a second Ctrl-C ends the process as usual. */
+export function interruptSignal(): InterruptSignal {
+  const controller = new AbortController()
+  const abort = (): void => {
+    release()
+    controller.abort()
+  }
+  const release = (): void => {
+    process.off('SIGINT', abort)
+    process.off('SIGTERM', abort)
+  }
+  process.on('SIGINT', abort)
+  process.on('SIGTERM', abort)
+  return { signal: controller.signal, release }
+}

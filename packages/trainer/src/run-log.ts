@@ -1,0 +1,83 @@
+import { HeedError, tf } from '@heed/tensor-backend'
+
+interface PendingStep {
+  step: number
+  loss: tf.Scalar
+  norm: tf.Scalar
+}
+
+/** Steps whose loss may wait unread: a read makes a GPU wait, and a NaN is found this many steps late at most. */
+const maxPending = 8
+
+/**
+ * Losses and gradient norms of the steps since the last log. Scalars stay on the device until they are needed, then
+ * all are read at once.
+ */
+export class RunLog {
+  readonly #pending: PendingStep[] = []
+  /** Of the losses since the last log. */
+  lossSum = 0
+  lossSteps = 0
+  /** Over the whole run, for its mean. */
+  totalLoss = 0
+  gradNorm = 0
+  tokens = 0
+  #startedAt = performance.now()
+
+  /** Takes over the scalars. Throws HEED_NUMERIC, at once or some steps later. */
+  async add(step: number, loss: tf.Scalar, norm: tf.Scalar, tokens: number): Promise<void> {
+    this.#pending.push({ step, loss, norm })
+    this.tokens += tokens
+    if (this.#pending.length >= maxPending) await this.read()
+  }
+
+  /** Reads what is pending. Throws HEED_NUMERIC naming the first step whose loss or gradient is not finite. */
+  async read(): Promise<void> {
+    if (this.#pending.length === 0) return
+    const steps = this.#pending.splice(0)
+    const scalars = steps.flatMap(({ loss, norm }) => [loss, norm])
+    const stacked = tf.stack(scalars)
+    const values = await stacked.data()
+    tf.dispose([stacked, ...scalars])
+    for (const [index, { step }] of steps.entries()) {
+      const [loss, norm] = [values[2 * index]!, values[2 * index + 1]!]
+      if (!Number.isFinite(loss)) throw notFinite('loss', loss, step)
+      if (!Number.isFinite(norm)) throw notFinite('the norm of the gradients', norm, step)
+      this.lossSum += loss
+      this.lossSteps += 1
+      this.totalLoss += loss
+      this.gradNorm = norm
+    }
+  }
+
+  /** Takes time that was not training, of an evaluation or a save, out of the pace. */
+  skip(milliseconds: number): void {
+    this.#startedAt += milliseconds
+  }
+
+  get tokensPerSecond(): number {
+    return this.tokens / Math.max(1e-9, (performance.now() - this.#startedAt) / 1000)
+  }
+
+  /** The mean loss since the last log, and a new beginning. */
+  takeLoss(): number {
+    const mean = this.lossSum / Math.max(1, this.lossSteps)
+    this.lossSum = 0
+    this.lossSteps = 0
+    this.tokens = 0
+    this.#startedAt = performance.now()
+    return mean
+  }
+
+  dispose(): void {
+    for (const { loss, norm } of this.#pending.splice(0)) tf.dispose([loss, norm])
+  }
+}
+
+function notFinite(what: string, value: number, step: number): HeedError {
+  return new HeedError(
+    'HEED_NUMERIC',
+    `Trainer: ${what} is ${value} at step ${step}, expected a finite number. ` +
+      'Lower learningRate, warm up longer, or look at the data of that step.',
+  )
+}

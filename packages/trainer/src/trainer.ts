@@ -1,0 +1,134 @@
+import { HeedError } from '@heed/tensor-backend'
+import { completeArguments, type TrainingArguments } from './arguments.ts'
+import type { TrainerCallback } from './callbacks.ts'
+import { type Collator, causalLmCollator } from './data/collators.ts'
+import type { Dataset, StreamDataset } from './data/dataset.ts'
+import type { TokenExample } from './data/packed-tokens.ts'
+import { type BatchPlan, batchPlan, checkNotEmpty } from './data/updates.ts'
+import { evaluateModel } from './evaluation.ts'
+import type { TrainableModel } from './model.ts'
+import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
+import { newState, type TrainerState } from './trainer-state.ts'
+import { TrainingRun, type TrainOutput } from './training-run.ts'
+
+export interface TrainerOptions<T> {
+  model: TrainableModel
+  args?: Partial<TrainingArguments>
+  trainDataset?: Dataset<T> | StreamDataset<T>
+  evalDataset?: Dataset<T> | StreamDataset<T>
+  /** `causalLmCollator()` when left out. */
+  collator?: Collator<T>
+  callbacks?: TrainerCallback[]
+  /** In place of the one that `args.optim` names. */
+  createOptimizer?: (parameters: NamedParameter[]) => Optimizer
+}
+
+export interface TrainOptions {
+  /** A checkpoint's folder, or true for the newest in outputDir (a new run when there is none). */
+  resumeFromCheckpoint?: string | boolean
+  /** Aborting finishes the step, saves a checkpoint and ends `train` without an error; see `interruptSignal`. */
+  signal?: AbortSignal
+}
+
+/** Trains a model, as HF's `Trainer`: epochs of updates, each the gradient of some batches, with logs, evaluations and checkpoints. */
+export class Trainer<T = TokenExample> {
+  readonly model: TrainableModel
+  readonly args: TrainingArguments
+  readonly callbacks: TrainerCallback[]
+  readonly createOptimizer: TrainerOptions<T>['createOptimizer']
+  readonly #trainDataset: Dataset<T> | StreamDataset<T> | undefined
+  readonly #evalDataset: Dataset<T> | StreamDataset<T> | undefined
+  readonly #collator: Collator<T>
+  /** How far the last run came. */
+  state: TrainerState = newState()
+
+  /** Throws HEED_CONFIG_INVALID. */
+  constructor({
+    model,
+    args = {},
+    trainDataset,
+    evalDataset,
+    collator,
+    callbacks,
+    createOptimizer,
+  }: TrainerOptions<T>) {
+    this.model = model
+    this.args = completeArguments(args)
+    this.callbacks = callbacks ?? []
+    this.createOptimizer = createOptimizer
+    this.#trainDataset = trainDataset
+    this.#evalDataset = evalDataset
+    this.#collator = collator ?? (causalLmCollator() as unknown as Collator<T>)
+    if (this.args.evalStrategy !== 'no' && !evalDataset)
+      throw missing('evalDataset', `evalStrategy is "${this.args.evalStrategy}"`)
+  }
+
+  /**
+   * Throws HEED_NUMERIC when a loss is NaN or infinite, HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID, HEED_ID_OUT_OF_RANGE,
+   * HEED_IO when the disk is full or another run has the folder, and what loading a checkpoint throws.
+   */
+  async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
+    const dataset = this.#trainDataset
+    if (!dataset) throw missing('trainDataset', 'train() was called')
+    const plan = batchPlan(dataset, this.#collator, this.args)
+    checkNotEmpty('trainDataset', plan)
+    const run = new TrainingRun(this, plan, dataset)
+    this.state = run.state
+    try {
+      await run.begin(resumeFromCheckpoint)
+      this.state = run.state
+      while (run.hasEpochsLeft) {
+        await run.emit('onEpochBegin')
+        for await (const batches of run.updates()) {
+          await run.emit('onStepBegin')
+          await run.update(batches)
+          await run.emit('onStepEnd')
+          if (signal?.aborted) run.interrupt()
+          await run.logEvaluateSave(signal)
+          if (run.shouldEpochStop) break
+        }
+        await run.endEpoch(signal)
+      }
+      return await run.finish()
+    } finally {
+      await run.dispose()
+    }
+  }
+
+  /** `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. */
+  async evaluate(
+    dataset: Dataset<T> | StreamDataset<T> | undefined = this.#evalDataset,
+    { prefix = 'eval', signal }: { prefix?: string; signal?: AbortSignal } = {},
+  ): Promise<Record<string, number>> {
+    if (!dataset) throw missing('evalDataset', 'evaluate() was called')
+    const plan = this.#evaluationPlan(dataset)
+    checkNotEmpty('evalDataset', plan)
+    const evaluation = await evaluateModel(this.model, dataset, plan, signal && { signal })
+    if (!evaluation) throw new HeedError('HEED_ABORTED', 'Trainer: the evaluation was cancelled.')
+    const prefixed = (name: string): string => `${prefix}${name[0]!.toUpperCase()}${name.slice(1)}`
+    return Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [prefixed(name), value]))
+  }
+
+  #evaluationPlan(dataset: Dataset<T> | StreamDataset<T>): BatchPlan<T> {
+    const { perDeviceEvalBatchSize, seed } = this.args
+    return batchPlan(dataset, this.#collator, {
+      perDeviceTrainBatchSize: perDeviceEvalBatchSize,
+      gradientAccumulationSteps: 1,
+      dataloaderDropLast: false,
+      shuffle: false,
+      seed,
+      dataSeed: undefined,
+    })
+  }
+
+  /** Writes the model to a folder, outputDir by default, ready for `fromPretrained`. */
+  async saveModel(folder: string | undefined = this.args.outputDir): Promise<void> {
+    if (folder === undefined) throw missing('outputDir', 'saveModel() was called without a folder')
+    if (!this.model.savePretrained) throw missing('model.savePretrained', 'saveModel() was called')
+    await this.model.savePretrained(folder)
+  }
+}
+
+function missing(name: string, reason: string): HeedError {
+  return new HeedError('HEED_CONFIG_INVALID', `Trainer: ${name} is undefined, expected one since ${reason}.`)
+}

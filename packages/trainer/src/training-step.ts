@@ -1,0 +1,90 @@
+import { Module, seedDropout } from '@heed/layers'
+import { crossEntropy, HeedError, tf, variableGradients } from '@heed/tensor-backend'
+import { type Batch, batchTensors, checkTokenIds, countLabels } from './data/batch.ts'
+import type { TrainableModel } from './model.ts'
+import type { NamedParameter } from './optim/optimizer.ts'
+import { hash } from './random.ts'
+
+export interface LossOptions {
+  /** Weight of the uniform distribution in the target; the loss is then taken from the logits. */
+  labelSmoothing?: number
+  /** Of the dropout masks: the same seed gives the same masks. */
+  seed?: number
+}
+
+/**
+ * Hands the model's mean loss over the labels of a batch to `use`: what makes a number of it, or its gradients. The
+ * inputs live until then. Throws HEED_ID_OUT_OF_RANGE, and HEED_CONFIG_INVALID when the model returns no loss.
+ */
+export function withBatchLoss<R>(
+  model: TrainableModel,
+  batch: Batch,
+  { labelSmoothing = 0 }: LossOptions,
+  use: (loss: () => tf.Scalar) => R,
+): R {
+  const vocabSize = model.config?.vocabSize
+  if (vocabSize !== undefined) checkTokenIds(batch, vocabSize)
+  const tensors = batchTensors(batch)
+  const computeLoss = (): tf.Scalar => {
+    const { loss, logits } = model.forward(tensors)
+    if (labelSmoothing > 0) return smoothedLoss(logits, tensors.labels!, batch.labelShift, labelSmoothing)
+    if (loss) return loss
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      'Trainer: loss is undefined, expected a scalar from model.forward({ labels }).',
+    )
+  }
+  try {
+    return use(() => tf.tidy(computeLoss))
+  } finally {
+    tf.dispose(tensors)
+  }
+}
+
+function smoothedLoss(logits: tf.Tensor, labels: tf.Tensor, shift: 0 | 1, labelSmoothing: number): tf.Scalar {
+  if (shift === 0) return crossEntropy(logits, labels, { labelSmoothing })
+  const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
+  const predicted = tf.slice(logits, [0, 0, 0], [batch, seqLen - 1, vocabSize])
+  return crossEntropy(predicted, tf.slice(labels, [0, 1], [batch, seqLen - 1]), { labelSmoothing })
+}
+
+/**
+ * Loss and gradients of one update: the mean over all labels of all its batches, as one batch of them together would
+ * give. The gradients are those of `parameters` that the loss depends on. The caller disposes of all.
+ */
+export function lossAndGradients(
+  model: TrainableModel,
+  parameters: readonly NamedParameter[],
+  batches: readonly Batch[],
+  options: LossOptions = {},
+): { loss: tf.Scalar; gradients: Map<string, tf.Tensor> } {
+  const counts = batches.map(countLabels)
+  const total = Math.max(
+    1,
+    counts.reduce((sum, count) => sum + count, 0),
+  )
+  const variables = parameters.map(([, value]) => value)
+  let loss: tf.Scalar | undefined
+  const sums = new Map<tf.Variable, tf.Tensor>()
+  for (const [index, batch] of batches.entries()) {
+    const share = counts[index]! / total
+    if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
+    const { value, gradients } = withBatchLoss(model, batch, options, mean =>
+      variableGradients(() => (share === 1 ? mean() : tf.mul(mean(), share)), variables),
+    )
+    loss = loss ? addInto(loss, value) : value
+    for (const [variable, gradient] of gradients) {
+      const sum = sums.get(variable)
+      sums.set(variable, sum ? addInto(sum, gradient) : gradient)
+    }
+  }
+  const named = parameters.flatMap(([name, value]) => (sums.has(value) ? [[name, sums.get(value)!] as const] : []))
+  return { loss: loss!, gradients: new Map(named) }
+}
+
+/** sum + term; both are disposed of. */
+function addInto<T extends tf.Tensor>(sum: T, term: T): T {
+  const next = tf.add(sum, term) as T
+  tf.dispose([sum, term])
+  return next
+}

@@ -1,0 +1,121 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { init, tf } from '@heed/tensor-backend'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { TrainingArguments } from '../src/arguments.ts'
+import type { TrainerCallback } from '../src/callbacks.ts'
+import { Trainer } from '../src/trainer.ts'
+import type { LogRecord } from '../src/trainer-state.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { TinyModel, tinyDataset, weightsOf } from './tiny-model.ts'
+
+beforeAll(async () => {
+  await init()
+})
+
+const settings: Partial<TrainingArguments> = {
+  perDeviceTrainBatchSize: 2,
+  gradientAccumulationSteps: 2,
+  numTrainEpochs: 2,
+  learningRate: 0.01,
+  lrSchedulerType: 'cosine',
+  warmupSteps: 3,
+  weightDecay: 0.1,
+  loggingSteps: 3,
+  evalStrategy: 'epoch',
+  saveSteps: 5,
+}
+
+/** What of a log is the same in each run: not the times. */
+function measured(history: LogRecord[]): Partial<LogRecord>[] {
+  return history
+    .filter(record => record.trainLoss === undefined)
+    .map(({ step, loss, gradNorm, learningRate, epoch, evalLoss }) => ({
+      step,
+      loss,
+      gradNorm,
+      learningRate,
+      epoch,
+      evalLoss,
+    }))
+}
+
+async function run(folder: string, extra: Partial<TrainingArguments> = {}, stopAt?: number, resume = false) {
+  const model = new TinyModel()
+  const controller = new AbortController()
+  const stop: TrainerCallback = { onStepEnd: ({ state }) => state.globalStep === stopAt && controller.abort() }
+  const trainer = new Trainer({
+    model,
+    args: { ...settings, outputDir: folder, ...extra },
+    trainDataset: tinyDataset(),
+    evalDataset: tinyDataset(100),
+    callbacks: [stop],
+  })
+  const output = await trainer.train({ resumeFromCheckpoint: resume, signal: controller.signal })
+  const weights = weightsOf(model)
+  model.dispose()
+  return { output, weights, history: trainer.state.logHistory, state: trainer.state }
+}
+
+describe('a run that is stopped and resumed', () => {
+  // 44 blocks of 9 tokens: 11 updates an epoch, 22 in all; 11 is the end of the first epoch.
+  for (const stopAt of [1, 4, 5, 10, 11, 12, 17, 21]) {
+    test(`at step ${stopAt} of 22 goes on to the same losses and weights, bit for bit`, async () => {
+      const [whole, parted] = [temporaryFolder(), temporaryFolder()]
+      const expected = await run(whole)
+      const first = await run(parted, {}, stopAt)
+      expect(first.output).toMatchObject({ globalStep: stopAt, isInterrupted: true })
+      expect(first.output.checkpoint).toBe(`${parted}/checkpoint-${stopAt}`)
+      const second = await run(parted, {}, undefined, true)
+      expect(second.output).toMatchObject({ globalStep: 22, isInterrupted: false })
+      expect(second.weights).toEqual(expected.weights)
+      expect(measured(second.history)).toEqual(measured(expected.history))
+      const lines = readFileSync(`${parted}/metrics.jsonl`, 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line))
+      expect(lines.map(line => line.step)).toEqual(second.history.map(record => record.step))
+      expect(tf.memory().numTensors).toBe(0)
+    })
+  }
+
+  test('twice, by SGD with momentum, gives what one run gives', async () => {
+    const extra = { optim: 'sgd', momentum: 0.9 } as const
+    const [whole, parted] = [temporaryFolder(), temporaryFolder()]
+    const expected = await run(whole, extra)
+    await run(parted, extra, 6)
+    await run(parted, extra, 15, true)
+    expect((await run(parted, extra, undefined, true)).weights).toEqual(expected.weights)
+  })
+})
+
+test('a checkpoint has the files of HF, and trainer_state.json the keys of HF', async () => {
+  const folder = temporaryFolder()
+  await run(folder, { maxSteps: 5 })
+  expect(readdirSync(`${folder}/checkpoint-5`).sort()).toEqual([
+    'config.json',
+    'model.safetensors',
+    'optimizer.safetensors',
+    'resume_state.json',
+    'trainer_state.json',
+  ])
+  const state = JSON.parse(readFileSync(`${folder}/checkpoint-5/trainer_state.json`, 'utf8'))
+  expect(state).toMatchObject({ global_step: 5, max_steps: 5, num_train_epochs: 1, train_batch_size: 2 })
+  expect(Object.keys(state.log_history[0]).sort()).toEqual([
+    'epoch',
+    'grad_norm',
+    'learning_rate',
+    'loss',
+    'memory_bytes',
+    'step',
+    'tokens_per_second',
+  ])
+})
+
+test('resuming a finished run trains no further, and resuming in an empty folder begins one', async () => {
+  const folder = temporaryFolder()
+  const first = await run(folder, {}, undefined, true)
+  expect(first.output.globalStep).toBe(22)
+  const again = await run(folder, {}, undefined, true)
+  expect(again.weights).toEqual(first.weights)
+  expect(again.output.globalStep).toBe(22)
+})
