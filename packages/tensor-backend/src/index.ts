@@ -3,6 +3,12 @@ export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } 
 export type { ByteSource } from './files/byte-source.ts'
 export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
 export type { FileDtype, FloatFileDtype, RawTensor } from './files/dtypes.ts'
+export { dequantizeGgml } from './files/gguf/dequantize.ts'
+export type { GgufTensorInfo } from './files/gguf/header.ts'
+export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'
+export { type GgmlType, type GgufField, type GgufType, type GgufValue, ggmlTypes } from './files/gguf/types.ts'
+export { type WritableGgmlTensor, type WriteGgufOptions, writeGguf } from './files/gguf/write.ts'
+export { type GgufFile, openGguf } from './files/gguf.ts'
 export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
 export {
   readShardedIndex,

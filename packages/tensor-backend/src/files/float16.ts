@@ -67,3 +67,12 @@ export function bfloat16FromFloat32(values: Float32Array): Uint16Array {
   }
   return out
 }
+
+/** One binary16 value as a number, for block formats whose scales are halves. */
+export function numberFromFloat16(bits: number): number {
+  const exponent = (bits >>> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  const sign = bits & 0x8000 ? -1 : 1
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent ? sign * (1024 + fraction) * 2 ** (exponent - 25) : sign * fraction * 2 ** -24
+}

@@ -215,7 +215,7 @@ test.skipIf(!existsSync(meta))(
     expect(file.tensors.size).toBe(21)
     const embeddings = await file.read('tok_embeddings.weight')
     expect(embeddings.shape).toEqual([500, 32])
-    expect(embeddings.dataSync().reduce((sum, x) => sum + Math.abs(x), 0)).toBeCloseTo(3200.000047683716, 9)
+    expect(Array.from(embeddings.dataSync()).reduce((sum, x) => sum + Math.abs(x), 0)).toBeCloseTo(3200.000047683716, 9)
     embeddings.dispose()
     await file.close()
   },

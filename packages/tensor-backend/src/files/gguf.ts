@@ -1,0 +1,52 @@
+import { tf } from '../tf.ts'
+import { tensorFromRaw } from './dtypes.ts'
+import { dequantizeGgml } from './gguf/dequantize.ts'
+import { type GgufHeader, readGgufHeader } from './gguf/header.ts'
+import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
+import { shown } from './strict-json.ts'
+import { tensorInfo } from './tensor-file.ts'
+import type { UrlOptions } from './url-source.ts'
+
+export interface GgufFile extends GgufHeader {
+  /** The path, URL or name that messages give. */
+  readonly name: string
+  /** The blocks as they lie in the file. Throws HEED_ARGUMENT_INVALID on an unknown name, HEED_IO. */
+  readRaw(name: string): Promise<Uint8Array>
+  /** The elements in row-major order. Throws as readRaw, HEED_DTYPE_UNSUPPORTED on a type without a dequantizer. */
+  dequantize(name: string): Promise<Float32Array>
+  /** A tensor the caller disposes: I8 to I64 as int32, all else dequantized to float32. Throws as dequantize. */
+  read(name: string): Promise<tf.Tensor>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a GGUF file of version 2 or 3 and checks its whole header; tensors are read on demand, one at a time.
+ * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
+ */
+export async function openGguf(source: ByteSourceLike, options: UrlOptions = {}): Promise<GgufFile> {
+  const bytes = await openByteSource(source, options)
+  try {
+    const header = await readGgufHeader(bytes)
+    const where = (name: string) => `${bytes.name}: tensor ${shown(name)}`
+    const infoOf = (name: string) => tensorInfo(bytes.name, header.tensors, name)
+    const readRaw = async (name: string) => bytes.read(infoOf(name).byteOffset, infoOf(name).byteLength)
+    return {
+      ...header,
+      name: bytes.name,
+      readRaw,
+      dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
+      async read(name) {
+        const { type, shape } = infoOf(name)
+        const raw = await readRaw(name)
+        if (type === 'I8' || type === 'I16' || type === 'I32' || type === 'I64') {
+          return tensorFromRaw({ dtype: type, shape, bytes: raw }, where(name))
+        }
+        return tf.tensor(dequantizeGgml(raw, type, where(name)), [...shape], 'float32')
+      },
+      close: () => bytes.close(),
+    }
+  } catch (error) {
+    await bytes.close()
+    throw error
+  }
+}
