@@ -8,11 +8,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What every attention kernel is told, in attention.cc: q [batch, queries, heads, head_dim], k and v [batch, capacity,
+// kv_heads, head_dim | value_dim] of which `keys` rows count, bias with its strides (0 along a broadcast axis) or null,
+// key_mask [batch, keys] or null; window 0 is none, softcap 0 is none, drop_below 0 is no dropout.
+#define HEED_ATTENTION_PROBLEM                                                                                      \
+    const float *q, const float *k, const float *v, const float *bias, const int32_t *key_mask, int batch, int queries, \
+        int keys, int capacity, int heads, int kv_heads, int head_dim, int value_dim, int is_causal, int window,    \
+        float scale, float softcap, int bias_batch, int bias_head, int bias_row, uint32_t drop_below,               \
+        float drop_scale, int32_t seed
+
 #define HEED_KERNELS(KERNEL)                                                                                       \
     /* norm.cc: x, y [rows, cols]; weight, bias [cols]; mean, inverse [rows] */                                     \
     KERNEL(rms_norm, (const float* x, const float* weight, float* y, float* inverse, int rows, int cols, float eps)) \
     KERNEL(rms_norm_gradient, (const float* dy, const float* x, const float* weight, const float* inverse,          \
-                               float* dx, float* dweight, int rows, int cols))
+                               float* dx, float* dweight, int rows, int cols))                                      \
+    /* attention.cc: out [batch, queries, heads, value_dim]; lse, delta [batch, heads, queries] */                  \
+    KERNEL(attention, (HEED_ATTENTION_PROBLEM, float* out, float* lse, float* workspace))                           \
+    KERNEL(attention_step, (HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits))                        \
+    KERNEL(attention_gradient, (HEED_ATTENTION_PROBLEM, const float* out, const float* lse, const float* dout,      \
+                                float* dq, float* dk, float* dv, float* dbias, float* workspace, int splits))
 
 #define HEED_JOIN_(a, b) a##_##b
 #define HEED_JOIN(a, b) HEED_JOIN_(a, b)

@@ -1,3 +1,30 @@
+/** HEED_ATTENTION_PROBLEM of `kernels/api.h`. */
+export type AttentionProblem = [
+  q: number,
+  k: number,
+  v: number,
+  bias: number,
+  keyMask: number,
+  batch: number,
+  queries: number,
+  keys: number,
+  capacity: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  valueDim: number,
+  isCausal: number,
+  window: number,
+  scale: number,
+  softcap: number,
+  biasBatch: number,
+  biasHead: number,
+  biasRow: number,
+  dropBelow: number,
+  dropScale: number,
+  seed: number,
+]
+
 /** The kernels of `kernels/api.h`, typed: pointers are byte addresses as numbers, everything else is a plain number. */
 export interface Kernels {
   rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
@@ -10,6 +37,22 @@ export interface Kernels {
     dweight: number,
     rows: number,
     cols: number,
+  ): void
+  attention(...args: [...AttentionProblem, out: number, lse: number, workspace: number]): void
+  attentionStep(...args: [...AttentionProblem, out: number, partial: number, splits: number]): void
+  attentionGradient(
+    ...args: [
+      ...AttentionProblem,
+      out: number,
+      lse: number,
+      dout: number,
+      dq: number,
+      dk: number,
+      dv: number,
+      dbias: number,
+      workspace: number,
+      splits: number,
+    ]
   ): void
 }
 

@@ -1,3 +1,4 @@
+import { attentionKernels } from '../ops/attention-kernels.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
 import { tf } from '../tf.ts'
 import { type BackendKernel, KernelBackend } from './kernel-backend.ts'
@@ -5,6 +6,7 @@ import type { KernelLibrary } from './library.ts'
 
 /** Kernels that run in the C++ library; every other kernel of tfjs is its cpu backend's. */
 const libraryKernels: Record<string, BackendKernel> = {
+  ...attentionKernels,
   ...rmsNormKernels,
 }
 

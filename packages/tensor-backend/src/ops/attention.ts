@@ -1,6 +1,9 @@
+import { HeedError } from '../errors.ts'
 import { tf } from '../tf.ts'
-import { checkRank, checkShape } from './checks.ts'
-import { dropoutMask } from './dropout.ts'
+import { attentionAttributes } from './attention-kernels.ts'
+import { checkArgument, checkDtype, checkRank, checkShape } from './checks.ts'
+import { checkRate, dropoutMask } from './dropout.ts'
+import { differentiable, hasKernel, once, runKernel } from './fused.ts'
 
 export interface AttentionOptions {
   /** Query i sees keys j <= i + keyLen - seqLen: the queries are the last seqLen positions. */
@@ -26,11 +29,33 @@ export interface AttentionOptions {
  * q: [batch, seqLen, numHeads, headDim]; k: [batch, keyLen, numKeyValueHeads, headDim];
  * v: [batch, keyLen, numKeyValueHeads, valueDim] -> [batch, seqLen, numHeads, valueDim].
  * A query that sees no key gives 0. Vaswani et al. 2017, eq. 1; same numbers as PyTorch `scaled_dot_product_attention`.
- * Throws HEED_SHAPE_MISMATCH.
+ * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  */
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions = {}): tf.Tensor {
   checkAttention(q, k, v, options)
-  return tf.tidy(() => composedAttention(q, k, v, options).output)
+  if (!hasKernel('HeedAttention')) return tf.tidy(() => composedAttention(q, k, v, options).output)
+  const { bias, keyPaddingMask } = options
+  const attributes = attentionAttributes(q, k, options)
+  return differentiable(
+    bias ? [q, k, v, bias] : [q, k, v],
+    save => {
+      const inputs = [q, k, v, ...(bias ? [bias] : []), ...(keyPaddingMask ? [keyPaddingMask.toInt()] : [])]
+      const [out, lse] = runKernel('HeedAttention', inputs, attributes)
+      if (lse) save([out!, lse, ...inputs])
+      return out!
+    },
+    (dy, saved) => {
+      const gradients = once(() => runKernel('HeedAttentionGradient', [dy, ...saved], attributes))
+      const ofInputs = [0, 1, 2].map(i => () => gradients()[i]!)
+      if (!bias) return ofInputs
+      const ofBias = (): tf.Tensor =>
+        tf.tidy(() => {
+          const full = runKernel('HeedAttentionBiasGradient', [dy, ...saved], attributes)[0]!
+          return tf.sum(full, broadcastAxes(bias.shape, full.shape), true)
+        })
+      return [...ofInputs, ofBias]
+    },
+  )
 }
 
 /** `attention` that also returns the weights after softmax and before dropout, [batch, numHeads, seqLen, keyLen]. */
@@ -44,12 +69,44 @@ export function attentionWithWeights(
   return composedAttention(q, k, v, options)
 }
 
-function checkAttention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, { keyPaddingMask, keyLen }: AttentionOptions): void {
+function broadcastAxes(shape: number[], full: number[]): number[] {
+  return full.flatMap((size, axis) => (shape[axis] === size ? [] : [axis]))
+}
+
+function checkAttention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions): void {
+  const { isCausal, slidingWindow, softcap, bias, keyPaddingMask, dropout } = options
   checkRank('attention', 'q', q, 4, '[batch, seqLen, numHeads, headDim]')
-  checkShape('attention', 'k', k, [q.shape[0]!, -1, -1, q.shape[3]!])
-  checkShape('attention', 'v', v, [k.shape[0]!, k.shape[1]!, k.shape[2]!, -1])
-  const used = keyLen ?? k.shape[1]!
-  if (keyPaddingMask) checkShape('attention', 'keyPaddingMask', keyPaddingMask, [q.shape[0]!, used])
+  const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]
+  checkShape('attention', 'k', k, [batch, -1, -1, headDim])
+  const [, capacity, numKeyValueHeads] = k.shape as [number, number, number, number]
+  checkShape('attention', 'v', v, [batch, capacity, numKeyValueHeads, -1])
+  for (const [name, x] of Object.entries({ q, k, v })) checkDtype('attention', name, x, 'float32')
+  if (numHeads % numKeyValueHeads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `attention: q has ${numHeads} heads, expected a multiple of the ${numKeyValueHeads} heads of k. Check numKeyValueHeads.`,
+    )
+  }
+  const keyLen = options.keyLen ?? capacity
+  const isWhole = Number.isInteger(keyLen) && keyLen >= 0 && keyLen <= capacity
+  checkArgument('attention', 'keyLen', keyLen, isWhole, `a whole number from 0 to ${capacity}`, 'k has no more rows.')
+  if (slidingWindow !== undefined) {
+    const isValid = Number.isInteger(slidingWindow) && slidingWindow > 0 && isCausal === true
+    const rule = 'a whole number above 0, together with isCausal'
+    checkArgument('attention', 'slidingWindow', slidingWindow, isValid, rule, 'Leave it out to see every earlier key.')
+  }
+  if (softcap !== undefined) {
+    checkArgument('attention', 'softcap', softcap, softcap > 0, 'a number above 0', 'Leave it out for no cap.')
+  }
+  if (dropout) checkRate('attention', 'dropout.rate', dropout.rate)
+  if (keyPaddingMask) checkShape('attention', 'keyPaddingMask', keyPaddingMask, [batch, keyLen])
+  if (bias) {
+    checkRank('attention', 'bias', bias, 4, '[batch | 1, numHeads | 1, seqLen | 1, keyLen]')
+    const full = [batch, numHeads, seqLen, keyLen]
+    const expected = full.map((size, axis) => (axis < 3 && bias.shape[axis] === 1 ? 1 : size))
+    checkShape('attention', 'bias', bias, expected)
+    checkDtype('attention', 'bias', bias, 'float32')
+  }
 }
 
 /** `attentionWithWeights` from tfjs's own ops; it stores the scores, [batch, numHeads, seqLen, keyLen]. */
@@ -65,15 +122,12 @@ export function composedAttention(
   const length = keyLen ?? k.shape[1]!
   const group = numHeads / numKeyValueHeads
   return tf.tidy(() => {
-    const heads = (x: tf.Tensor, size: number): tf.Tensor => {
-      const used = tf.slice(x, [0, 0, 0, 0], [batch, length, numKeyValueHeads, size])
-      const byHead = tf.transpose(used, [0, 2, 1, 3]).expandDims(2) // [batch, numKeyValueHeads, 1, keyLen, size]
-      return tf.tile(byHead, [1, 1, group, 1, 1]).reshape([batch, numHeads, length, size])
-    }
-    let scores = tf.mul(
-      tf.matMul(tf.transpose(q, [0, 2, 1, 3]), heads(k, headDim), false, true),
-      scale ?? 1 / Math.sqrt(headDim),
-    ) // [batch, numHeads, seqLen, keyLen]
+    const keyHeads = (x: tf.Tensor, size: number): tf.Tensor =>
+      tf.transpose(tf.slice(x, [0, 0, 0, 0], [batch, length, numKeyValueHeads, size]), [0, 2, 1, 3])
+    // The queries of a group lie one after another against their one key head: nothing is repeated.
+    const queries = tf.transpose(q, [0, 2, 1, 3]).reshape([batch, numKeyValueHeads, group * seqLen, headDim])
+    const products = tf.matMul(queries, keyHeads(k, headDim), false, true)
+    let scores = tf.mul(products.reshape([batch, numHeads, seqLen, length]), scale ?? 1 / Math.sqrt(headDim))
     if (softcap) scores = tf.mul(tf.tanh(tf.div(scores, softcap)), softcap)
     if (bias) scores = tf.add(scores, bias)
 
@@ -85,13 +139,16 @@ export function composedAttention(
       return tf.where(tf.greater(highest, Number.NEGATIVE_INFINITY), highest, 0)
     })
     const exp = tf.exp(tf.sub(scores, shift))
-    const weights = tf.div(exp, tf.maximum(tf.sum(exp, -1, true), 1e-30))
+    const total = tf.sum(exp, -1, true)
+    const one = withoutGradient(total, x => tf.equal(x, 0).toFloat()) // where a row sees nothing: 0 / 1, not 0 / 0
+    const weights = tf.div(exp, tf.add(total, one))
 
     const kept = dropout?.rate
       ? tf.mul(weights, tf.tensor(dropoutMask(weights.size, dropout.rate, dropout.seed), weights.shape))
       : weights
-    const output = tf.transpose(tf.matMul(kept, heads(v, valueDim)), [0, 2, 1, 3]) // [batch, seqLen, numHeads, valueDim]
-    return { output, weights }
+    const grouped = kept.reshape([batch, numKeyValueHeads, group * seqLen, length])
+    const byHead = tf.matMul(grouped, keyHeads(v, valueDim)).reshape([batch, numHeads, seqLen, valueDim])
+    return { output: tf.transpose(byHead, [0, 2, 1, 3]), weights }
   })
 }
 

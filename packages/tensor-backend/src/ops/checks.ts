@@ -1,5 +1,5 @@
 import { HeedError } from '../errors.ts'
-import type { tf } from '../tf.ts'
+import { tf } from '../tf.ts'
 
 function describe(shape: number[]): string {
   return `[${shape.join(', ')}]`
@@ -42,4 +42,42 @@ export function checkDtype(op: string, name: string, tensor: tf.Tensor, dtype: t
     'HEED_DTYPE_UNSUPPORTED',
     `${op}: ${name} has dtype ${tensor.dtype}, expected ${dtype}. Convert it with ${name}.cast('${dtype}').`,
   )
+}
+
+/** Throws HEED_ARGUMENT_INVALID unless `isValid`; `rule` says what is expected, `mend` what to do. */
+export function checkArgument(
+  op: string,
+  name: string,
+  value: unknown,
+  isValid: boolean,
+  rule: string,
+  mend: string,
+): void {
+  if (isValid) return
+  throw new HeedError('HEED_ARGUMENT_INVALID', `${op}: ${name} is ${value}, expected ${rule}. ${mend}`)
+}
+
+/**
+ * Throws HEED_ID_OUT_OF_RANGE unless each of `ids` lies in [0, size) or is `ignored`. Where reading a tensor would stall
+ * the device (WebGPU) nothing is read: there an id outside the table gives zeros.
+ */
+export function checkIds(
+  op: string,
+  name: string,
+  ids: tf.Tensor,
+  sizeName: string,
+  size: number,
+  ignored?: number,
+): void {
+  if (tf.getBackend() === 'webgpu') return
+  const values = ids.dataSync<'int32'>()
+  for (let i = 0; i < values.length; i++) {
+    const id = values[i]!
+    if ((id >= 0 && id < size) || id === ignored) continue
+    throw new HeedError(
+      'HEED_ID_OUT_OF_RANGE',
+      `${op}: ${name}[${i}] is ${id}, expected 0 to ${size - 1} (${sizeName} is ${size})${ignored === undefined ? '' : ` or ${ignored}, which is ignored`}. ` +
+        `Check that the tokenizer and the model belong together.`,
+    )
+  }
 }

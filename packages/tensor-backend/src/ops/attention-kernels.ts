@@ -1,0 +1,141 @@
+import type { BackendKernel, KernelBackend } from '../backends/kernel-backend.ts'
+import type { AttentionProblem } from '../backends/library.ts'
+import type { tf } from '../tf.ts'
+import type { AttentionOptions } from './attention.ts'
+import { dropThreshold } from './dropout.ts'
+import { isRecording } from './fused.ts'
+import { withWorkspace } from './workspace.ts'
+
+/** The options of `attention` as plain numbers; those that were left out stand at the value that does nothing. */
+type AttentionAttributes = {
+  keyLen: number
+  isCausal: boolean
+  window: number
+  scale: number
+  softcap: number
+  hasBias: boolean
+  hasMask: boolean
+  rate: number
+  seed: number
+  isRecording: boolean
+}
+
+export function attentionAttributes(q: tf.Tensor, k: tf.Tensor, options: AttentionOptions): AttentionAttributes {
+  return {
+    keyLen: options.keyLen ?? k.shape[1]!,
+    isCausal: options.isCausal ?? false,
+    window: options.slidingWindow ?? 0,
+    scale: options.scale ?? 1 / Math.sqrt(q.shape[3]!),
+    softcap: options.softcap ?? 0,
+    hasBias: options.bias !== undefined,
+    hasMask: options.keyPaddingMask !== undefined,
+    rate: options.dropout?.rate ?? 0,
+    seed: options.dropout?.seed ?? 0,
+    isRecording: isRecording(),
+  }
+}
+
+// Up to this many queries the reading of keys and values bounds the time, above it arithmetic does.
+const maxStepQueries = 4
+// Keys in a block, as in attention.cc; transposed keys are padded to whole blocks.
+const keyBlock = 64
+
+/** [q, k, v, bias?, mask?] */
+type AttentionInputs = tf.TensorInfo[]
+
+function problem(backend: KernelBackend, inputs: AttentionInputs, attributes: AttentionAttributes): AttentionProblem {
+  const { address } = backend
+  const [q, k, v] = inputs as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]
+  const bias = attributes.hasBias ? inputs[3]! : undefined
+  const mask = attributes.hasMask ? inputs.at(-1)! : undefined
+  const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]
+  const [, capacity, numKeyValueHeads] = k.shape as [number, number, number, number]
+  const [biasBatch, biasHead, biasRow] = bias ? broadcastStrides(bias.shape) : [0, 0, 0]
+  return [
+    ...[address(q), address(k), address(v), bias ? address(bias) : 0, mask ? address(mask) : 0],
+    ...[batch, seqLen, attributes.keyLen, capacity, numHeads, numKeyValueHeads, headDim, v.shape[3]!],
+    ...[attributes.isCausal ? 1 : 0, attributes.window, attributes.scale, attributes.softcap],
+    ...[biasBatch, biasHead, biasRow],
+    ...[dropThreshold(attributes.rate), 1 / (1 - attributes.rate), attributes.seed | 0],
+  ] as AttentionProblem
+}
+
+/** Elements from one batch, head and query to the next; 0 along an axis of size 1. */
+function broadcastStrides(shape: number[]): number[] {
+  const strides = [shape[1]! * shape[2]! * shape[3]!, shape[2]! * shape[3]!, shape[3]!]
+  return strides.map((stride, axis) => (shape[axis] === 1 ? 0 : stride))
+}
+
+/** Into how many pieces the keys are split so that every thread has some of `items` · pieces to do. */
+function splitsFor(items: number, blocks: number, threads: number): number {
+  if (threads === 1 || items >= 2 * threads || items === 0) return 1
+  return Math.max(1, Math.min(blocks, Math.ceil((2 * threads) / items)))
+}
+
+export const attentionKernels: Record<string, BackendKernel> = {
+  /** [q, k, v, bias?, mask?] -> [out, lse] while a gradient is being recorded, else [out]; lse: [batch, numHeads, seqLen]. */
+  HeedAttention(backend, inputs: AttentionInputs, attributes: AttentionAttributes) {
+    const { address, library } = backend
+    const [q, k, v] = inputs as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]
+    const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]
+    const valueDim = v.shape[3]!
+    const out = backend.output([batch, seqLen, numHeads, valueDim])
+    const args = problem(backend, inputs, attributes)
+    if (seqLen <= maxStepQueries && !attributes.isRecording) {
+      const splits = splitsFor(batch, Math.ceil(attributes.keyLen / (2 * keyBlock)), library.threads)
+      withWorkspace(backend, batch * splits * seqLen * numHeads * (valueDim + 2), partial => {
+        library.kernels.attentionStep(...args, address(out), partial, splits)
+      })
+      return [out]
+    }
+    const lse = attributes.isRecording ? backend.output([batch, numHeads, seqLen]) : undefined
+    withWorkspace(backend, batch * k.shape[2]! * headDim * paddedKeys(attributes), workspace => {
+      library.kernels.attention(...args, address(out), lse ? address(lse) : 0, workspace)
+    })
+    return lse ? [out, lse] : [out]
+  },
+
+  /** [dout, out, lse, q, k, v, bias?, mask?] -> [dq, dk, dv] */
+  HeedAttentionGradient(backend, [dout, out, lse, ...inputs]: tf.TensorInfo[], attributes: AttentionAttributes) {
+    const gradients = inputs.slice(0, 3).map(({ shape }) => backend.output(shape))
+    const [dq, dk, dv] = gradients.map(backend.address) as [number, number, number]
+    runGradient(backend, { dout: dout!, out: out!, lse: lse! }, inputs, attributes, { dq, dk, dv, dbias: 0 })
+    return gradients
+  },
+
+  /** [dout, out, lse, q, k, v, bias, mask?] -> the gradient of every score, [batch, numHeads, seqLen, keyLen] */
+  HeedAttentionBiasGradient(backend, [dout, out, lse, ...inputs]: tf.TensorInfo[], attributes: AttentionAttributes) {
+    const [batch, seqLen, numHeads] = inputs[0]!.shape as [number, number, number, number]
+    const dscores = backend.output([batch, numHeads, seqLen, attributes.keyLen])
+    const to = { dq: 0, dk: 0, dv: 0, dbias: backend.address(dscores) }
+    runGradient(backend, { dout: dout!, out: out!, lse: lse! }, inputs, attributes, to)
+    return dscores
+  },
+}
+
+function paddedKeys({ keyLen }: AttentionAttributes): number {
+  return Math.ceil(keyLen / keyBlock) * keyBlock
+}
+
+function runGradient(
+  backend: KernelBackend,
+  { dout, out, lse }: Record<'dout' | 'out' | 'lse', tf.TensorInfo>,
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes,
+  { dq, dk, dv, dbias }: Record<'dq' | 'dk' | 'dv' | 'dbias', number>,
+): void {
+  const { address, library } = backend
+  const [q, k, v] = inputs as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]
+  const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]
+  const heads = batch * k.shape[2]!
+  const splits = splitsFor(heads, paddedKeys(attributes) / keyBlock, library.threads)
+  const transposed = heads * (headDim + v.shape[3]!) * paddedKeys(attributes)
+  const delta = batch * numHeads * seqLen
+  const parts = splits > 1 ? splits * delta * headDim : 0
+  withWorkspace(backend, transposed + delta + parts, workspace => {
+    library.kernels.attentionGradient(
+      ...problem(backend, inputs, attributes),
+      ...([address(out), address(lse), address(dout), dq, dk, dv, dbias, workspace, splits] as const),
+    )
+  })
+}

@@ -1,0 +1,79 @@
+import { type AttentionOptions, attention, tf } from '@heed/tensor-backend'
+import { describe, test } from 'vitest'
+import { composedAttention } from '../../src/ops/attention.ts'
+import { expectNoLeak, expectSameAsComposed, onEachBackend } from './conformance.ts'
+
+interface Case {
+  name: string
+  batch?: number
+  seqLen: number
+  capacity?: number
+  heads?: number
+  kvHeads?: number
+  headDim?: number
+  valueDim?: number
+  options?: AttentionOptions
+  bias?: number[]
+  mask?: number[][]
+}
+
+const cases: Case[] = [
+  { name: 'one block', seqLen: 5 },
+  { name: 'several blocks of queries and keys', seqLen: 131, headDim: 20 },
+  { name: 'causal', seqLen: 77, options: { isCausal: true } },
+  { name: 'causal with more keys than queries', seqLen: 9, capacity: 75, options: { isCausal: true } },
+  { name: 'causal with more queries than keys', seqLen: 9, capacity: 5, options: { isCausal: true } },
+  { name: 'a sliding window', seqLen: 150, options: { isCausal: true, slidingWindow: 21 } },
+  { name: 'grouped heads', seqLen: 70, heads: 6, kvHeads: 2, options: { isCausal: true } },
+  { name: 'values of another size', seqLen: 20, headDim: 24, valueDim: 10 },
+  { name: 'a soft cap and a scale', seqLen: 40, options: { softcap: 0.7, scale: 0.9, isCausal: true } },
+  { name: 'room left in the cache', seqLen: 6, capacity: 90, options: { keyLen: 70, isCausal: true } },
+  { name: 'dropout', batch: 2, seqLen: 70, options: { dropout: { rate: 0.3, seed: 12 }, isCausal: true } },
+  { name: 'a full bias', seqLen: 70, bias: [2, 4, 70, 70] },
+  { name: 'a bias per head', seqLen: 70, bias: [1, 4, 1, 70], options: { isCausal: true, softcap: 2 } },
+  { name: 'a bias per query', seqLen: 7, bias: [1, 1, 7, 7] },
+  {
+    name: 'padding',
+    batch: 3,
+    seqLen: 5,
+    mask: [
+      [1, 1, 1, 0, 0],
+      [0, 0, 1, 1, 1],
+      [0, 0, 0, 0, 0],
+    ],
+  },
+]
+
+onEachBackend(() => {
+  expectNoLeak()
+  describe('attention', () => {
+    test.each(cases)('with $name equals the composed form, with its gradients', async each => {
+      const {
+        batch = 2,
+        seqLen,
+        capacity = seqLen,
+        heads = 4,
+        kvHeads = heads,
+        headDim = 16,
+        valueDim = headDim,
+      } = each
+      const mask = each.mask ? tf.tensor2d(each.mask, undefined, 'int32') : undefined
+      const options = (bias?: tf.Tensor): AttentionOptions => ({
+        ...each.options,
+        ...(mask && { keyPaddingMask: mask }),
+        ...(bias && { bias }),
+      })
+      await expectSameAsComposed(
+        (q, k, v, bias) => attention(q!, k!, v!, options(bias)),
+        (q, k, v, bias) => composedAttention(q!, k!, v!, options(bias)).output,
+        [
+          [batch, seqLen, heads, headDim],
+          [batch, capacity, kvHeads, headDim],
+          [batch, capacity, kvHeads, valueDim],
+          ...(each.bias ? [each.bias] : []),
+        ],
+      )
+      mask?.dispose()
+    })
+  })
+})
