@@ -2,7 +2,7 @@ import { tf } from '../tf.ts'
 import { tensorFromRaw } from './dtypes.ts'
 import { dequantizeGgml } from './gguf/dequantize.ts'
 import { type GgufHeader, readGgufHeader } from './gguf/header.ts'
-import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
+import { type ByteSourceLike, openWith } from './open-byte-source.ts'
 import { shown } from './strict-json.ts'
 import { tensorInfo } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
@@ -24,29 +24,25 @@ export interface GgufFile extends GgufHeader {
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
  */
 export async function openGguf(source: ByteSourceLike, options: UrlOptions = {}): Promise<GgufFile> {
-  const bytes = await openByteSource(source, options)
-  try {
-    const header = await readGgufHeader(bytes)
-    const where = (name: string) => `${bytes.name}: tensor ${shown(name)}`
-    const infoOf = (name: string) => tensorInfo(bytes.name, header.tensors, name)
-    const readRaw = async (name: string) => bytes.read(infoOf(name).byteOffset, infoOf(name).byteLength)
+  return openWith(source, options, async opened => {
+    const header = await readGgufHeader(opened)
+    const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
+    const infoOf = (name: string) => tensorInfo(opened.name, header.tensors, name)
+    const readRaw = async (name: string) => opened.read(infoOf(name).byteOffset, infoOf(name).byteLength)
     return {
       ...header,
-      name: bytes.name,
+      name: opened.name,
       readRaw,
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
       async read(name) {
         const { type, shape } = infoOf(name)
-        const raw = await readRaw(name)
+        const bytes = await readRaw(name)
         if (type === 'I8' || type === 'I16' || type === 'I32' || type === 'I64') {
-          return tensorFromRaw({ dtype: type, shape, bytes: raw }, where(name))
+          return tensorFromRaw({ dtype: type, shape, bytes }, where(name))
         }
-        return tf.tensor(dequantizeGgml(raw, type, where(name)), [...shape], 'float32')
+        return tf.tensor(dequantizeGgml(bytes, type, where(name)), [...shape], 'float32')
       },
-      close: () => bytes.close(),
+      close: () => opened.close(),
     }
-  } catch (error) {
-    await bytes.close()
-    throw error
-  }
+  })
 }

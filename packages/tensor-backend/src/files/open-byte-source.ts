@@ -16,6 +16,21 @@ export async function openByteSource(source: ByteSourceLike, options: UrlOptions
   return /^(https?|blob|data):/.test(address) ? openUrl(address, options) : openFile(address)
 }
 
+/** Opens a source and hands it to `use`, which keeps it; when `use` throws, the source is closed. */
+export async function openWith<T>(
+  source: ByteSourceLike,
+  options: UrlOptions,
+  use: (opened: ByteSource) => Promise<T>,
+): Promise<T> {
+  const opened = await openByteSource(source, options)
+  try {
+    return await use(opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
 /** The whole of a source as text. Throws HEED_FILE_INVALID when it is not UTF-8, HEED_FILE_NOT_FOUND, HEED_IO. */
 export async function readText(source: ByteSourceLike, options: UrlOptions = {}): Promise<string> {
   const opened = await openByteSource(source, options)

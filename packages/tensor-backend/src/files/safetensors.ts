@@ -1,9 +1,7 @@
 import { tf } from '../tf.ts'
-import { type RawTensor, tensorFromRaw } from './dtypes.ts'
-import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
+import { type ByteSourceLike, openWith } from './open-byte-source.ts'
 import { readHeader, type SafetensorsInfo } from './safetensors/header.ts'
-import { shown } from './strict-json.ts'
-import { type TensorFile, tensorInfo } from './tensor-file.ts'
+import { type TensorFile, tensorFile } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
 
 export interface SafetensorsFile extends TensorFile {
@@ -18,25 +16,11 @@ export interface SafetensorsFile extends TensorFile {
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
  */
 export async function openSafetensors(source: ByteSourceLike, options: UrlOptions = {}): Promise<SafetensorsFile> {
-  const bytes = await openByteSource(source, options)
-  try {
-    const { metadata, tensors } = await readHeader(bytes)
-    const readRaw = async (name: string): Promise<RawTensor> => {
-      const { dtype, shape, byteOffset, byteLength } = tensorInfo(bytes.name, tensors, name)
-      return { dtype, shape, bytes: await bytes.read(byteOffset, byteLength) }
-    }
-    return {
-      name: bytes.name,
-      metadata,
-      tensors,
-      readRaw,
-      read: async name => tensorFromRaw(await readRaw(name), `${bytes.name}: tensor ${shown(name)}`),
-      close: () => bytes.close(),
-    }
-  } catch (error) {
-    await bytes.close()
-    throw error
-  }
+  return openWith(source, options, async opened => {
+    const { metadata, tensors } = await readHeader(opened)
+    const file = tensorFile(opened, tensors, ({ byteOffset, byteLength }) => opened.read(byteOffset, byteLength))
+    return { ...file, metadata }
+  })
 }
 
 export interface ReadSafetensorsOptions extends UrlOptions {

@@ -1,6 +1,7 @@
 import { HeedError } from '../errors.ts'
 import type { tf } from '../tf.ts'
-import type { FileDtype, RawTensor } from './dtypes.ts'
+import type { ByteSource } from './byte-source.ts'
+import { type FileDtype, type RawTensor, tensorFromRaw } from './dtypes.ts'
 import { shown } from './strict-json.ts'
 
 export interface TensorInfo {
@@ -19,6 +20,25 @@ export interface TensorFile {
   /** A tensor the caller disposes: floats as float32, integers as int32, BOOL as bool. Throws as readRaw, HEED_DTYPE_UNSUPPORTED. */
   read(name: string): Promise<tf.Tensor>
   close(): Promise<void>
+}
+
+/** The file whose tensors lie in `source`, given what fetches the bytes of one. */
+export function tensorFile<Info extends TensorInfo>(
+  source: ByteSource,
+  tensors: ReadonlyMap<string, Info>,
+  readBytes: (info: Info) => Promise<Uint8Array>,
+): TensorFile & { readonly tensors: ReadonlyMap<string, Info> } {
+  const readRaw = async (name: string): Promise<RawTensor> => {
+    const info = tensorInfo(source.name, tensors, name)
+    return { dtype: info.dtype, shape: info.shape, bytes: await readBytes(info) }
+  }
+  return {
+    name: source.name,
+    tensors,
+    readRaw,
+    read: async name => tensorFromRaw(await readRaw(name), `${source.name}: tensor ${shown(name)}`),
+    close: () => source.close(),
+  }
 }
 
 /** Throws HEED_ARGUMENT_INVALID when the file has no tensor of this name. */

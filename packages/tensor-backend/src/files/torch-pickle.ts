@@ -1,9 +1,7 @@
 import { HeedError } from '../errors.ts'
 import type { ByteSource } from './byte-source.ts'
-import { type RawTensor, tensorFromRaw } from './dtypes.ts'
-import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
-import { shown } from './strict-json.ts'
-import { type TensorFile, tensorInfo } from './tensor-file.ts'
+import { type ByteSourceLike, openWith } from './open-byte-source.ts'
+import { type TensorFile, tensorFile } from './tensor-file.ts'
 import { openLegacyArchive, openZipArchive, type TorchArchive } from './torch/archives.ts'
 import { namedTensors } from './torch/state.ts'
 import { readWindow } from './torch/window.ts'
@@ -30,26 +28,11 @@ async function openArchive(source: ByteSource): Promise<TorchArchive> {
  * Layout: torch/serialization.py. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
  */
 export async function openTorchCheckpoint(source: ByteSourceLike, options: UrlOptions = {}): Promise<TorchFile> {
-  const bytes = await openByteSource(source, options)
-  try {
-    const { root, checkStorage, offsetOf } = await openArchive(bytes)
-    const tensors = namedTensors(root, bytes.name)
+  return openWith(source, options, async opened => {
+    const { root, checkStorage, offsetOf } = await openArchive(opened)
+    const tensors = namedTensors(root, opened.name)
     for (const { storage } of tensors.values()) checkStorage(storage)
-    const readRaw = async (name: string): Promise<RawTensor> => {
-      const tensor = tensorInfo(bytes.name, tensors, name)
-      const data = await readWindow(bytes, await offsetOf(tensor.storage), tensor)
-      return { dtype: tensor.dtype, shape: tensor.shape, bytes: data }
-    }
-    return {
-      name: bytes.name,
-      root,
-      tensors,
-      readRaw,
-      read: async name => tensorFromRaw(await readRaw(name), `${bytes.name}: tensor ${shown(name)}`),
-      close: () => bytes.close(),
-    }
-  } catch (error) {
-    await bytes.close()
-    throw error
-  }
+    const file = tensorFile(opened, tensors, async tensor => readWindow(opened, await offsetOf(tensor.storage), tensor))
+    return { ...file, root }
+  })
 }

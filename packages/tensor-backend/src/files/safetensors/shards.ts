@@ -5,13 +5,7 @@ import { type ByteSourceLike, openByteSource, readText } from '../open-byte-sour
 import { isJsonObject, parseStrictJson, shown } from '../strict-json.ts'
 import { elementCount } from '../tensor-file.ts'
 import type { UrlOptions } from '../url-source.ts'
-import {
-  type NamedTensors,
-  type PlannedTensor,
-  planTensors,
-  type WriteSafetensorsOptions,
-  writeContent,
-} from './write.ts'
+import { type NamedTensors, type Planned, planTensors, type WriteSafetensorsOptions, writeContent } from './write.ts'
 
 export interface ShardedIndex {
   readonly metadata: Readonly<Record<string, unknown>>
@@ -63,9 +57,9 @@ function parseSize(size: number | string): number {
 }
 
 /** Tensors in their order, a new shard when the next would pass the limit; a larger one alone. As `huggingface_hub` splits. */
-function split(tensors: readonly PlannedTensor[], limit: number): PlannedTensor[][] {
-  const shards: PlannedTensor[][] = []
-  let current: PlannedTensor[] = []
+function split(tensors: readonly Planned[], limit: number): Planned[][] {
+  const shards: Planned[][] = []
+  let current: Planned[] = []
   let size = 0
   for (const tensor of tensors) {
     if (tensor.byteLength > limit) {
@@ -84,7 +78,7 @@ function split(tensors: readonly PlannedTensor[], limit: number): PlannedTensor[
   return shards
 }
 
-function indexJson(shards: readonly PlannedTensor[][], nameOf: (shard: number) => string): string {
+function indexJson(shards: readonly Planned[][], nameOf: (shard: number) => string): string {
   const tensors = shards.flat()
   const weightMap = shards.flatMap((shard, i) => shard.map(({ name }) => [name, nameOf(i)] as const))
   weightMap.sort(([a], [b]) => (a < b ? -1 : 1))

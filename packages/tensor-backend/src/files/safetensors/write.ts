@@ -1,15 +1,16 @@
 import { HeedError } from '../../errors.ts'
-import { tf } from '../../tf.ts'
+import type { tf } from '../../tf.ts'
 import { type WriteBytes, writeFilesAtomic } from '../atomic-write.ts'
 import { bytesOfTensor, dtypeBits, type FileDtype, type FloatFileDtype, fileDtypeOf } from '../dtypes.ts'
 import { shown } from '../strict-json.ts'
 import { elementCount } from '../tensor-file.ts'
+import { isLiveTensor, type LazyBytes, type PlannedTensor, planTensor } from '../writable-tensor.ts'
 
 /** Bytes of a known kind, at hand or fetched when their turn to be written comes. */
 export interface WritableTensor {
   readonly dtype: FileDtype
   readonly shape: readonly number[]
-  readonly bytes: Uint8Array | (() => Promise<Uint8Array>)
+  readonly bytes: LazyBytes
 }
 
 /** Tensors by name: of tfjs, raw, or lazily raw. */
@@ -24,14 +25,8 @@ export interface WriteSafetensorsOptions {
   readonly dtype?: FloatFileDtype
 }
 
-/** A tensor whose place in a file can be planned before its bytes are there. */
-export interface PlannedTensor {
-  readonly name: string
-  readonly dtype: FileDtype
-  readonly shape: readonly number[]
-  readonly byteLength: number
-  bytes(): Promise<Uint8Array>
-}
+/** A tensor of a file dtype, planned. */
+export type Planned = PlannedTensor<FileDtype>
 
 /** Names a JSON header can carry and give back. Throws HEED_ARGUMENT_INVALID. */
 function checkName(where: string, name: string): void {
@@ -53,39 +48,20 @@ function checkMetadata(where: string, metadata: Readonly<Record<string, unknown>
   }
 }
 
-function plan(
-  where: string,
-  name: string,
-  tensor: tf.Tensor | WritableTensor,
-  floatDtype: FloatFileDtype,
-): PlannedTensor {
-  const isTensor = tensor instanceof tf.Tensor
-  if (isTensor && tensor.isDisposed) throw new HeedError('HEED_DISPOSED', `${where}: the tensor was disposed.`)
-  const dtype = isTensor ? fileDtypeOf(tensor, floatDtype, where) : tensor.dtype
+function plan(where: string, name: string, tensor: tf.Tensor | WritableTensor, floatDtype: FloatFileDtype): Planned {
+  const isTensor = isLiveTensor(where, tensor)
+  const kind = isTensor ? fileDtypeOf(tensor, floatDtype, where) : tensor.dtype
   const { shape } = tensor
-  const byteLength = ((elementCount(shape) ?? Number.NaN) * dtypeBits[dtype]) / 8
-  const bytes = async () => {
-    if (isTensor) return bytesOfTensor(tensor, dtype, where)
-    return typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes
-  }
-  return {
-    name,
-    dtype,
-    shape,
-    byteLength,
-    async bytes() {
-      const data = await bytes()
-      if (data.byteLength === byteLength) return data
-      throw new HeedError(
-        'HEED_SHAPE_MISMATCH',
-        `${where}: it has ${data.byteLength} bytes, expected ${byteLength} for ${dtype} of shape ${shown(shape)}.`,
-      )
-    },
-  }
+  const byteLength = ((elementCount(shape) ?? Number.NaN) * dtypeBits[kind]) / 8
+  return planTensor(
+    where,
+    { name, kind, shape, byteLength },
+    isTensor ? () => bytesOfTensor(tensor, kind, where) : tensor.bytes,
+  )
 }
 
 /** What will be written, in the order given. Throws HEED_ARGUMENT_INVALID, HEED_DTYPE_UNSUPPORTED, HEED_DISPOSED. */
-export function planTensors(where: string, tensors: NamedTensors, dtype: FloatFileDtype): PlannedTensor[] {
+export function planTensors(where: string, tensors: NamedTensors, dtype: FloatFileDtype): Planned[] {
   const entries = tensors instanceof Map ? [...tensors] : Object.entries(tensors as Record<string, tf.Tensor>)
   return entries.map(([name, tensor]) => {
     checkName(where, name)
@@ -96,11 +72,11 @@ export function planTensors(where: string, tensors: NamedTensors, dtype: FloatFi
 const dtypeOrder = Object.keys(dtypeBits)
 
 /** By alignment, widest first, then by name in UTF-8 order: the layout of the reference implementation. */
-function inFileOrder(tensors: readonly PlannedTensor[]): PlannedTensor[] {
+function inFileOrder(tensors: readonly Planned[]): Planned[] {
   const encoder = new TextEncoder()
   const keyed = tensors.map(tensor => ({
     tensor,
-    rank: dtypeOrder.indexOf(tensor.dtype),
+    rank: dtypeOrder.indexOf(tensor.kind),
     key: encoder.encode(tensor.name),
   }))
   keyed.sort((a, b) => a.rank - b.rank || compareBytes(a.key, b.key))
@@ -113,10 +89,10 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** Written piece by piece, since an object would move keys that look like integers to its front. */
-function encodeHeader(tensors: readonly PlannedTensor[], metadata: Readonly<Record<string, string>>): Uint8Array {
+function encodeHeader(tensors: readonly Planned[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const parts = Object.keys(metadata).length > 0 ? [`"__metadata__":${JSON.stringify(metadata)}`] : []
   let offset = 0
-  for (const { name, dtype, shape, byteLength } of tensors) {
+  for (const { name, kind: dtype, shape, byteLength } of tensors) {
     const entry = { dtype, shape, data_offsets: [offset, offset + byteLength] }
     parts.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`)
     offset += byteLength
@@ -131,7 +107,7 @@ function encodeHeader(tensors: readonly PlannedTensor[], metadata: Readonly<Reco
 /** Sends one file to `write`, a tensor at a time. */
 export async function writeContent(
   write: WriteBytes,
-  tensors: readonly PlannedTensor[],
+  tensors: readonly Planned[],
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
   const ordered = inFileOrder(tensors)
