@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import * as inPages from '../../src/files/browser/file-system.ts'
 import { memorySource } from '../../src/files/byte-source.ts'
 import { openByteSource, readText } from '../../src/files/open-byte-source.ts'
 
@@ -30,6 +31,15 @@ const serve: Record<string, RequestListener> = {
     const isFirst = request.headers.range === 'bytes=0-0'
     response.writeHead(206, { 'content-range': isFirst ? 'bytes 0-0/1000' : 'bytes 0-9/1000' })
     response.end(content.subarray(0, 1))
+  },
+  '/broken': (request, response) => {
+    const isFirst = request.headers.range === 'bytes=0-0'
+    response.writeHead(206, {
+      'content-range': isFirst ? 'bytes 0-0/1000' : 'bytes 0-9/1000',
+      'content-length': isFirst ? 1 : 10,
+    })
+    response.write(content.subarray(0, 1), () => !isFirst && response.destroy())
+    if (isFirst) response.end()
   },
   '/private': (request, response) => {
     response.statusCode = request.headers.authorization === 'Bearer t' ? 200 : 403
@@ -152,6 +162,29 @@ test('each failure of a download has its own message', async () => {
     code: 'HEED_IO',
     message: `${origin}/short: 1 bytes came, expected 10. Try again.`,
   })
+})
+
+test('a connection that breaks is an error, not a short read', async () => {
+  const broken = await openByteSource(`${origin}/broken`)
+  await expect(broken.read(0, 10)).rejects.toMatchObject({
+    code: 'HEED_IO',
+    message: `${origin}/broken: the connection broke while reading. Try again.`,
+  })
+})
+
+test('outside Node a path is a URL, and nothing is written by path', async () => {
+  expect((await inPages.openFile(`${origin}/ranges`)).byteLength).toBe(1000)
+  const download = 'Serialize to bytes and offer those as a download.'
+  for (const [attempt, mend] of [
+    [inPages.createAtomicFile, download],
+    [inPages.deleteFile, download],
+    [inPages.listFolder, 'Pass the files as a Map of names to Blobs.'],
+  ] as const) {
+    await expect(attempt('model')).rejects.toMatchObject({
+      code: 'HEED_IO',
+      message: `model: files cannot be written by path outside Node. ${mend}`,
+    })
+  }
 })
 
 test('text must be UTF-8', async () => {

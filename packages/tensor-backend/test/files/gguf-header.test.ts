@@ -164,6 +164,29 @@ test('a header longer than the part read first is read on', async () => {
   expect(gguf.metadata.get('tokens')).toEqual({ type: 'string', value: words })
 })
 
+test('a header that never ends is given up', async () => {
+  const head = file(counts(0, 1), u64(2 ** 40))
+  const endless = {
+    name: 'endless.gguf',
+    byteLength: 2 ** 42,
+    async read(_: number, length: number) {
+      const bytes = new Uint8Array(length)
+      bytes.set(head.subarray(0, length))
+      return bytes
+    },
+    async close() {},
+  }
+  await expect(openGguf(endless)).rejects.toMatchObject({
+    code: 'HEED_FILE_INVALID',
+    message: 'endless.gguf: the header is longer than 268435456 bytes.',
+  })
+})
+
+test('a value that is not UTF-8 keeps its readable part', async () => {
+  const gguf = await openGguf(file(counts(0, 1), field('a', 8, text(Uint8Array.of(0x61, 0xff)))))
+  expect(gguf.metadata.get('a')).toEqual({ type: 'string', value: 'a\ufffd' })
+})
+
 /** Opens and dequantizes everything: as many elements as the shape says, or a HeedError; never another exception. */
 async function readsOrRefuses(bytes: Uint8Array): Promise<void> {
   try {

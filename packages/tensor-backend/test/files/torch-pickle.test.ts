@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import { HeedError } from '../../src/errors.ts'
 import { openSafetensors } from '../../src/files/safetensors.ts'
+import type { TorchTensor } from '../../src/files/torch/state.ts'
 import { openTorchCheckpoint } from '../../src/files/torch-pickle.ts'
 import { tf } from '../../src/tf.ts'
 
@@ -160,6 +161,57 @@ test('a zip directory that lies is refused', async () => {
     changed(zip, end64 + 43, [255]),
     `buffer: zip directory is ${255 * 2 ** 24 + (end64 - directory)} bytes, expected at most 67108864.`,
   )
+})
+
+test('an entry whose sizes and offset are in the 64-bit extra field is found', async () => {
+  const u16 = (...values: number[]) => Buffer.from(Uint16Array.from(values).buffer)
+  const u32 = (...values: number[]) => Buffer.from(Uint32Array.from(values).buffer)
+  const u64 = (...values: number[]) => Buffer.from(BigUint64Array.from(values, BigInt).buffer)
+  const name = Buffer.from('data.pkl')
+  const pickle = Buffer.from('\x80\x02}X\x01\x00\x00\x00aK\x07s.', 'latin1')
+  const local = Buffer.concat([u32(0x04034b50), Buffer.alloc(22), u16(name.length, 0), name, pickle])
+  const extra = Buffer.concat([u16(0x7777, 2, 0), u16(1, 24), u64(pickle.length, pickle.length, 0)])
+  const entry = Buffer.concat([
+    u32(0x02014b50),
+    Buffer.alloc(16),
+    u32(0xffffffff, 0xffffffff),
+    u16(name.length, extra.length),
+    Buffer.alloc(10),
+    u32(0xffffffff),
+    name,
+    extra,
+  ])
+  const end = Buffer.concat([u32(0x06054b50), Buffer.alloc(8), u32(entry.length, local.length), u16(0)])
+  const { root } = await openTorchCheckpoint(Buffer.concat([local, entry, end]))
+  expect(root).toEqual(new Map([['a', 7]]))
+})
+
+test('a pickle that never ends is given up', async () => {
+  const endless = {
+    name: 'endless.bin',
+    byteLength: 2 ** 42,
+    async read(_: number, length: number) {
+      const bytes = new Uint8Array(length)
+      bytes.set([0x80, 2, 0x58, 0xff, 0xff, 0xff, 0xff].slice(0, length)) // a text of 4 GB
+      return bytes
+    },
+    async close() {},
+  }
+  await expect(openTorchCheckpoint(endless)).rejects.toMatchObject({
+    code: 'HEED_FILE_INVALID',
+    message: 'endless.bin: the pickle has 268435456 bytes, expected at most 134217728.',
+  })
+})
+
+test('an old layout whose storages disagree is refused', async () => {
+  const legacy = fixture('legacy.bin')
+  const { tensors } = await openTorchCheckpoint(legacy)
+  const whole = tensors.get('model.whole') as unknown as TorchTensor
+  const count = Buffer.from(legacy).lastIndexOf(Buffer.from(BigInt64Array.of(48n).buffer))
+  await expect(openTorchCheckpoint(changed(legacy, count, [49]))).rejects.toMatchObject({
+    code: 'HEED_FILE_INVALID',
+    message: `buffer: storage "${whole.storage.key}" has 49 elements, expected 48. The file is damaged.`,
+  })
 })
 
 /** Opens and reads everything: tensors of the size their shape says, or a HeedError; never another exception. */
