@@ -1,0 +1,125 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { causalLmCollator } from '../../src/data/collators.ts'
+import type { Dataset } from '../../src/data/dataset.ts'
+import type { TokenExample } from '../../src/data/packed-tokens.ts'
+import { randomSampler, sequentialSampler } from '../../src/data/sampler.ts'
+import { type BatchPlan, updatesOf, updatesPerEpoch } from '../../src/data/updates.ts'
+import { permuted } from '../../src/random.ts'
+
+const numbered = (length: number): Dataset<TokenExample> => ({ length, get: index => ({ inputIds: [index, index] }) })
+
+const planOf = (options: Partial<BatchPlan<TokenExample>>): BatchPlan<TokenExample> => ({
+  collator: causalLmCollator(),
+  batchSize: 2,
+  accumulation: 1,
+  dropLast: false,
+  seed: 3,
+  sampler: undefined,
+  ...options,
+})
+
+/** The first token of every example, by update and batch. */
+async function order(...args: Parameters<typeof updatesOf<TokenExample>>): Promise<number[][][]> {
+  const updates: number[][][] = []
+  for await (const batches of updatesOf(...args)) {
+    updates.push(batches.map(({ inputs }) => [...inputs.inputIds!.values].filter((_, i) => i % 2 === 0)))
+  }
+  return updates
+}
+
+describe('a random order', () => {
+  test('has every index once, whatever the size and the seed', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 600 }), fc.nat(), (size, seed) => {
+        const places = Array.from({ length: size }, (_, i) => permuted(i, size, seed))
+        expect(new Set(places).size).toBe(size)
+        expect(Math.min(...places)).toBe(0)
+        expect(Math.max(...places)).toBe(size - 1)
+      }),
+    )
+  })
+
+  test('does not keep neighbours together, and differs between epochs and seeds', () => {
+    const size = 1000
+    const orderOf = (seed: number, epoch: number): number[] =>
+      Array.from({ length: size }, (_, i) => randomSampler(size, seed).index(epoch, i))
+    const first = orderOf(1, 0)
+    const steps = first.slice(1).map((place, i) => Math.abs(place - first[i]!))
+    // A uniform shuffle moves by size / 3 on average, with a standard error of about 7.5.
+    expect(steps.reduce((a, b) => a + b) / steps.length).toBeGreaterThan(300)
+    expect(steps.reduce((a, b) => a + b) / steps.length).toBeLessThan(366)
+    expect(first.filter((place, i) => place === orderOf(1, 1)[i]).length).toBeLessThan(10)
+    expect(first.filter((place, i) => place === orderOf(2, 0)[i]).length).toBeLessThan(10)
+  })
+
+  test('of a billion windows needs no list of them', () => {
+    expect(permuted(999_999_999, 1_000_000_000, 7)).toBeLessThan(1_000_000_000)
+  })
+})
+
+describe('updates of an epoch', () => {
+  test('have batches of the size and number asked for, the last ones shorter', async () => {
+    const plan = planOf({ sampler: sequentialSampler(7), accumulation: 3 })
+    expect(updatesPerEpoch(plan)).toBe(2)
+    expect(await order(numbered(7), plan, 0)).toEqual([[[0, 1], [2, 3], [4, 5]], [[6]]]) // biome-ignore format: rows
+  })
+
+  test('leave out the rest with dropLast', async () => {
+    const plan = planOf({ sampler: sequentialSampler(7), dropLast: true })
+    expect(updatesPerEpoch(plan)).toBe(3)
+    expect((await order(numbered(7), plan, 0)).flat(2)).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  test('from the middle are those of the whole epoch from there on, with the same seeds', async () => {
+    const seeds: number[] = []
+    const inner = causalLmCollator()
+    const collator: BatchPlan<TokenExample>['collator'] = (examples, seed) => {
+      seeds.push(seed)
+      return inner(examples, seed)
+    }
+    const plan = planOf({ sampler: randomSampler(23, 9), accumulation: 2, collator })
+    const whole = await order(numbered(23), plan, 4)
+    const wholeSeeds = seeds.splice(0)
+    expect(await order(numbered(23), plan, 4, 2)).toEqual(whole.slice(2))
+    expect(seeds).toEqual(wholeSeeds.slice(4))
+    expect(new Set(wholeSeeds).size).toBe(wholeSeeds.length)
+  })
+
+  test('of a stream come in its order, and skip what a resumed run has seen', async () => {
+    const stream = {
+      async *[Symbol.asyncIterator]() {
+        for (let i = 0; i < 5; i++) yield { inputIds: [i, i] }
+      },
+    }
+    expect((await order(stream, planOf({}), 0)).flat(2)).toEqual([0, 1, 2, 3, 4])
+    expect((await order(stream, planOf({}), 0, 1)).flat(2)).toEqual([2, 3, 4])
+  })
+})
+
+describe('causalLmCollator', () => {
+  test('fills short rows, masks what it filled, and gives no label to it', () => {
+    const collate = causalLmCollator({ padTokenId: 9, padToMultipleOf: 4 })
+    const { inputs, labelShift } = collate([{ inputIds: [1, 2, 3] }, { inputIds: [4, 5], attentionMask: [0, 1] }], 0)
+    expect(labelShift).toBe(1)
+    expect(inputs).toEqual({
+      inputIds: { shape: [2, 4], values: Int32Array.of(1, 2, 3, 9, 4, 5, 9, 9) },
+      attentionMask: { shape: [2, 4], values: Int32Array.of(1, 1, 1, 0, 0, 1, 0, 0) },
+      labels: { shape: [2, 4], values: Int32Array.of(1, 2, 3, -100, -100, 5, -100, -100) },
+    })
+  })
+
+  test('makes no mask where nothing is filled, and takes labels that an example brings', () => {
+    const { inputs } = causalLmCollator()([{ inputIds: [1, 2], labels: [-100, 2] }], 0)
+    expect(inputs).toEqual({
+      inputIds: { shape: [1, 2], values: Int32Array.of(1, 2) },
+      labels: { shape: [1, 2], values: Int32Array.of(-100, 2) },
+    })
+  })
+
+  test('refuses rows of different length when it has nothing to fill them with', () => {
+    expect(() => causalLmCollator()([{ inputIds: [1, 2] }, { inputIds: [1] }], 0)).toThrow(
+      'causalLmCollator: an example has 1 tokens, expected 2 as the batch has. Set padTokenId to fill short ones.',
+    )
+  })
+})

@@ -1,0 +1,400 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { init, tf } from '@heed/tensor-backend'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { TrainingArguments } from '../src/arguments.ts'
+import type { TrainerCallback, TrainerEventName } from '../src/callbacks.ts'
+import { loadWeights } from '../src/checkpoint.ts'
+import { countLabels } from '../src/data/batch.ts'
+import { causalLmCollator } from '../src/data/collators.ts'
+import { PackedTokens, type TokenExample } from '../src/data/packed-tokens.ts'
+import type { TrainableModel } from '../src/model.ts'
+import { hash } from '../src/random.ts'
+import { Trainer, type TrainerOptions } from '../src/trainer.ts'
+import { lossAndGradients } from '../src/training-step.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { TinyModel, tinyDataset, weightsOf } from './tiny-model.ts'
+
+beforeAll(async () => {
+  await init()
+})
+
+afterEach(() => {
+  expect(tf.memory().numTensors).toBe(0)
+})
+
+const quick: Partial<TrainingArguments> = {
+  perDeviceTrainBatchSize: 4,
+  maxSteps: 6,
+  learningRate: 0.01,
+  loggingSteps: 2,
+}
+
+/** Trains a TinyModel and disposes of it. */
+async function train(args: Partial<TrainingArguments>, options: Partial<TrainerOptions<TokenExample>> = {}) {
+  const model = new TinyModel()
+  try {
+    const trainer = new Trainer({
+      model,
+      trainDataset: tinyDataset(),
+      evalDataset: tinyDataset(100),
+      ...options,
+      args: { ...quick, ...args },
+    })
+    const output = await trainer.train()
+    return { output, trainer, weights: weightsOf(model), history: trainer.state.logHistory }
+  } finally {
+    model.dispose()
+  }
+}
+
+describe('gradient accumulation', () => {
+  const collate = causalLmCollator({ padTokenId: 0 })
+  const examples = [
+    { inputIds: [1, 2, 3, 4, 5] },
+    { inputIds: [6, 7] },
+    { inputIds: [8, 9, 10] },
+    { inputIds: [3, 3, 3, 3] },
+  ]
+
+  test('gives the loss and gradients of one batch of all examples, however the labels are spread', () => {
+    const model = new TinyModel({ dropout: 0 })
+    const parameters = [...model.namedParameters()]
+    const whole = lossAndGradients(model, parameters, [collate(examples, 0)])
+    const parted = lossAndGradients(model, parameters, [
+      collate(examples.slice(0, 1), 0),
+      collate(examples.slice(1), 0),
+    ])
+    expect(parted.loss.dataSync()).toBeAllclose(whole.loss.dataSync(), { rtol: 1e-6, atol: 0 })
+    for (const [name, gradient] of whole.gradients)
+      expect(parted.gradients.get(name)!.dataSync()).toBeAllclose(gradient.dataSync(), { rtol: 1e-5, atol: 1e-7 })
+    tf.dispose([whole.loss, parted.loss, ...whole.gradients.values(), ...parted.gradients.values()])
+    model.dispose()
+  })
+
+  test('counts the labels that the loss is a mean over', () => {
+    expect(countLabels(collate(examples, 0))).toBe(4 + 1 + 2 + 3)
+  })
+})
+
+describe('a run', () => {
+  test('learns: the loss of the last steps is far below that of the first', async () => {
+    const { history } = await train({ maxSteps: 150, learningRate: 0.05, loggingSteps: 10 })
+    const losses = history.flatMap(({ loss }) => loss ?? [])
+    expect(losses[0]).toBeGreaterThan(2.3)
+    expect(losses.at(-1)).toBeLessThan(1.4)
+  })
+
+  test('with the same seed gives the same weights, with another seed others', async () => {
+    const [first, second, third] = [await train({}), await train({}), await train({ seed: 1 })]
+    expect(second.weights).toEqual(first.weights)
+    expect(third.weights).not.toEqual(first.weights)
+  })
+
+  test('label smoothing of almost nothing is the plain loss, of more a higher one', async () => {
+    const lossAt = async (labelSmoothingFactor: number): Promise<number> => {
+      const { history } = await train({ maxSteps: 1, labelSmoothingFactor })
+      return history[0]!.loss!
+    }
+    const plain = await lossAt(0)
+    expect(await lossAt(1e-9)).toBeCloseTo(plain, 5)
+    expect(await lossAt(0.5)).not.toBeCloseTo(plain, 3)
+  })
+
+  test('tells callbacks everything in the order of HF', async () => {
+    const events: string[] = []
+    const names: TrainerEventName[] = [
+      'onTrainBegin',
+      'onTrainEnd',
+      'onEpochBegin',
+      'onEpochEnd',
+      'onStepBegin',
+      'onPreOptimizerStep',
+      'onStepEnd',
+      'onEvaluate',
+      'onLog',
+      'onSave',
+    ]
+    const callback: TrainerCallback = Object.fromEntries(
+      names.map(name => [
+        name,
+        ({ state }: { state: { globalStep: number } }) => void events.push(`${name} ${state.globalStep}`),
+      ]),
+    )
+    const args = {
+      maxSteps: 2,
+      evalStrategy: 'steps',
+      evalSteps: 2,
+      outputDir: temporaryFolder(),
+      saveSteps: 2,
+    } as const
+    await train(args, { callbacks: [callback] })
+    expect(events).toEqual([
+      'onTrainBegin 0',
+      'onEpochBegin 0',
+      'onStepBegin 0',
+      'onPreOptimizerStep 0',
+      'onStepEnd 1',
+      'onStepBegin 1',
+      'onPreOptimizerStep 1',
+      'onStepEnd 2',
+      'onLog 2',
+      'onLog 2',
+      'onEvaluate 2',
+      'onSave 2',
+      'onEpochEnd 2',
+      'onLog 2',
+      'onTrainEnd 2',
+    ])
+  })
+
+  test('can be stopped by a callback', async () => {
+    const stop: TrainerCallback = {
+      onStepEnd: ({ state, control }) => {
+        control.shouldTrainingStop = state.globalStep === 3
+      },
+    }
+    const { output } = await train({}, { callbacks: [stop] })
+    expect(output).toMatchObject({ globalStep: 3, isInterrupted: false })
+  })
+
+  test('leaves frozen parameters as they are', async () => {
+    const model = new TinyModel()
+    model.embed.requiresGrad(false)
+    const before = weightsOf(model.embed)
+    const headBefore = weightsOf(model.head)
+    await new Trainer({ model, args: quick, trainDataset: tinyDataset() }).train()
+    expect(weightsOf(model.embed)).toEqual(before)
+    expect(weightsOf(model.head)).not.toEqual(headBefore)
+    model.dispose()
+  })
+
+  test('logs the schedule of the learning rate as it was used', async () => {
+    const { history } = await train({ loggingSteps: 1, warmupSteps: 2, maxSteps: 4, learningRate: 1 })
+    expect(history.flatMap(({ learningRate }) => learningRate ?? [])).toEqual([0, 0.5, 1, 0.5])
+  })
+
+  test('takes its steps from a stream', async () => {
+    const blocks = tinyDataset()
+    const stream = {
+      async *[Symbol.asyncIterator]() {
+        for (let i = 0; i < blocks.length; i++) yield blocks.get(i)
+      },
+    }
+    const model = new TinyModel()
+    const trainer = new Trainer({ model, args: { ...quick, maxSteps: 15 }, trainDataset: stream })
+    expect((await trainer.train()).globalStep).toBe(15) // 11 batches an epoch
+    model.dispose()
+  })
+})
+
+describe('evaluation', () => {
+  test('is the mean over all labels of all batches, in nats, as perplexity and in bits per byte', async () => {
+    const model = new TinyModel()
+    const evalDataset = tinyDataset(100)
+    const trainer = new Trainer({ model, args: { perDeviceEvalBatchSize: 3 }, evalDataset })
+    const metrics = await trainer.evaluate()
+    const all = causalLmCollator()(
+      Array.from({ length: evalDataset.length }, (_, i) => evalDataset.get(i)),
+      0,
+    )
+    const tensors = Object.entries(all.inputs).map(([name, { values, shape }]) => [
+      name,
+      tf.tensor(values, shape, 'int32'),
+    ])
+    const loss = tf.tidy(() => model.forward(Object.fromEntries(tensors)).loss!.dataSync()[0]!)
+    tf.dispose(Object.fromEntries(tensors))
+    expect(metrics.evalLoss).toBeCloseTo(loss, 5)
+    expect(metrics.evalPerplexity).toBeCloseTo(Math.exp(loss), 3)
+    expect(metrics.evalBitsPerByte).toBeCloseTo(loss / Math.LN2 / 2, 5)
+    model.dispose()
+  })
+
+  // What the model learns is wrong for noise: each evaluation is worse than the one before.
+  const evalDataset = new PackedTokens(
+    Uint16Array.from({ length: 200 }, (_, i) => hash(i) % 17),
+    { blockSize: 9 },
+  )
+  const worsening: Partial<TrainingArguments> = { learningRate: 0.1, evalStrategy: 'steps', evalSteps: 1, saveSteps: 1 }
+  const checkpointsIn = (folder: string): string[] =>
+    readdirSync(folder).filter(name => name.startsWith('checkpoint')).sort() // biome-ignore format: one line
+
+  test('keeps the best checkpoint beside the newest, and loads it at the end', async () => {
+    const outputDir = temporaryFolder()
+    const args = { ...worsening, outputDir, saveTotalLimit: 2, loadBestModelAtEnd: true }
+    const { trainer, weights, history } = await train(args, { evalDataset })
+    const losses = history.flatMap(({ evalLoss }) => evalLoss ?? [])
+    expect(losses).toEqual([...losses].sort((a, b) => a - b))
+    expect(trainer.state).toMatchObject({ bestGlobalStep: 1, bestMetric: losses[0] })
+    expect(trainer.state.bestModelCheckpoint).toBe(`${outputDir}/checkpoint-1`)
+    expect(checkpointsIn(outputDir)).toEqual(['checkpoint-1', 'checkpoint-5', 'checkpoint-6'])
+    const model = new TinyModel()
+    await loadWeights(`${outputDir}/checkpoint-1`, model)
+    expect(weightsOf(model)).toEqual(weights)
+    model.dispose()
+  })
+
+  test('with saveStrategy best saves when it got better and not else', async () => {
+    const outputDir = temporaryFolder()
+    await train({ ...worsening, outputDir, saveStrategy: 'best' }, { evalDataset })
+    expect(checkpointsIn(outputDir)).toEqual(['checkpoint-1'])
+  })
+})
+
+describe('bad input', () => {
+  const failure = async (
+    args: Partial<TrainingArguments>,
+    options: Partial<TrainerOptions<TokenExample>> = {},
+  ): Promise<string> => {
+    const error = await train(args, options).then(
+      () => new Error('no error'),
+      error => error,
+    )
+    return `${error.code}: ${error.message}`
+  }
+
+  test('a loss that is NaN stops the run before it is saved, naming step and loss', async () => {
+    const outputDir = temporaryFolder()
+    expect(
+      await failure({ outputDir, learningRate: 1e38, loggingSteps: 100, maxGradNorm: 0, lrSchedulerType: 'constant' }),
+    ).toBe(
+      'HEED_NUMERIC: Trainer: loss is NaN at step 2, expected a finite number. ' +
+        'Lower learningRate, warm up longer, or look at the data of that step.',
+    )
+    expect(readdirSync(outputDir)).toEqual(['metrics.jsonl'])
+  })
+
+  test('ids beyond the vocabulary are refused before they reach the model', async () => {
+    expect(await failure({}, { trainDataset: { length: 1, get: () => ({ inputIds: [1, 17] }) } })).toBe(
+      'HEED_ID_OUT_OF_RANGE: training batch: inputIds holds 17, expected ids of at least 0 and below vocab_size (17). ' +
+        'The tokenizer and the model do not belong together.',
+    )
+  })
+
+  test('missing and empty data sets are named', async () => {
+    expect(await failure({}, { trainDataset: undefined } as object)).toBe(
+      'HEED_CONFIG_INVALID: Trainer: trainDataset is undefined, expected one since train() was called.',
+    )
+    expect(await failure({ evalStrategy: 'epoch' }, { evalDataset: undefined } as object)).toBe(
+      'HEED_CONFIG_INVALID: Trainer: evalDataset is undefined, expected one since evalStrategy is "epoch".',
+    )
+    expect(await failure({}, { trainDataset: { length: 0, get: () => ({ inputIds: [] }) } })).toBe(
+      'HEED_ARGUMENT_INVALID: Trainer: trainDataset has 0 examples, expected at least one. Give more data.',
+    )
+    const few = { length: 3, get: () => ({ inputIds: [1, 2] }) }
+    expect(await failure({ dataloaderDropLast: true }, { trainDataset: few })).toBe(
+      'HEED_ARGUMENT_INVALID: Trainer: trainDataset has 3 examples, expected at least 4, one batch. Give more data.',
+    )
+    const endless = { async *[Symbol.asyncIterator]() {} }
+    expect(await failure({ maxSteps: -1 }, { trainDataset: endless })).toBe(
+      'HEED_CONFIG_INVALID: TrainingArguments: maxSteps is -1, expected at least 1 since trainDataset is a stream without a length.',
+    )
+    expect(await failure({}, { trainDataset: endless })).toBe(
+      'HEED_ARGUMENT_INVALID: Trainer: trainDataset gave no example in epoch 0, expected some. A stream must start anew each time it is iterated.',
+    )
+  })
+
+  test('a model that cannot be trained or saved is named', async () => {
+    const model = new TinyModel()
+    const bare: TrainableModel = {
+      namedParameters: () => model.namedParameters(),
+      forward: () => ({ logits: tf.zeros([1]) }),
+      train: () => model.train(),
+      eval: () => model.eval(),
+    }
+    expect(await failure({}, { model: bare })).toBe(
+      'HEED_CONFIG_INVALID: Trainer: loss is undefined, expected a scalar from model.forward({ labels }).',
+    )
+    expect(await failure({ outputDir: 'run' }, { model: bare })).toBe(
+      'HEED_CONFIG_INVALID: Trainer: model.savePretrained is undefined, expected one since outputDir is set.',
+    )
+    model.requiresGrad(false)
+    expect(await failure({}, { model })).toBe(
+      'HEED_CONFIG_INVALID: Trainer: model has 0 trainable parameters, expected at least one. Unfreeze some.',
+    )
+    model.dispose()
+  })
+
+  test('a metric that evaluation does not have is refused with those that it has', async () => {
+    expect(await failure({ evalStrategy: 'steps', metricForBestModel: 'accuracy' })).toBe(
+      'HEED_CONFIG_INVALID: TrainingArguments: metricForBestModel is "accuracy", ' +
+        'expected one of evalLoss, evalPerplexity, evalBitsPerByte, evalRuntime, evalSamplesPerSecond.',
+    )
+  })
+
+  test('a folder with checkpoints is not written over unless asked', async () => {
+    const outputDir = temporaryFolder()
+    await train({ outputDir, maxSteps: 2 })
+    expect(await failure({ outputDir })).toBe(
+      `HEED_ARGUMENT_INVALID: TrainingArguments: outputDir is "${outputDir}", which holds ${outputDir}/checkpoint-2, ` +
+        'expected a folder without checkpoints. Go on with that run by train({ resumeFromCheckpoint: true }), ' +
+        'choose another folder, or set overwriteOutputDir.',
+    )
+    await train({ outputDir, maxSteps: 1, overwriteOutputDir: true })
+    expect(readdirSync(outputDir).sort()).toEqual(['checkpoint-1', 'metrics.jsonl'])
+  })
+
+  test('two runs in one folder are kept apart, and a lock whose process is gone does not matter', async () => {
+    const outputDir = temporaryFolder()
+    const second: { message?: string } = {}
+    const meanwhile: TrainerCallback = {
+      onStepEnd: async ({ state }) => {
+        if (state.globalStep === 1) second.message = await failure({ outputDir })
+      },
+    }
+    await train({ outputDir, maxSteps: 2 }, { callbacks: [meanwhile] })
+    expect(second.message).toBe(
+      `HEED_IO: ${outputDir}: process ${process.pid} on ${hostname()} is training in this folder, expected no other run. ` +
+        `Choose another outputDir, or remove ${outputDir}/.heed-lock if that run is over.`,
+    )
+    const other = temporaryFolder()
+    writeFileSync(`${other}/.heed-lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }))
+    await train({ outputDir: other, maxSteps: 1 })
+    expect(readdirSync(other)).not.toContain('.heed-lock')
+  })
+
+  test('a checkpoint of another model, or of other settings, is refused and changes nothing', async () => {
+    const outputDir = temporaryFolder()
+    await train({ outputDir, maxSteps: 2 })
+    const checkpoint = `${outputDir}/checkpoint-2`
+    const resume = async (model: TinyModel, args: Partial<TrainingArguments>): Promise<string> => {
+      const before = weightsOf(model)
+      const trainer = new Trainer({ model, args: { ...quick, ...args }, trainDataset: tinyDataset() })
+      const error = await trainer.train({ resumeFromCheckpoint: checkpoint }).catch(error => error)
+      expect(weightsOf(model)).toEqual(before)
+      model.dispose()
+      return `${error.code}: ${error.message}`
+    }
+    expect(await resume(new TinyModel({ hiddenSize: 12 }), {})).toBe(
+      `HEED_STATE_DICT_MISMATCH: ${checkpoint}: embed_tokens.weight is of shape [17, 8], expected shape [17, 12]. ` +
+        'The checkpoint is of another model.',
+    )
+    expect(await resume(new TinyModel(), { perDeviceTrainBatchSize: 2 })).toBe(
+      `HEED_CONFIG_INVALID: ${checkpoint}: perDeviceTrainBatchSize is 2, expected 4 as when the checkpoint was made. ` +
+        `Set it back, or start a new run from the weights of ${checkpoint}.`,
+    )
+    mkdirSync(`${outputDir}/nothing`)
+    const missing = new Trainer({ model: new TinyModel(), args: quick, trainDataset: tinyDataset() })
+    await expect(missing.train({ resumeFromCheckpoint: `${outputDir}/nothing` })).rejects.toThrow(
+      `${outputDir}/nothing/trainer_state.json: there is no such file or folder. Check the path.`,
+    )
+    ;(missing.model as TinyModel).dispose()
+  })
+})
+
+describe('memory', () => {
+  test('a thousand steps leave no tensor and no growth behind', async () => {
+    const model = new TinyModel()
+    const before = tf.memory().numTensors
+    const resident: number[] = []
+    const watch: TrainerCallback = {
+      onLog: ({ progress, logs }) => logs?.loss !== undefined && void resident.push(progress.memoryBytes!),
+    }
+    const args = { ...quick, maxSteps: 1200, loggingSteps: 100 }
+    await new Trainer({ model, args, trainDataset: tinyDataset(), callbacks: [watch] }).train()
+    expect(tf.memory().numTensors).toBe(before)
+    model.dispose()
+    // After the first 200 steps of warming up, the next 1000 may take a few MB of garbage not yet collected.
+    expect((resident.at(-1)! - resident[1]!) / 2 ** 20).toBeLessThan(24)
+  })
+})
