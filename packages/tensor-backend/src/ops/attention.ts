@@ -156,7 +156,7 @@ export function composedAttention(
 function withoutGradient(x: tf.Tensor, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor {
   const constant = tf.customGrad((input: tf.Tensor | ((tensors: tf.Tensor[]) => void)) => ({
     value: compute(input as tf.Tensor),
-    gradFunc: () => tf.zerosLike(x),
+    gradFunc: () => tf.zeros(x.shape),
   }))
   return constant(x)
 }

@@ -1,5 +1,6 @@
 import { tf } from '../tf.ts'
 import { checkDtype, checkRank } from './checks.ts'
+import { differentiable } from './fused.ts'
 
 /**
  * y[..., :] = weight[ids[...], :].
@@ -15,13 +16,18 @@ export function embedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor {
 /** `embedding` from tfjs's own ops; the gradient is a product with one-hot rows, which every backend serves. */
 export function composedEmbedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor {
   const [vocabSize, hiddenSize] = weight.shape as [number, number]
-  const lookUp = tf.customGrad((table: tf.Tensor | ((tensors: tf.Tensor[]) => void)) => ({
-    value: tf.gather(table as tf.Tensor, ids),
-    gradFunc: (dy: tf.Tensor) =>
-      tf.tidy(() => {
-        const rows = tf.oneHot(ids.flatten().toInt(), vocabSize).toFloat() as tf.Tensor2D // [numIds, vocabSize]
-        return tf.matMul(rows, dy.reshape<tf.Tensor2D>([-1, hiddenSize]), true, false)
-      }),
-  }))
-  return lookUp(weight)
+  return differentiable(
+    [weight],
+    save => {
+      save([ids])
+      return tf.gather(weight, ids)
+    },
+    (dy, [saved]) => [
+      () =>
+        tf.tidy(() => {
+          const rows = tf.oneHot(saved!.flatten().toInt(), vocabSize).toFloat() as tf.Tensor2D // [numIds, vocabSize]
+          return tf.matMul(rows, dy.reshape<tf.Tensor2D>([-1, hiddenSize]), true, false)
+        }),
+    ],
+  )
 }
