@@ -23,7 +23,7 @@ export function mergeHeads(x: tf.Tensor): tf.Tensor {
   return x.reshape([batch, seqLen, numHeads * headDim])
 }
 
-/** `attention` of q, k and v split into heads, heads merged again; the step's recorder gets the weights. */
+/** `attention` of q, k and v split into heads -> [batch, seqLen, numHeads, valueDim]; the step's recorder gets the weights. */
 export function attend(
   q: tf.Tensor,
   k: tf.Tensor,
@@ -31,10 +31,10 @@ export function attend(
   { weights: recorder, ...step }: AttentionStep,
   options: Pick<AttentionOptions, 'dropout' | 'scale'> = {},
 ): tf.Tensor {
-  if (!recorder) return mergeHeads(attention(q, k, v, { ...step, ...options }))
+  if (!recorder) return attention(q, k, v, { ...step, ...options })
   const { output, weights } = attentionWithWeights(q, k, v, { ...step, ...options })
   recorder.record(weights)
-  return mergeHeads(output)
+  return output
 }
 
 export interface MultiHeadAttentionOptions {
@@ -106,7 +106,7 @@ export class MultiHeadAttention extends Module {
       const [k, v] = isKept ? cache.tensors : this.#keysAndValues(memory ?? x, turn, cache)
       const keyLen = cache?.length ?? k.shape[1]!
       const y = attend(turn(q), k, v, { ...step, keyLen }, this.dropout.option)
-      return this.output.forward(y)
+      return this.output.forward(mergeHeads(y))
     })
   }
 

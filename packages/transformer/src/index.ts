@@ -1,1 +1,47 @@
-export {}
+export { AutoModel, AutoModelForCausalLM } from './auto.ts'
+export { choice, flag, optionalSize, rate, real, size, tokenId, tokenIds } from './config-fields.ts'
+export {
+  type DecoderStep,
+  decoderStep,
+  lastPositions,
+  nextTokenLoss,
+  paddingMask,
+  rotaryAngles,
+} from './decoder-inputs.ts'
+export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
+export { CausalDecoding, type Decoding } from './generation/decoding.ts'
+export { type GenerateOptions, generate } from './generation/generate.ts'
+export type { LogitsProcessor } from './generation/logits-processors.ts'
+export type { Streamer } from './generation/streamer.ts'
+export {
+  type BaseConfig,
+  type ConfigRules,
+  type ConfigTable,
+  defineConfig,
+  type Field,
+  type HfConfig,
+  type Violation,
+} from './hf-config.ts'
+export {
+  checkIdShape,
+  checkIds,
+  type FlatIds,
+  flattenIds,
+  IGNORE_INDEX,
+  idRows,
+  idTensor,
+  shiftedLabels,
+  type TokenIds,
+} from './inputs.ts'
+export { type CheckpointLocation, type LoadOptions, loadPretrained } from './loading/from-pretrained.ts'
+export type { SaveOptions } from './loading/save-pretrained.ts'
+export {
+  type BaseModelOutput,
+  CausalLm,
+  type CausalLmInputs,
+  type CausalLmOutput,
+  type DecoderInputs,
+  type InnerStates,
+  PretrainedModel,
+} from './model.ts'
+export { type Architecture, registerArchitecture, registeredArchitectures, type Task } from './registry.ts'

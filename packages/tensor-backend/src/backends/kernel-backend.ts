@@ -102,8 +102,13 @@ export class KernelBackend extends MathBackendCPU {
 
   private place(values: unknown, shape: number[], dtype: tf.DataType): TensorData {
     if (!isNumeric(dtype)) return new TensorData(this.library, dtype, tf.util.sizeFromShape(shape), 0, values)
+    const offset = (values as Float32Array | undefined)?.byteOffset ?? 0
     const data = this.allocate(dtype, tf.util.sizeFromShape(shape))
-    if (values && data.size > 0) (data.values as Float32Array).set(values as ArrayLike<number>)
+    if (!values || data.size === 0) return data
+    // A view of this backend's own memory, as tfjs's slice passes: allocating may have grown the memory and detached it.
+    const isDetached = (values as Float32Array).length === 0
+    const source = isDetached ? numericView(this.library, dtype, offset, data.size) : (values as Float32Array)
+    ;(data.values as Float32Array).set(source)
     return data
   }
 

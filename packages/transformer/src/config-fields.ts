@@ -1,0 +1,97 @@
+import type { Field } from './hf-config.ts'
+
+type Keys = readonly [string, ...string[]]
+type Fallback<T> = { fallback?: T | ((config: Record<string, unknown>) => T) }
+
+const keysOf = (key: string | Keys): Keys => (typeof key === 'string' ? [key] : key)
+
+const isSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
+
+/** A whole number of at least 1: a size or a count. */
+export function size(key: string | Keys, options: Fallback<number> = {}): Field<number> {
+  return {
+    keys: keysOf(key),
+    rule: 'a positive integer',
+    isValid: isSize,
+    ...options,
+  }
+}
+
+/** A size that may be null, for one that does not apply. */
+export function optionalSize(key: string | Keys): Field<number | null> {
+  return {
+    keys: keysOf(key),
+    rule: 'a positive integer or null',
+    isValid: value => value === null || isSize(value),
+    fallback: null,
+  }
+}
+
+/** A finite number within bounds, both included. */
+export function real(
+  key: string | Keys,
+  { min, max, fallback }: { min: number; max?: number } & Fallback<number>,
+): Field<number> {
+  return {
+    keys: keysOf(key),
+    rule: max === undefined ? `a finite number of at least ${min}` : `a number from ${min} to ${max}`,
+    isValid: value =>
+      typeof value === 'number' && Number.isFinite(value) && value >= min && value <= (max ?? Number.MAX_VALUE),
+    ...(fallback !== undefined && { fallback }),
+  }
+}
+
+/** The rate of a dropout: from 0 to below 1. */
+export function rate(key: string | Keys, fallback: number): Field<number> {
+  return {
+    keys: keysOf(key),
+    rule: 'a number from 0 to below 1',
+    isValid: value => typeof value === 'number' && value >= 0 && value < 1,
+    fallback,
+  }
+}
+
+export function flag(key: string | Keys, fallback: boolean): Field<boolean> {
+  return { keys: keysOf(key), rule: 'true or false', isValid: value => typeof value === 'boolean', fallback }
+}
+
+/** One of several strings: HF's spelling on the left, ours on the right. */
+export function choice<T extends string>(
+  key: string | Keys,
+  spellings: Readonly<Record<string, T>>,
+  options: Fallback<T> = {},
+): Field<T> {
+  return {
+    keys: keysOf(key),
+    rule: `one of ${Object.keys(spellings).join(', ')}`,
+    isValid: value => typeof value === 'string' && Object.hasOwn(spellings, value),
+    parse: value => spellings[value as string]!,
+    format: value => Object.entries(spellings).find(([, ours]) => ours === value)?.[0] ?? value,
+    ...options,
+  }
+}
+
+const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** The id of a special token; null when there is none, which old files write as -1. */
+export function tokenId(key: string, fallback: number | null = null): Field<number | null> {
+  return {
+    keys: [key],
+    rule: 'a token id or null',
+    isValid: value => value === null || value === -1 || isId(value),
+    parse: value => (value === -1 ? null : (value as number | null)),
+    fallback,
+  }
+}
+
+/** One id or several, or null, that end a text; ours is a list. */
+export function tokenIds(key: string, fallback: readonly number[] = []): Field<readonly number[]> {
+  return {
+    keys: [key],
+    rule: 'a token id, a list of them or null',
+    isValid: value => value === null || isId(value) || (Array.isArray(value) && value.every(isId)),
+    parse: value => (Array.isArray(value) ? value : value === null ? [] : [value as number]),
+    format: value => (value.length === 0 ? null : value.length === 1 ? value[0] : value),
+    fallback,
+  }
+}

@@ -1,0 +1,95 @@
+import { type AttentionStep, hidesKeys, Recorder, type RotaryAngles, type RotaryEmbedding } from '@heed/layers'
+import { crossEntropy, tf } from '@heed/tensor-backend'
+import {
+  checkIdShape,
+  checkIds,
+  flattenIds,
+  IGNORE_INDEX,
+  idRows,
+  idTensor,
+  shiftedLabels,
+  type TokenIds,
+} from './inputs.ts'
+import type { DecoderInputs } from './model.ts'
+
+/** Checked inputs of a decoder, as its layers want them. */
+export interface DecoderStep {
+  ids: tf.Tensor2D // int32 [batch, seqLen]
+  /** Position of the first new token, when they are counted on from the cache. */
+  offset: number
+  /** Positions of the new tokens, when they were given. */
+  positionIds: number[][] | undefined
+  /** What every layer's attention needs. */
+  attention: AttentionStep
+}
+
+/** Reads and checks the inputs of a decoder. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
+export function decoderStep(
+  where: string,
+  { inputIds, attentionMask, positionIds, cache, outputAttentions }: DecoderInputs,
+  vocabSize: number,
+): DecoderStep {
+  const ids = flattenIds(where, 'inputIds', inputIds)
+  checkIds(where, 'inputIds', ids, { below: vocabSize, boundName: 'vocabSize' })
+  const { batch, seqLen } = ids
+  const offset = cache?.length ?? 0
+  const keyLen = offset + seqLen
+  const keyPaddingMask = attentionMask && paddingMask(where, attentionMask, [batch, keyLen])
+  return {
+    ids: idTensor(ids),
+    offset,
+    positionIds: positionIds && readPositions(where, positionIds, [batch, seqLen]),
+    attention: {
+      isCausal: true,
+      keyLen,
+      ...(keyPaddingMask && { keyPaddingMask }),
+      ...(outputAttentions && { weights: new Recorder() }),
+    },
+  }
+}
+
+function readPositions(where: string, positionIds: TokenIds, shape: [number, number]): number[][] {
+  const positions = flattenIds(where, 'positionIds', positionIds)
+  checkIdShape(where, 'positionIds', positions, shape)
+  checkIds(where, 'positionIds', positions, { below: MAX_POSITION, boundName: 'the number of positions' })
+  return idRows(positions)
+}
+
+/** Positions beyond are a mistake, and their table of angles would not fit in memory: 16 times the longest context in use. */
+const MAX_POSITION = 2 ** 24
+
+/** int32 [batch, keyLen], or nothing when the mask hides nothing. Throws HEED_SHAPE_MISMATCH, HEED_ID_OUT_OF_RANGE. */
+export function paddingMask(where: string, attentionMask: TokenIds, shape: [number, number]): tf.Tensor | undefined {
+  const mask = flattenIds(where, 'attentionMask', attentionMask)
+  checkIdShape(where, 'attentionMask', mask, shape)
+  checkIds(where, 'attentionMask', mask, { below: 2, boundName: 'the number of mask values' })
+  return hidesKeys([[...mask.values]]) ? idTensor(mask) : undefined
+}
+
+/** The rotary angles of a step's positions. */
+export function rotaryAngles(
+  rotary: RotaryEmbedding,
+  { ids, offset, positionIds }: Pick<DecoderStep, 'ids' | 'offset' | 'positionIds'>,
+): RotaryAngles {
+  return positionIds ? rotary.at(positionIds) : rotary.range(offset, ids.shape[1])
+}
+
+/** The last `count` positions of x [batch, seqLen, hiddenSize]; all when `count` is left out. */
+export function lastPositions(x: tf.Tensor, count: number | undefined): tf.Tensor {
+  const [batch, seqLen, hiddenSize] = x.shape as [number, number, number]
+  if (count === undefined || count >= seqLen) return x
+  return tf.slice(x, [0, seqLen - count, 0], [batch, count, hiddenSize])
+}
+
+/**
+ * { loss } of logits [batch, seqLen, vocabSize] whose token at i predicts the label at i + 1, as HF `ForCausalLMLoss`; nothing
+ * without labels. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH.
+ */
+export function nextTokenLoss(where: string, logits: tf.Tensor, labels: TokenIds | undefined): { loss?: tf.Scalar } {
+  if (!labels) return {}
+  const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
+  const ids = flattenIds(where, 'labels', labels)
+  checkIdShape(where, 'labels', ids, [batch, seqLen])
+  checkIds(where, 'labels', ids, { below: vocabSize, boundName: 'vocabSize', ignoreIndex: IGNORE_INDEX })
+  return { loss: crossEntropy(logits, idTensor(shiftedLabels(ids))) }
+}

@@ -1,0 +1,161 @@
+import { HeedError } from '@heed/tensor-backend'
+import type { HfConfig } from '../hf-config.ts'
+import type { PretrainedModel } from '../model.ts'
+
+/** What shapes a generation, by HF's names in camelCase; all that is in generation_config.json too. */
+export interface GenerationSettings {
+  /** Most tokens to write after the prompt. */
+  maxNewTokens?: number | undefined
+  /** Most tokens with the prompt; `maxNewTokens` goes before it. 20 when neither is given, as in HF. */
+  maxLength?: number | undefined
+  minNewTokens?: number | undefined
+  minLength?: number | undefined
+  /** Draw from the distribution instead of taking the likeliest token. */
+  doSample?: boolean | undefined
+  temperature?: number | undefined
+  topK?: number | undefined
+  topP?: number | undefined
+  minP?: number | undefined
+  typicalP?: number | undefined
+  repetitionPenalty?: number | undefined
+  /** Subtracted from the scores of tokens that were generated, once, as in OpenAI's interface. */
+  presencePenalty?: number | undefined
+  /** Subtracted once for each time a token was generated. */
+  frequencyPenalty?: number | undefined
+  noRepeatNgramSize?: number | undefined
+  badWordsIds?: readonly (readonly number[])[] | undefined
+  suppressTokens?: readonly number[] | undefined
+  beginSuppressTokens?: readonly number[] | undefined
+  forcedBosTokenId?: number | undefined
+  forcedEosTokenId?: number | readonly number[] | undefined
+  numBeams?: number | undefined
+  lengthPenalty?: number | undefined
+  earlyStopping?: boolean | 'never' | undefined
+  numReturnSequences?: number | undefined
+  eosTokenId?: number | readonly number[] | undefined
+  bosTokenId?: number | undefined
+  padTokenId?: number | undefined
+  decoderStartTokenId?: number | undefined
+}
+
+/** The settings of a generation_config.json, and its keys that Heed does not use. */
+export interface GenerationConfig extends GenerationSettings {
+  readonly otherKeys: HfConfig
+}
+
+export const noGenerationConfig: GenerationConfig = Object.freeze({ otherKeys: Object.freeze({}) })
+
+interface Rule {
+  text: string
+  holds(value: unknown): boolean
+}
+
+const isInteger = (value: unknown, min: number): boolean => Number.isSafeInteger(value) && (value as number) >= min
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
+
+const count: Rule = { text: 'a positive integer', holds: value => isInteger(value, 1) }
+const countOrNone: Rule = { text: 'an integer of at least 0', holds: value => isInteger(value, 0) }
+const id: Rule = { text: 'a token id', holds: value => isInteger(value, 0) }
+const positive: Rule = { text: 'a number above 0', holds: value => isNumber(value) && value > 0 }
+const share: Rule = {
+  text: 'a number above 0 and at most 1',
+  holds: value => isNumber(value) && value > 0 && value <= 1,
+}
+const shareOrNone: Rule = { text: 'a number from 0 to 1', holds: value => isNumber(value) && value >= 0 && value <= 1 }
+const finite: Rule = { text: 'a finite number', holds: isNumber }
+const flag: Rule = { text: 'true or false', holds: value => typeof value === 'boolean' }
+const idList: Rule = {
+  text: 'a list of token ids',
+  holds: value => Array.isArray(value) && value.every(item => isInteger(item, 0)),
+}
+const idOrIds: Rule = {
+  text: 'a token id or a list of them',
+  holds: value => id.holds(value) || idList.holds(value),
+}
+const idLists: Rule = {
+  text: 'a list of non-empty lists of token ids',
+  holds: value => Array.isArray(value) && value.every(item => idList.holds(item) && item.length > 0),
+}
+const stopping: Rule = {
+  text: 'true, false or "never"',
+  holds: value => typeof value === 'boolean' || value === 'never',
+}
+
+const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
+  maxNewTokens: count,
+  maxLength: count,
+  minNewTokens: countOrNone,
+  minLength: countOrNone,
+  doSample: flag,
+  temperature: positive,
+  topK: countOrNone,
+  topP: share,
+  minP: shareOrNone,
+  typicalP: share,
+  repetitionPenalty: positive,
+  presencePenalty: finite,
+  frequencyPenalty: finite,
+  noRepeatNgramSize: countOrNone,
+  badWordsIds: idLists,
+  suppressTokens: idList,
+  beginSuppressTokens: idList,
+  forcedBosTokenId: id,
+  forcedEosTokenId: idOrIds,
+  numBeams: count,
+  lengthPenalty: finite,
+  earlyStopping: stopping,
+  numReturnSequences: count,
+  eosTokenId: idOrIds,
+  bosTokenId: id,
+  padTokenId: id,
+  decoderStartTokenId: id,
+}
+
+const settingNames = Object.keys(rules) as (keyof GenerationSettings)[]
+
+const toSnakeCase = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+
+function checkSetting(where: string, name: keyof GenerationSettings, spelling: string, value: unknown): void {
+  const { text, holds } = rules[name]
+  if (holds(value)) return
+  throw new HeedError(
+    where === 'generate' ? 'HEED_ARGUMENT_INVALID' : 'HEED_CONFIG_INVALID',
+    `${where}: ${spelling} is ${JSON.stringify(value) ?? value}, expected ${text}. Change it or leave it out.`,
+  )
+}
+
+/** Throws HEED_ARGUMENT_INVALID at the first setting that breaks its rule. */
+export function checkSettings(settings: GenerationSettings): void {
+  for (const name of settingNames) {
+    const value = settings[name]
+    if (value !== undefined) checkSetting('generate', name, name, value)
+  }
+}
+
+/** Reads a generation_config.json; a null is the same as leaving the key out. Throws HEED_CONFIG_INVALID. */
+export function generationConfigFromHf(json: HfConfig, source: string): GenerationConfig {
+  const otherKeys: Record<string, unknown> = { ...json }
+  const settings: Record<string, unknown> = {}
+  for (const name of settingNames) {
+    const key = toSnakeCase(name)
+    const value = json[key]
+    if (value === undefined || value === null) continue
+    checkSetting(source, name, key, value)
+    settings[name] = value
+    delete otherKeys[key]
+  }
+  return { ...settings, otherKeys }
+}
+
+/** The generation_config.json of a model: the special tokens of its configuration, and over them its own settings. */
+export function generationConfigToHf(model: PretrainedModel): HfConfig {
+  const { otherKeys, ...settings } = model.generationConfig
+  const config = model.configToHf()
+  const json: Record<string, unknown> = {}
+  for (const key of ['bos_token_id', 'eos_token_id', 'pad_token_id', 'decoder_start_token_id']) {
+    if (config[key] !== undefined && config[key] !== null) json[key] = config[key]
+  }
+  Object.assign(json, otherKeys)
+  for (const name of settingNames) if (settings[name] !== undefined) json[toSnakeCase(name)] = settings[name]
+  return json
+}

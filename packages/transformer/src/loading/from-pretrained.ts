@@ -1,0 +1,140 @@
+import { initializeParameters, matchStateDict, normal, skipInitialization, zeros } from '@heed/layers'
+import {
+  type CheckpointLocation,
+  HeedError,
+  isHeedError,
+  openCheckpoint,
+  parseStrictJson,
+  readText,
+  type TensorFile,
+  tf,
+} from '@heed/tensor-backend'
+import { generationConfigFromHf } from '../generation/config.ts'
+import type { HfConfig } from '../hf-config.ts'
+import type { PretrainedModel } from '../model.ts'
+
+export type { CheckpointLocation }
+
+export interface LoadOptions {
+  /** Keys of config.json to overrule, as HF spells them. */
+  config?: HfConfig
+  /** Called after each tensor. */
+  onProgress?: (progress: { key: string; loaded: number; total: number }) => void
+  /** False lets keys be missing or left over. Default true; heads may differ when the folder is of another class. */
+  strict?: boolean
+  /** Seed of the parameters that the checkpoint has none for. */
+  seed?: number
+  /** Told of parameters that begin at random; `console.warn` by default. */
+  onWarning?: (message: string) => void
+}
+
+async function readJson(location: CheckpointLocation, name: string): Promise<{ json: HfConfig; source: string }> {
+  const source = location instanceof Map ? name : `${String(location).replace(/\/$/, '')}/${name}`
+  const file = location instanceof Map ? location.get(name) : source
+  if (file === undefined) {
+    throw new HeedError('HEED_FILE_NOT_FOUND', `${name}: it is not among the files given. Add it.`)
+  }
+  const json = parseStrictJson(await readText(file), source)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new HeedError('HEED_FILE_INVALID', `${source}: content is ${JSON.stringify(json)}, expected an object.`)
+  }
+  return { json: json as HfConfig, source }
+}
+
+/** The config.json of a folder. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
+export async function readConfig(
+  location: CheckpointLocation,
+  { config: overruled = {} }: LoadOptions = {},
+): Promise<{ config: HfConfig; source: string }> {
+  const { json, source } = await readJson(location, 'config.json')
+  return { config: { ...json, ...overruled }, source }
+}
+
+/**
+ * A model from an HF folder, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
+ * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH, HEED_IO.
+ */
+export async function loadPretrained<M extends PretrainedModel>(
+  location: CheckpointLocation,
+  load: (config: HfConfig, source: string) => M,
+  options: LoadOptions = {},
+): Promise<M> {
+  const { config, source } = await readConfig(location, options)
+  const file = await openCheckpoint(location)
+  try {
+    const model = skipInitialization(() => load(config, source))
+    try {
+      const isOfOtherClass = !(Array.isArray(config.architectures) && config.architectures[0] === model.architecture)
+      await fillParameters(model, file, isOfOtherClass, options)
+      model.generationConfig = await readGenerationConfig(location)
+      return model
+    } catch (error) {
+      model.dispose()
+      throw error
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function readGenerationConfig(location: CheckpointLocation): Promise<PretrainedModel['generationConfig']> {
+  try {
+    const { json, source } = await readJson(location, 'generation_config.json')
+    return generationConfigFromHf(json, source)
+  } catch (error) {
+    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') return { otherKeys: {} }
+    throw error
+  }
+}
+
+/** Buffers that older versions of transformers saved, and that nothing reads. */
+const obsoleteKeys = /(?:^|\.)(?:rotary_emb\.inv_freq|position_ids|masked_bias|attn\.bias)$/
+
+async function fillParameters(
+  model: PretrainedModel,
+  file: TensorFile,
+  isOfOtherClass: boolean,
+  { strict = true, seed = 0, onProgress, onWarning = console.warn }: LoadOptions,
+): Promise<void> {
+  const names = namesInFile(model, [...file.tensors.keys()])
+  const shapes = new Map(Array.from(names, ([key, name]) => [key, file.tensors.get(name)!]))
+  const { sources, missing, unexpected } = matchStateDict(model, shapes, { strict: false, source: file.name })
+  for (const key of unexpected) if (model.isHeadKey(key)) shapes.delete(key)
+  const isComplete = missing.every(key => isOfOtherClass && model.isHeadKey(key))
+  if (strict && !(isComplete && unexpected.every(key => model.isHeadKey(key)))) {
+    matchStateDict(model, shapes, { source: file.name })
+  }
+  if (missing.length > 0) {
+    const isNew = new Set(missing)
+    initializeParameters(model, seed, (key, { rank }) =>
+      isNew.has(key) ? (rank > 1 ? normal(0.02) : zeros) : undefined,
+    )
+    onWarning(`${file.name}: ${missing.join(', ')} begin at random, since the checkpoint has none. Train them.`)
+  }
+  let loaded = 0
+  for (const [key, parameter] of sources) {
+    const tensor = await file.read(names.get(key)!)
+    const value = tensor.dtype === parameter.dtype ? tensor : tensor.cast(parameter.dtype)
+    parameter.assign(value)
+    tf.dispose([tensor, value])
+    loaded += 1
+    onProgress?.({ key, loaded, total: sources.size })
+  }
+}
+
+/** The name in the file of each key of the model: a bare model's keys lack the prefix that one with a head gives them. */
+function namesInFile(model: PretrainedModel, names: string[]): Map<string, string> {
+  const keys = new Set(Array.from(model.parameterKeys(), ([key]) => key))
+  const prefix = `${model.baseModelPrefix}.`
+  const isPrefixed = [...keys].some(key => key.startsWith(prefix))
+  const isFilePrefixed = names.some(name => name.startsWith(prefix))
+  const found = new Map<string, string>()
+  for (const name of names) {
+    if (obsoleteKeys.test(name)) continue
+    const key = name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias')
+    if (isPrefixed === isFilePrefixed || keys.has(key)) found.set(key, name)
+    else if (isPrefixed) found.set(prefix + key, name)
+    else if (key.startsWith(prefix)) found.set(key.slice(prefix.length), name)
+  }
+  return found
+}

@@ -1,0 +1,84 @@
+import { type KvCache, Module } from '@heed/layers'
+import type { tf } from '@heed/tensor-backend'
+import { type GenerationConfig, noGenerationConfig } from './generation/config.ts'
+import { type GenerateOptions, generate } from './generation/generate.ts'
+import type { BaseConfig, HfConfig } from './hf-config.ts'
+import type { TokenIds } from './inputs.ts'
+import { type SaveOptions, savePretrained } from './loading/save-pretrained.ts'
+
+/** A model with a configuration, that HF folders are read into and written from. */
+export abstract class PretrainedModel extends Module {
+  abstract readonly config: BaseConfig
+  /** HF's name of the class, as in `architectures` of config.json. */
+  abstract readonly architecture: string
+  /** Key of the part that models with a head share, as `model` or `bert`; HF's `base_model_prefix`. */
+  abstract readonly baseModelPrefix: string
+  /** What generation_config.json says. */
+  generationConfig: GenerationConfig = noGenerationConfig
+
+  /** The config.json of this model, without the keys that saving adds. */
+  abstract configToHf(): HfConfig
+
+  /** Whether a key belongs to a head, which a checkpoint of another class may lack or have beside. */
+  isHeadKey(key: string): boolean {
+    const prefix = `${this.baseModelPrefix}.`
+    return !key.startsWith(prefix) && Array.from(this.parameterKeys()).some(([name]) => name.startsWith(prefix))
+  }
+
+  /** Writes config.json, generation_config.json and model.safetensors as `transformers` does. Throws HEED_IO, HEED_NUMERIC. */
+  savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
+    return savePretrained(this, folder, options)
+  }
+}
+
+export interface DecoderInputs {
+  /** Ids of the tokens: int32 [batch, seqLen] or nested arrays, as are all below. */
+  inputIds: TokenIds
+  /** 1 for tokens, 0 for padding, [batch, keyLen]: what the cache holds, then the new tokens. */
+  attentionMask?: TokenIds | undefined
+  /** Counted from the length of the cache by default. */
+  positionIds?: TokenIds | undefined
+  /** Keys and values of earlier tokens; the call appends those of `inputIds`. */
+  cache?: KvCache | undefined
+  outputHiddenStates?: boolean | undefined
+  outputAttentions?: boolean | undefined
+}
+
+export interface CausalLmInputs extends DecoderInputs {
+  /** Ids to predict, as `inputIds`: they are shifted inside, as in HF. -100 does not count. */
+  labels?: TokenIds | undefined
+  /** How many of the last positions to give logits for; all by default. */
+  logitsToKeep?: number | undefined
+}
+
+export interface InnerStates {
+  /** The embeddings, then the output of each layer, the last one after the final norm. */
+  hiddenStates?: tf.Tensor[] // [batch, seqLen, hiddenSize]
+  attentions?: tf.Tensor[] // [batch, numHeads, seqLen, keyLen]
+}
+
+export interface BaseModelOutput extends InnerStates {
+  lastHiddenState: tf.Tensor // [batch, seqLen, hiddenSize]
+}
+
+export interface CausalLmOutput extends InnerStates {
+  logits: tf.Tensor // [batch, seqLen, vocabSize]
+  /** Mean cross-entropy in nats; there when labels were given. */
+  loss?: tf.Scalar
+}
+
+/** A model that predicts each token from those before it. */
+export abstract class CausalLm extends PretrainedModel {
+  abstract override readonly config: BaseConfig & { readonly vocabSize: number }
+
+  /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
+  abstract forward(inputs: CausalLmInputs): CausalLmOutput
+
+  /** An empty cache for this model, with room for `capacity` positions before it grows. */
+  abstract createCache(capacity?: number): KvCache
+
+  /** The prompts with their continuations; see `GenerateOptions`. Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED. */
+  generate(inputIds: TokenIds, options: GenerateOptions = {}): Promise<number[][]> {
+    return generate(this, inputIds, options)
+  }
+}
