@@ -1,11 +1,29 @@
 import { HeedError } from '../errors.ts'
 
-/** A value from a file as a message shows it: quoted, so that control characters are harmless, and cut at 80 characters. */
+const MAX_SHOWN = 80
+
+/**
+ * A value from a file as a message shows it: as JSON, so that control characters are harmless, cut at 80 characters.
+ * Takes little time whatever the value: one that holds itself, or shares its parts a million times, is cut as well.
+ */
 export function shown(value: unknown): string {
-  if (typeof value === 'number') return String(value)
-  const text = JSON.stringify(typeof value === 'string' ? value.slice(0, 80) : value) ?? String(value)
-  const isCut = text.length > 80 || (typeof value === 'string' && value.length > 80)
-  return isCut ? `${text.slice(0, 80)}...` : text
+  const text = asText(value, MAX_SHOWN)
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
+}
+
+/** JSON of at least the first `budget` characters of a value. */
+function asText(value: unknown, budget: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, budget + 1))
+  if (typeof value !== 'object' || value === null) return String(value)
+  const isList = Array.isArray(value)
+  let text = isList ? '[' : '{'
+  for (const key in value) {
+    if (text.length > budget) break
+    if (text.length > 1) text += ','
+    if (!isList) text += `${asText(key, budget - text.length)}:`
+    text += asText(value[key as keyof typeof value], budget - text.length)
+  }
+  return text + (isList ? ']' : '}')
 }
 
 /**
