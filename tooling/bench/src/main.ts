@@ -1,0 +1,39 @@
+import { availableParallelism } from 'node:os'
+import { Command } from 'commander'
+import { type CaseResult, compare } from './compare.ts'
+import { matmulCases } from './matmul.ts'
+import { trainCases } from './train.ts'
+
+const benches = { matmul: matmulCases, train: trainCases }
+
+function line({ case: title, unit, ours, theirs, ratio }: CaseResult): string {
+  const others = Object.keys(theirs).map(
+    name => `${name} ${Math.round(theirs[name]!).toLocaleString('en-US')}, ratio ${ratio[name]!.toFixed(2)}`,
+  )
+  return `${title}: ours ${Math.round(ours).toLocaleString('en-US')} ${unit}${others.map(other => `; ${other}`).join('')}`
+}
+
+await new Command('bench')
+  .description('Measure Heed against its peers, in turn, in one run.')
+  .argument('<name>', `one of ${Object.keys(benches).join(', ')}`)
+  .option('--against <names>', 'torch, torch-compile, tfjs; several with commas', '')
+  .option('--backend <name>', 'native, wasm or cpu', 'native')
+  .option('--threads <n>', 'threads of each contestant', String(availableParallelism()))
+  .option('--rounds <n>', 'turns of each contestant', '7')
+  .option('--case <text>', 'only cases whose title contains this', '')
+  .option('--json', 'print one JSON object per case')
+  .action(async (name: string, options: Record<string, string> & { json?: boolean }) => {
+    const cases = benches[name as keyof typeof benches]
+    if (!cases) throw new Error(`bench: name is ${name}, expected one of ${Object.keys(benches).join(', ')}.`)
+    const results = compare(
+      cases.filter(({ title }) => title.includes(options.case!)),
+      {
+        backend: options.backend!,
+        threads: Number(options.threads),
+        against: options.against!.split(',').filter(Boolean),
+        rounds: Number(options.rounds),
+      },
+    )
+    for await (const result of results) console.log(options.json ? JSON.stringify(result) : line(result))
+  })
+  .parseAsync()
