@@ -1,0 +1,19 @@
+"""Makes every fixture again, one script after the other.
+
+Run: python tooling/oracle/all.py [NAME...]   (names of scripts without .py; all by default)
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NOT_MAKERS = {"all", "fixture", "hf_tokenizer_texts", "verify_folder"}
+
+names = sys.argv[1:] or sorted(script.stem for script in HERE.glob("*.py") if script.stem not in NOT_MAKERS)
+failed = []
+for name in names:
+    print(f"== {name}", flush=True)
+    if subprocess.run([sys.executable, HERE / f"{name}.py"], cwd=HERE.parents[1]).returncode:
+        failed.append(name)
+sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
