@@ -30,7 +30,7 @@ export {
   textCorpus,
 } from './data/text.ts'
 export { bitsPerByte, perplexity } from './metrics.ts'
-export type { TrainableModel, TrainingOutput } from './model.ts'
+export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 export { AdamW, type AdamWConfig } from './optim/adamw.ts'
 export { clipFactor, gradientNorm } from './optim/gradient-clipping.ts'
 export type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optim/optimizer.ts'

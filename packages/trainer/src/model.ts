@@ -1,5 +1,14 @@
 import type { tf } from '@heed/tensor-backend'
 
+/** Inputs of one forward pass, as batches bring them; more may come by the names a collator chose. */
+export interface ModelInputs {
+  inputIds: tf.Tensor // int32 [batch, seqLen], as are those below
+  attentionMask?: tf.Tensor
+  tokenTypeIds?: tf.Tensor
+  decoderInputIds?: tf.Tensor
+  labels?: tf.Tensor
+}
+
 export interface TrainingOutput {
   /** Mean over the labels that count, in nats; there when labels were given. */
   loss?: tf.Scalar
@@ -8,13 +17,12 @@ export interface TrainingOutput {
 
 /** What training needs of a model; every Heed model has it, and so may one of your own. */
 export interface TrainableModel {
-  /** Parameters by their name in the checkpoint, each variable once. */
+  /** Parameters by their name in the checkpoint, each variable once; those with `trainable` false stay as they are. */
   namedParameters(): Iterable<[string, tf.Variable]>
-  forward(inputs: Record<string, tf.Tensor>): TrainingOutput
+  forward(inputs: ModelInputs): TrainingOutput
   /** Switches dropout on, and off. */
   train(): unknown
   eval(): unknown
   /** Writes the weights as F32 safetensors with their config. */
   savePretrained?(folder: string): Promise<unknown>
-  readonly config?: { readonly vocabSize?: number }
 }

@@ -64,8 +64,8 @@ export class Trainer<T = TokenExample> {
   }
 
   /**
-   * Throws HEED_NUMERIC when a loss is NaN or infinite, HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID, HEED_ID_OUT_OF_RANGE,
-   * HEED_IO when the disk is full or another run has the folder, and what loading a checkpoint throws.
+   * Throws HEED_NUMERIC when a loss is NaN or infinite, HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID,
+   * HEED_IO when the disk is full or another run has the folder, and what the model and loading a checkpoint throw.
    */
   async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
     const dataset = this.#trainDataset

@@ -1,6 +1,6 @@
 import { Module, seedDropout } from '@heed/layers'
 import { crossEntropy, HeedError, tf, variableGradients } from '@heed/tensor-backend'
-import { type Batch, batchTensors, checkTokenIds, countLabels } from './data/batch.ts'
+import { type Batch, batchTensors, countLabels } from './data/batch.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter } from './optim/optimizer.ts'
 import { hash } from './random.ts'
@@ -14,7 +14,7 @@ export interface LossOptions {
 
 /**
  * Hands the model's mean loss over the labels of a batch to `use`: what makes a number of it, or its gradients. The
- * inputs live until then. Throws HEED_ID_OUT_OF_RANGE, and HEED_CONFIG_INVALID when the model returns no loss.
+ * inputs live until then. Throws HEED_CONFIG_INVALID when the model returns no loss, and what it throws.
  */
 export function withBatchLoss<R>(
   model: TrainableModel,
@@ -22,8 +22,6 @@ export function withBatchLoss<R>(
   { labelSmoothing = 0 }: LossOptions,
   use: (loss: () => tf.Scalar) => R,
 ): R {
-  const vocabSize = model.config?.vocabSize
-  if (vocabSize !== undefined) checkTokenIds(batch, vocabSize)
   const tensors = batchTensors(batch)
   const computeLoss = (): tf.Scalar => {
     const { loss, logits } = model.forward(tensors)
@@ -37,7 +35,7 @@ export function withBatchLoss<R>(
   try {
     return use(() => tf.tidy(computeLoss))
   } finally {
-    tf.dispose(tensors)
+    tf.dispose(Object.values(tensors))
   }
 }
 

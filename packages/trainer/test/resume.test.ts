@@ -42,7 +42,7 @@ function measured(history: LogRecord[]): Partial<LogRecord>[] {
 async function run(folder: string, extra: Partial<TrainingArguments> = {}, stopAt?: number, resume = false) {
   const model = new TinyModel()
   const controller = new AbortController()
-  const stop: TrainerCallback = { onStepEnd: ({ state }) => state.globalStep === stopAt && controller.abort() }
+  const stop: TrainerCallback = { onStepEnd: ({ state }) => void (state.globalStep === stopAt && controller.abort()) }
   const trainer = new Trainer({
     model,
     args: { ...settings, outputDir: folder, ...extra },

@@ -1,7 +1,7 @@
 import { Dropout, Embedding, Linear, Module, manualSeed, RMSNorm } from '@heed/layers'
 import { crossEntropy, tf, writeFileAtomic, writeSafetensors } from '@heed/tensor-backend'
 import { PackedTokens } from '../src/data/packed-tokens.ts'
-import type { TrainableModel, TrainingOutput } from '../src/model.ts'
+import type { ModelInputs, TrainableModel, TrainingOutput } from '../src/model.ts'
 import { hash } from '../src/random.ts'
 
 /** The next token from the last one alone: embedding, norm, dropout, projection. Enough of a model to train. */
@@ -22,8 +22,8 @@ export class TinyModel extends Module implements TrainableModel {
     this.head = this.child('lm_head', new Linear(hiddenSize, vocabSize))
   }
 
-  forward({ inputIds, labels }: Record<string, tf.Tensor>): TrainingOutput {
-    const logits = this.head.forward(this.drop.forward(this.norm.forward(this.embed.forward(inputIds!))))
+  forward({ inputIds, labels }: ModelInputs): TrainingOutput {
+    const logits = this.head.forward(this.drop.forward(this.norm.forward(this.embed.forward(inputIds))))
     if (!labels) return { logits }
     const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
     const predicted = tf.slice(logits, [0, 0, 0], [batch, seqLen - 1, vocabSize])

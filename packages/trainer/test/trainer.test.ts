@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { TrainingArguments } from '../src/arguments.ts'
 import type { TrainerCallback, TrainerEventName } from '../src/callbacks.ts'
 import { loadWeights } from '../src/checkpoint.ts'
-import { countLabels } from '../src/data/batch.ts'
+import { batchTensors, countLabels } from '../src/data/batch.ts'
 import { causalLmCollator } from '../src/data/collators.ts'
 import { PackedTokens, type TokenExample } from '../src/data/packed-tokens.ts'
 import type { TrainableModel } from '../src/model.ts'
@@ -198,12 +198,7 @@ describe('evaluation', () => {
       Array.from({ length: evalDataset.length }, (_, i) => evalDataset.get(i)),
       0,
     )
-    const tensors = Object.entries(all.inputs).map(([name, { values, shape }]) => [
-      name,
-      tf.tensor(values, shape, 'int32'),
-    ])
-    const loss = tf.tidy(() => model.forward(Object.fromEntries(tensors)).loss!.dataSync()[0]!)
-    tf.dispose(Object.fromEntries(tensors))
+    const loss = tf.tidy(() => model.forward(batchTensors(all)).loss!.dataSync()[0]!)
     expect(metrics.evalLoss).toBeCloseTo(loss, 5)
     expect(metrics.evalPerplexity).toBeCloseTo(Math.exp(loss), 3)
     expect(metrics.evalBitsPerByte).toBeCloseTo(loss / Math.LN2 / 2, 5)
@@ -262,13 +257,6 @@ describe('bad input', () => {
         'Lower learningRate, warm up longer, or look at the data of that step.',
     )
     expect(readdirSync(outputDir)).toEqual(['metrics.jsonl'])
-  })
-
-  test('ids beyond the vocabulary are refused before they reach the model', async () => {
-    expect(await failure({}, { trainDataset: { length: 1, get: () => ({ inputIds: [1, 17] }) } })).toBe(
-      'HEED_ID_OUT_OF_RANGE: training batch: inputIds holds 17, expected ids of at least 0 and below vocab_size (17). ' +
-        'The tokenizer and the model do not belong together.',
-    )
   })
 
   test('missing and empty data sets are named', async () => {
@@ -388,7 +376,7 @@ describe('memory', () => {
     const before = tf.memory().numTensors
     const resident: number[] = []
     const watch: TrainerCallback = {
-      onLog: ({ progress, logs }) => logs?.loss !== undefined && void resident.push(progress.memoryBytes!),
+      onLog: ({ progress, logs }) => void (logs?.loss !== undefined && resident.push(progress.memoryBytes!)),
     }
     const args = { ...quick, maxSteps: 1200, loggingSteps: 100 }
     await new Trainer({ model, args, trainDataset: tinyDataset(), callbacks: [watch] }).train()

@@ -1,4 +1,5 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { tf } from '@heed/tensor-backend'
+import type { ModelInputs } from '../model.ts'
 
 /** A tensor of a batch before it becomes one. */
 export interface BatchArray {
@@ -33,26 +34,10 @@ export function countTokens({ inputs }: Batch): number {
   return (inputs.inputIds?.values.length ?? 0) + (inputs.decoderInputIds?.values.length ?? 0)
 }
 
-export function batchTensors({ inputs }: Batch): Record<string, tf.Tensor> {
+export function batchTensors({ inputs }: Batch): ModelInputs {
   const tensors: Record<string, tf.Tensor> = {}
   for (const [name, { values, shape }] of Object.entries(inputs)) {
     tensors[name] = tf.tensor(values, shape, values instanceof Int32Array ? 'int32' : 'float32')
   }
-  return tensors
-}
-
-/** Throws HEED_ID_OUT_OF_RANGE unless all token ids are within the vocabulary, and all labels that count. */
-export function checkTokenIds({ inputs }: Batch, vocabSize: number): void {
-  for (const name of ['inputIds', 'decoderInputIds', 'labels']) {
-    const array = inputs[name]
-    if (!array || array.values instanceof Float32Array || array.shape.length < 2) continue
-    for (const id of array.values) {
-      if ((id >= 0 && id < vocabSize) || (id === ignoreIndex && name === 'labels')) continue
-      throw new HeedError(
-        'HEED_ID_OUT_OF_RANGE',
-        `training batch: ${name} holds ${id}, expected ids of at least 0 and below vocab_size (${vocabSize}). ` +
-          'The tokenizer and the model do not belong together.',
-      )
-    }
-  }
+  return tensors as ModelInputs & typeof tensors
 }
