@@ -18,15 +18,48 @@
         float drop_scale, int32_t seed
 
 #define HEED_KERNELS(KERNEL)                                                                                       \
+    /* matmul.cc: a product of matrices, see there */                                                               \
+    KERNEL(matmul, (const float* a, const float* b, const float* bias, float* c, float* before, int rows, int cols, \
+                    int depth, int is_a_transposed, int is_b_transposed, int is_accumulated, int activation,        \
+                    int batch, size_t a_step, size_t b_step))                                                       \
     /* norm.cc: x, y [rows, cols]; weight, bias [cols]; mean, inverse [rows] */                                     \
     KERNEL(rms_norm, (const float* x, const float* weight, float* y, float* inverse, int rows, int cols, float eps)) \
     KERNEL(rms_norm_gradient, (const float* dy, const float* x, const float* weight, const float* inverse,          \
-                               float* dx, float* dweight, int rows, int cols))                                      \
+                               float* dx, float* dweight, float* workspace, int parts, int rows, int cols))         \
+    KERNEL(layer_norm, (const float* x, const float* weight, const float* bias, float* y, float* mean, float* inverse, \
+                        int rows, int cols, float eps))                                                             \
+    KERNEL(layer_norm_gradient, (const float* dy, const float* x, const float* weight, const float* mean,           \
+                                 const float* inverse, float* dx, float* dweight, float* dbias, float* workspace,   \
+                                 int parts, int rows, int cols))                                                               \
     /* attention.cc: out [batch, queries, heads, value_dim]; lse, delta [batch, heads, queries] */                  \
     KERNEL(attention, (HEED_ATTENTION_PROBLEM, float* out, float* lse, float* workspace))                           \
     KERNEL(attention_step, (HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits))                        \
     KERNEL(attention_gradient, (HEED_ATTENTION_PROBLEM, const float* out, const float* lse, const float* dout,      \
-                                float* dq, float* dk, float* dv, float* dbias, float* workspace, int splits))
+                                float* dq, float* dk, float* dv, float* dbias, float* workspace, int splits))       \
+    /* rotary.cc: x, y [rows, heads, head_dim]; cos, sin [table_rows, half] */                                      \
+    KERNEL(rotary, (const float* x, const float* cos, const float* sin, float* y, int rows, int table_rows, int heads, \
+                    int head_dim, int half, int is_interleaved, float direction))                                   \
+    /* activation.cc, dropout.cc: element by element; kind is an Activation of activation.h */                      \
+    KERNEL(activation, (const float* x, float* y, int count, int kind))                                             \
+    KERNEL(activation_gradient, (const float* dy, const float* x, float* dx, int count, int kind))                  \
+    KERNEL(swiglu, (const float* gate, const float* up, float* y, int count))                                       \
+    KERNEL(swiglu_gradient, (const float* dy, const float* gate, const float* up, float* dgate, float* dup, int count)) \
+    KERNEL(dropout, (const float* x, float* y, int count, uint32_t drop_below, float drop_scale, int32_t seed))     \
+    /* embedding.cc: ids [count]; weight [vocab, hidden]; y [count, hidden] */                                      \
+    KERNEL(embedding, (const int32_t* ids, const float* weight, float* y, int count, int hidden))                   \
+    KERNEL(embedding_gradient, (const int32_t* ids, const float* dy, float* dweight, int count, int vocab, int hidden)) \
+    /* loss.cc: logits [rows, cols]; labels, lse, losses [rows]; loss, weight, dloss [1] */                         \
+    KERNEL(cross_entropy, (const float* logits, const int32_t* labels, float* loss, float* lse, float* weight,      \
+                           float* losses, int rows, int cols, int ignored, float smoothing, int is_mean))           \
+    KERNEL(cross_entropy_gradient, (const float* dloss, const float* logits, const int32_t* labels, const float* lse, \
+                                    const float* weight, float* dlogits, int rows, int cols, int ignored,           \
+                                    float smoothing))                                                               \
+    /* optimizer.cc: over many tensors, one row of `table` each */                                                  \
+    KERNEL(global_norm, (const double* table, int count, float* norm, float* partial))                              \
+    KERNEL(adamw, (const double* table, int count, const float* norm, double max_norm, double learning_rate,        \
+                   double beta1, double beta2, double eps, double correction1, double correction2))                 \
+    /* cache.cc: target [batch, capacity, row_size]; rows [batch, num_rows, row_size] */                            \
+    KERNEL(write_rows, (float* target, const float* rows, int batch, int capacity, int num_rows, int offset, int row_size))
 
 #define HEED_JOIN_(a, b) a##_##b
 #define HEED_JOIN(a, b) HEED_JOIN_(a, b)

@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "block_product.h"
+#include "dropout.h"
 #include "simd.h"
 #include "threads.h"
 
@@ -128,14 +129,9 @@ void zero(float* row, int count) {
     if (count > 0) memset(row, 0, sizeof(float) * (size_t)count);
 }
 
-/** Multiplies s by the dropout mask of src/ops/dropout.ts; element j of s has the number first + j. */
-void drop(const Problem& p, size_t first, float* s, int count) {
-    for (int j = 0; j < count; j++) {
-        uint32_t hash = p.seed + ((uint32_t)first + (uint32_t)j) * 0x9e3779b9u;
-        hash = (hash ^ (hash >> 16)) * 0x85ebca6bu;
-        hash = (hash ^ (hash >> 13)) * 0xc2b2ae35u;
-        s[j] = (hash ^ (hash >> 16)) < p.drop_below ? 0.0f : s[j] * p.drop_scale;
-    }
+/** Multiplies s by the dropout mask; element j of s has the number first + j. */
+void drop_scores(const Problem& p, size_t first, float* s, int count) {
+    drop(s, s, first, count, p.drop_below, p.drop_scale, p.seed);
 }
 
 /** Transposes the rows of one head of k or v, [keys, dim], to [dim, padded_keys], blocks [begin, end) of kKeyBlock rows. */
@@ -191,7 +187,7 @@ void attend(const Problem& p, const float* keys_t, int b, int h, int i0, int row
                 }
                 total[r] += sum;
                 highest[r] = now;
-                if (p.drop_below) drop(p, p.score_at(b, i, h) + j0 + mine.begin, own, n);
+                if (p.drop_below) drop_scores(p, p.score_at(b, i, h) + j0 + mine.begin, own, n);
             }
             block_product({s + tile.begin, kKeyBlock, 1}, p.v + p.value_at(b, j0 + tile.begin, kv), p.v_row(),
                           out + p.out_at(b, i0 + r0, h), p.out_row(), tile_rows, p.value_dim, tile.end - tile.begin,
@@ -282,7 +278,7 @@ void step_block(const Problem& p, int b, int i, int h0, int rows, int kv, int j0
         }
         *mine.total += exp_and_sum(row, n, now);
         *mine.highest = now;
-        if (p.drop_below) drop(p, p.score_at(b, i, h0 + r) + first, row, n);
+        if (p.drop_below) drop_scores(p, p.score_at(b, i, h0 + r) + first, row, n);
     }
     const size_t row_size = (size_t)p.value_dim + 2;
     block_product({scores, kStepKeys, 1}, p.v + p.value_at(b, first, kv), p.v_row(),
@@ -375,7 +371,7 @@ void score_gradient(const Problem& p, const Saved& saved, int b, int i, int h, i
     if (p.drop_below) {
         float mask[kKeyBlock];
         for (int at = 0; at < count; at++) mask[at] = 1;
-        drop(p, p.score_at(b, i, h) + j, mask, count);
+        drop_scores(p, p.score_at(b, i, h) + j, mask, count);
         HEED_FOR_VECTORS(at, n, count, {
             const Vec kept = load_n(mask + at, n);
             const Vec weight = load_n(s + at, n);

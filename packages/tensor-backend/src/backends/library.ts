@@ -27,6 +27,23 @@ export type AttentionProblem = [
 
 /** The kernels of `kernels/api.h`, typed: pointers are byte addresses as numbers, everything else is a plain number. */
 export interface Kernels {
+  matmul(
+    a: number,
+    b: number,
+    bias: number,
+    c: number,
+    before: number,
+    rows: number,
+    cols: number,
+    depth: number,
+    isATransposed: number,
+    isBTransposed: number,
+    isAccumulated: number,
+    activation: number,
+    batch: number,
+    aStep: number,
+    bStep: number,
+  ): void
   rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
   rmsNormGradient(
     dy: number,
@@ -35,6 +52,33 @@ export interface Kernels {
     inverse: number,
     dx: number,
     dweight: number,
+    workspace: number,
+    parts: number,
+    rows: number,
+    cols: number,
+  ): void
+  layerNorm(
+    x: number,
+    weight: number,
+    bias: number,
+    y: number,
+    mean: number,
+    inverse: number,
+    rows: number,
+    cols: number,
+    eps: number,
+  ): void
+  layerNormGradient(
+    dy: number,
+    x: number,
+    weight: number,
+    mean: number,
+    inverse: number,
+    dx: number,
+    dweight: number,
+    dbias: number,
+    workspace: number,
+    parts: number,
     rows: number,
     cols: number,
   ): void
@@ -53,6 +97,73 @@ export interface Kernels {
       workspace: number,
       splits: number,
     ]
+  ): void
+  rotary(
+    x: number,
+    cos: number,
+    sin: number,
+    y: number,
+    rows: number,
+    tableRows: number,
+    heads: number,
+    headDim: number,
+    half: number,
+    isInterleaved: number,
+    direction: number,
+  ): void
+  activation(x: number, y: number, count: number, kind: number): void
+  activationGradient(dy: number, x: number, dx: number, count: number, kind: number): void
+  swiglu(gate: number, up: number, y: number, count: number): void
+  swigluGradient(dy: number, gate: number, up: number, dgate: number, dup: number, count: number): void
+  dropout(x: number, y: number, count: number, dropBelow: number, dropScale: number, seed: number): void
+  embedding(ids: number, weight: number, y: number, count: number, hidden: number): void
+  embeddingGradient(ids: number, dy: number, dweight: number, count: number, vocab: number, hidden: number): void
+  crossEntropy(
+    logits: number,
+    labels: number,
+    loss: number,
+    lse: number,
+    weight: number,
+    losses: number,
+    rows: number,
+    cols: number,
+    ignored: number,
+    smoothing: number,
+    isMean: number,
+  ): void
+  crossEntropyGradient(
+    dloss: number,
+    logits: number,
+    labels: number,
+    lse: number,
+    weight: number,
+    dlogits: number,
+    rows: number,
+    cols: number,
+    ignored: number,
+    smoothing: number,
+  ): void
+  globalNorm(table: number, count: number, norm: number, partial: number): void
+  adamw(
+    table: number,
+    count: number,
+    norm: number,
+    maxNorm: number,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    correction1: number,
+    correction2: number,
+  ): void
+  writeRows(
+    target: number,
+    rows: number,
+    batch: number,
+    capacity: number,
+    numRows: number,
+    offset: number,
+    rowSize: number,
   ): void
 }
 

@@ -1,13 +1,31 @@
+import { activationKernels } from '../ops/activation.ts'
 import { attentionKernels } from '../ops/attention-kernels.ts'
+import { crossEntropyKernels } from '../ops/cross-entropy.ts'
+import { dropoutKernels } from '../ops/dropout.ts'
+import { embeddingKernels } from '../ops/embedding.ts'
+import { globalNormKernels } from '../ops/global-norm.ts'
+import { layerNormKernels } from '../ops/layer-norm.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
+import { rotaryKernels } from '../ops/rotary.ts'
+import { swiGluKernels } from '../ops/swiglu.ts'
 import { tf } from '../tf.ts'
 import { type BackendKernel, KernelBackend } from './kernel-backend.ts'
+import { matmulKernels } from './kernels/matmul.ts'
 import type { KernelLibrary } from './library.ts'
 
 /** Kernels that run in the C++ library; every other kernel of tfjs is its cpu backend's. */
 const libraryKernels: Record<string, BackendKernel> = {
+  ...matmulKernels,
+  ...activationKernels,
   ...attentionKernels,
+  ...crossEntropyKernels,
+  ...dropoutKernels,
+  ...embeddingKernels,
+  ...globalNormKernels,
+  ...layerNormKernels,
   ...rmsNormKernels,
+  ...rotaryKernels,
+  ...swiGluKernels,
 }
 
 /** Registers a library as the tfjs backend of its name, with every kernel of tfjs and the fused ones of Heed. */

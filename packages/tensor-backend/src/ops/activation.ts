@@ -1,10 +1,32 @@
+import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
+import { checkFloats } from './checks.ts'
+import { differentiable, hasKernel, runKernel } from './fused.ts'
 
 /** Names as in HF's `hidden_act`, in camelCase: `gelu` is the exact erf form, `geluTanh` HF's `gelu_new`. */
 export type Activation = 'none' | 'relu' | 'silu' | 'gelu' | 'geluTanh'
 
-/** Applies an activation element-wise. x: any shape -> same shape. */
+/** The numbers of `Activation` in kernels/activation.h. */
+export const activationKinds: Readonly<Record<Activation, number>> = { none: 0, relu: 1, silu: 2, gelu: 3, geluTanh: 4 }
+
+/** Applies an activation element-wise. x: any shape -> same shape. Throws HEED_DTYPE_UNSUPPORTED. */
 export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+  checkFloats(activation, { x })
+  if (activation === 'none') return x.clone()
+  if (!hasKernel('HeedActivation')) return composedActivation(x, activation)
+  const attributes = { kind: activationKinds[activation] }
+  return differentiable(
+    [x],
+    save => {
+      save([x])
+      return runKernel('HeedActivation', [x], attributes)[0]!
+    },
+    (dy, saved) => [() => runKernel('HeedActivationGradient', [dy, ...saved], attributes)[0]!],
+  )
+}
+
+/** `activate` from tfjs's own ops. */
+export function composedActivation(x: tf.Tensor, activation: Activation): tf.Tensor {
   switch (activation) {
     case 'none':
       return x.clone()
@@ -30,4 +52,22 @@ export function silu(x: tf.Tensor): tf.Tensor {
 /** gelu(x) = x · Φ(x), exact or by its tanh approximation. Any shape. Hendrycks & Gimpel 2016 (arXiv:1606.08415). */
 export function gelu(x: tf.Tensor, approximate: 'none' | 'tanh' = 'none'): tf.Tensor {
   return activate(x, approximate === 'tanh' ? 'geluTanh' : 'gelu')
+}
+
+export const activationKernels: Record<string, BackendKernel> = {
+  /** [x] -> y */
+  HeedActivation(backend, [x]: [tf.TensorInfo], { kind }: { kind: number }) {
+    const { address, library } = backend
+    const y = backend.output(x.shape)
+    library.kernels.activation(address(x), address(y), tf.util.sizeFromShape(x.shape), kind)
+    return y
+  },
+
+  /** [dy, x] -> dx */
+  HeedActivationGradient(backend, [dy, x]: [tf.TensorInfo, tf.TensorInfo], { kind }: { kind: number }) {
+    const { address, library } = backend
+    const dx = backend.output(x.shape)
+    library.kernels.activationGradient(address(dy), address(x), address(dx), tf.util.sizeFromShape(x.shape), kind)
+    return dx
+  },
 }

@@ -1,4 +1,8 @@
+import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
+import { checkFloats, checkShape } from './checks.ts'
+import { addressToWrite, inPlaceBackend } from './in-place.ts'
+import { withTable } from './workspace.ts'
 
 export interface AdamWParameter {
   value: tf.Variable
@@ -24,9 +28,37 @@ export interface AdamWOptions {
 /**
  * One AdamW step over all parameters, in place. Loshchilov & Hutter 2017 (arXiv:1711.05101), algorithm 2;
  * same numbers as `torch.optim.AdamW` after `torch.nn.utils.clip_grad_norm_`.
+ * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
  */
 export function adamW(parameters: AdamWParameter[], options: AdamWOptions): void {
-  composedAdamW(parameters, options)
+  for (const { value, gradient, mean, meanSquare } of parameters) {
+    const { shape } = value
+    checkShape('adamW', 'gradient', gradient, shape)
+    checkShape('adamW', 'mean', mean, shape)
+    checkShape('adamW', 'meanSquare', meanSquare, shape)
+    checkFloats('adamW', { value, gradient, mean, meanSquare })
+  }
+  const backend = inPlaceBackend()
+  if (backend) stepInPlace(backend, parameters, options)
+  else composedAdamW(parameters, options)
+}
+
+function stepInPlace(backend: KernelBackend, parameters: AdamWParameter[], options: AdamWOptions): void {
+  const table = parameters.flatMap(({ value, gradient, mean, meanSquare, weightDecay }) => [
+    addressToWrite(backend, value),
+    backend.address(gradient),
+    addressToWrite(backend, mean),
+    addressToWrite(backend, meanSquare),
+    value.size,
+    weightDecay,
+  ])
+  const { learningRate, beta1, beta2, eps, step, clip } = options
+  const norm = clip ? backend.address(clip.norm) : 0
+  const corrections = [1 - beta1 ** step, 1 - beta2 ** step] as const
+  withTable(backend, table, at => {
+    const settings = [clip?.maxNorm ?? 0, learningRate, beta1, beta2, eps] as const
+    backend.library.kernels.adamw(at, parameters.length, norm, ...settings, ...corrections)
+  })
 }
 
 /** `adamW` from tfjs's own ops. */

@@ -1,7 +1,7 @@
 import { HeedError } from '../errors.ts'
 import { tf } from '../tf.ts'
 import { attentionAttributes } from './attention-kernels.ts'
-import { checkArgument, checkDtype, checkRank, checkShape } from './checks.ts'
+import { checkArgument, checkFloats, checkRank, checkShape } from './checks.ts'
 import { checkRate, dropoutMask } from './dropout.ts'
 import { differentiable, hasKernel, once, runKernel } from './fused.ts'
 
@@ -80,7 +80,7 @@ function checkAttention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Atten
   checkShape('attention', 'k', k, [batch, -1, -1, headDim])
   const [, capacity, numKeyValueHeads] = k.shape as [number, number, number, number]
   checkShape('attention', 'v', v, [batch, capacity, numKeyValueHeads, -1])
-  for (const [name, x] of Object.entries({ q, k, v })) checkDtype('attention', name, x, 'float32')
+  checkFloats('attention', { q, k, v })
   if (numHeads % numKeyValueHeads !== 0) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
@@ -105,7 +105,7 @@ function checkAttention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Atten
     const full = [batch, numHeads, seqLen, keyLen]
     const expected = full.map((size, axis) => (axis < 3 && bias.shape[axis] === 1 ? 1 : size))
     checkShape('attention', 'bias', bias, expected)
-    checkDtype('attention', 'bias', bias, 'float32')
+    checkFloats('attention', { bias })
   }
 }
 

@@ -44,6 +44,11 @@ export function checkDtype(op: string, name: string, tensor: tf.Tensor, dtype: t
   )
 }
 
+/** Throws HEED_DTYPE_UNSUPPORTED unless each of the tensors is float32. */
+export function checkFloats(op: string, tensors: Record<string, tf.Tensor>): void {
+  for (const name in tensors) checkDtype(op, name, tensors[name]!, 'float32')
+}
+
 /** Throws HEED_ARGUMENT_INVALID unless `isValid`; `rule` says what is expected, `mend` what to do. */
 export function checkArgument(
   op: string,

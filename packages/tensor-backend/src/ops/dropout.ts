@@ -1,14 +1,24 @@
+import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkArgument } from './checks.ts'
+import { checkArgument, checkFloats } from './checks.ts'
+import { differentiable, hasKernel, runKernel } from './fused.ts'
 
 /**
  * Zeroes each element with probability `rate` and scales the others by 1 / (1 - rate). Same seed, same mask.
- * x: any shape -> same shape. Srivastava et al. 2014. Throws HEED_ARGUMENT_INVALID.
+ * x: any shape -> same shape. Srivastava et al. 2014. Throws HEED_ARGUMENT_INVALID,
+ * HEED_DTYPE_UNSUPPORTED.
  */
 export function dropout(x: tf.Tensor, rate: number, seed: number): tf.Tensor {
   checkRate('dropout', 'rate', rate)
+  checkFloats('dropout', { x })
   if (rate === 0) return x.clone()
-  return composedDropout(x, rate, seed)
+  if (!hasKernel('HeedDropout')) return composedDropout(x, rate, seed)
+  const drop = (tensor: tf.Tensor): tf.Tensor => runKernel('HeedDropout', [tensor], { rate, seed })[0]!
+  return differentiable(
+    [x],
+    () => drop(x),
+    dy => [() => drop(dy)],
+  )
 }
 
 /** Throws HEED_ARGUMENT_INVALID unless `rate` is a probability below 1. */
@@ -41,4 +51,15 @@ export function dropoutMask(size: number, rate: number, seed: number): Float32Ar
     mask[i] = (h ^ (h >>> 16)) >>> 0 < threshold ? 0 : kept
   }
   return mask
+}
+
+export const dropoutKernels: Record<string, BackendKernel> = {
+  /** [x] -> y; of a gradient just the same. */
+  HeedDropout(backend, [x]: [tf.TensorInfo], { rate, seed }: { rate: number; seed: number }) {
+    const { address, library } = backend
+    const y = backend.output(x.shape)
+    const count = tf.util.sizeFromShape(x.shape)
+    library.kernels.dropout(address(x), address(y), count, dropThreshold(rate), 1 / (1 - rate), seed | 0)
+    return y
+  },
 }

@@ -1,16 +1,29 @@
+import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkDtype, checkRank } from './checks.ts'
-import { differentiable } from './fused.ts'
+import { checkDtype, checkFloats, checkIds, checkRank } from './checks.ts'
+import { differentiable, hasKernel, runKernel } from './fused.ts'
+import { oneHot } from './one-hot.ts'
 
 /**
  * y[..., :] = weight[ids[...], :].
  * ids: int32 of any shape, weight: [vocabSize, hiddenSize] -> [...ids.shape, hiddenSize]. Same as `torch.nn.Embedding`.
- * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
+ * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ID_OUT_OF_RANGE.
  */
 export function embedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor {
   checkDtype('embedding', 'ids', ids, 'int32')
   checkRank('embedding', 'weight', weight, 2, '[vocabSize, hiddenSize]')
-  return composedEmbedding(ids, weight)
+  checkFloats('embedding', { weight })
+  const vocabSize = weight.shape[0]!
+  checkIds('embedding', 'ids', ids, 'vocabSize', vocabSize)
+  if (!hasKernel('HeedEmbedding')) return composedEmbedding(ids, weight)
+  return differentiable(
+    [weight],
+    save => {
+      save([ids])
+      return runKernel('HeedEmbedding', [ids, weight])[0]!
+    },
+    (dy, saved) => [() => runKernel('HeedEmbeddingGradient', [dy, ...saved], { vocabSize })[0]!],
+  )
 }
 
 /** `embedding` from tfjs's own ops; the gradient is a product with one-hot rows, which every backend serves. */
@@ -25,9 +38,31 @@ export function composedEmbedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor 
     (dy, [saved]) => [
       () =>
         tf.tidy(() => {
-          const rows = tf.oneHot(saved!.flatten().toInt(), vocabSize).toFloat() as tf.Tensor2D // [numIds, vocabSize]
+          const rows = oneHot(saved!, vocabSize)
           return tf.matMul(rows, dy.reshape<tf.Tensor2D>([-1, hiddenSize]), true, false)
         }),
     ],
   )
+}
+
+export const embeddingKernels: Record<string, BackendKernel> = {
+  /** [ids, weight] -> y */
+  HeedEmbedding(backend, [ids, weight]: [tf.TensorInfo, tf.TensorInfo]) {
+    const { address, library } = backend
+    const hiddenSize = weight.shape[1]!
+    const y = backend.output([...ids.shape, hiddenSize])
+    const count = tf.util.sizeFromShape(ids.shape)
+    library.kernels.embedding(address(ids), address(weight), address(y), count, hiddenSize)
+    return y
+  },
+
+  /** [dy, ids] -> dweight */
+  HeedEmbeddingGradient(backend, [dy, ids]: [tf.TensorInfo, tf.TensorInfo], { vocabSize }: { vocabSize: number }) {
+    const { address, library } = backend
+    const hiddenSize = dy.shape.at(-1)!
+    const dweight = backend.output([vocabSize, hiddenSize])
+    const count = tf.util.sizeFromShape(ids.shape)
+    library.kernels.embeddingGradient(address(ids), address(dy), address(dweight), count, vocabSize, hiddenSize)
+    return dweight
+  },
 }

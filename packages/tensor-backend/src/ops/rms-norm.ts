@@ -1,15 +1,18 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkShape } from './checks.ts'
+import { checkFloats, checkShape } from './checks.ts'
 import { differentiable, hasKernel, once, rowsAndCols, runKernel } from './fused.ts'
+import { rowParts, withWorkspace } from './workspace.ts'
 
 /**
  * y = x / sqrt(mean(x²) + eps) · weight, over the last axis.
  * x: [..., hiddenSize], weight: [hiddenSize] -> same shape as x.
- * Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4; same numbers as HF `LlamaRMSNorm`. Throws HEED_SHAPE_MISMATCH.
+ * Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4; same numbers as HF `LlamaRMSNorm`. Throws HEED_SHAPE_MISMATCH,
+ * HEED_DTYPE_UNSUPPORTED.
  */
 export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, eps: number): tf.Tensor {
   checkShape('rmsNorm', 'weight', weight, x.shape.slice(-1))
+  checkFloats('rmsNorm', { x, weight })
   if (!hasKernel('HeedRmsNorm')) return composedRmsNorm(x, weight, eps)
   return differentiable(
     [x, weight],
@@ -50,16 +53,11 @@ export const rmsNormKernels: Record<string, BackendKernel> = {
     const [rows, cols] = rowsAndCols(x)
     const dx = backend.output(x.shape)
     const dweight = backend.output(weight.shape)
-    library.kernels.rmsNormGradient(
-      address(dy),
-      address(x),
-      address(weight),
-      address(inverse),
-      address(dx),
-      address(dweight),
-      rows,
-      cols,
-    )
+    const parts = rowParts(rows)
+    withWorkspace(backend, parts * cols, workspace => {
+      const inputs = [address(dy), address(x), address(weight), address(inverse)] as const
+      library.kernels.rmsNormGradient(...inputs, address(dx), address(dweight), workspace, parts, rows, cols)
+    })
     return [dx, dweight]
   },
 }

@@ -1,5 +1,8 @@
+import type { BackendKernel } from '../backends/kernel-backend.ts'
+import { HeedError } from '../errors.ts'
 import { tf } from '../tf.ts'
-import { checkRank, checkShape } from './checks.ts'
+import { checkFloats, checkRank, checkShape } from './checks.ts'
+import { differentiable, hasKernel, runKernel } from './fused.ts'
 
 export interface RotaryOptions {
   /** Pairs (0, 1), (2, 3), ... as in Meta's files; by default pairs (i, i + rotaryDim / 2) as in HF's. */
@@ -9,7 +12,8 @@ export interface RotaryOptions {
 /**
  * Rotates each pair of the first rotaryDim channels by the angle of its position; the other channels pass through.
  * x: [batch, seqLen, numHeads, headDim]; cos, sin: [seqLen | batch · seqLen, rotaryDim / 2] -> same shape as x.
- * Su et al. 2021 (arXiv:2104.09864), eq. 34; same numbers as HF `apply_rotary_pos_emb`. Throws HEED_SHAPE_MISMATCH.
+ * Differentiable by x; the angles are constants. Su et al. 2021 (arXiv:2104.09864), eq. 34; same numbers as HF
+ * `apply_rotary_pos_emb`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
  */
 export function rotary(
   x: tf.Tensor,
@@ -21,7 +25,23 @@ export function rotary(
   const [batch, seqLen] = x.shape as [number, number]
   checkShape('rotary', 'cos', cos, [cos.shape[0] === batch * seqLen ? batch * seqLen : seqLen, -1])
   checkShape('rotary', 'sin', sin, cos.shape)
-  return composedRotary(x, cos, sin, isInterleaved)
+  checkFloats('rotary', { x, cos, sin })
+  const headDim = x.shape[3]!
+  if (2 * cos.shape[1]! > headDim) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `rotary: cos has ${cos.shape[1]} angles, expected at most ${headDim / 2}, half of headDim. Check rotaryDim.`,
+    )
+  }
+  if (!hasKernel('HeedRotary')) return composedRotary(x, cos, sin, isInterleaved)
+  return differentiable(
+    [x],
+    save => {
+      save([cos, sin])
+      return runKernel('HeedRotary', [x, cos, sin], { isInterleaved, direction: 1 })[0]!
+    },
+    (dy, angles) => [() => runKernel('HeedRotary', [dy, ...angles], { isInterleaved, direction: -1 })[0]!],
+  )
 }
 
 /** `rotary` from tfjs's own ops. */
@@ -47,4 +67,22 @@ export function composedRotary(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor, isI
     const rest = tf.slice(x, [0, 0, 0, rotaryDim], [batch, seqLen, numHeads, headDim - rotaryDim])
     return tf.concat([y, rest], -1)
   })
+}
+
+export const rotaryKernels: Record<string, BackendKernel> = {
+  /** [x, cos, sin] -> y, turned by direction · angle. */
+  HeedRotary(
+    backend,
+    [x, cos, sin]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo],
+    { isInterleaved, direction }: { isInterleaved: boolean; direction: number },
+  ) {
+    const { address, library } = backend
+    const [batch, seqLen, numHeads, headDim] = x.shape as [number, number, number, number]
+    const [tableRows, half] = cos.shape as [number, number]
+    const y = backend.output(x.shape)
+    const tensors = [address(x), address(cos), address(sin), address(y)] as const
+    const sizes = [batch * seqLen, tableRows, numHeads, headDim, half] as const
+    library.kernels.rotary(...tensors, ...sizes, isInterleaved ? 1 : 0, direction)
+    return y
+  },
 }

@@ -1,15 +1,28 @@
 import { tf } from '../tf.ts'
-import { checkShape } from './checks.ts'
+import { checkArgument, checkFloats, checkRank, checkShape } from './checks.ts'
+import { addressToWrite, inPlaceBackend } from './in-place.ts'
 
 /**
  * target[:, offset : offset + numRows] = rows, in place: how a KV cache grows.
  * target: [batch, capacity, numHeads, headDim], rows: [batch, numRows, numHeads, headDim], offset + numRows <= capacity.
- * Throws HEED_SHAPE_MISMATCH.
+ * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  */
 export function writeRows(target: tf.Variable, rows: tf.Tensor, offset: number): void {
+  checkRank('writeRows', 'target', target, 4, '[batch, capacity, numHeads, headDim]')
+  checkFloats('writeRows', { target, rows })
   const [batch, capacity, numHeads, headDim] = target.shape as [number, number, number, number]
-  checkShape('writeRows', 'rows', rows, [batch, Math.min(rows.shape[1]!, capacity - offset), numHeads, headDim])
-  composedWriteRows(target, rows, offset)
+  checkShape('writeRows', 'rows', rows, [batch, -1, numHeads, headDim])
+  const numRows = rows.shape[1]!
+  const isInside = Number.isInteger(offset) && offset >= 0 && offset + numRows <= capacity
+  const rule = `a whole number from 0 to ${capacity - numRows}, so that ${numRows} rows fit in ${capacity}`
+  checkArgument('writeRows', 'offset', offset, isInside, rule, 'Make the cache larger.')
+  const backend = inPlaceBackend()
+  if (!backend) {
+    composedWriteRows(target, rows, offset)
+    return
+  }
+  const addresses = [addressToWrite(backend, target), backend.address(rows)] as const
+  backend.library.kernels.writeRows(...addresses, batch, capacity, numRows, offset, numHeads * headDim)
 }
 
 /** `writeRows` from tfjs's own ops. */
