@@ -39,10 +39,9 @@ const noColumns: EncodingColumns = {
 
 function concatValues(a: EncodingColumns, b: EncodingColumns): (string | undefined)[] | null {
   if (!a.values && !b.values) return null
-  return [
-    ...(a.values ?? new Array<undefined>(a.ids.length).fill(undefined)),
-    ...(b.values ?? new Array<undefined>(b.ids.length).fill(undefined)),
-  ]
+  const values = a.values ? a.values.slice() : []
+  values.length = a.ids.length
+  return b.values ? values.concat(b.values) : values
 }
 
 function concatColumns(a: EncodingColumns, b: EncodingColumns): EncodingColumns {
@@ -278,6 +277,20 @@ export class Encoding {
       [...this.ranges].map(([id, [start, end]]) => [id, [start + missing, end + missing] as const]),
     )
     return new Encoding(concatColumns(padding, this.columns), this.lookup, overflowing, shifted)
+  }
+
+  /**
+   * How many tokens HF 0.23 makes of a text before it truncates it: whole words from the end that is kept, until there
+   * are `enough` tokens. Which text of a pair gets the odd token hangs on it.
+   */
+  countUpTo(enough: number, direction: Direction): number {
+    const { words } = this.columns
+    const { length } = this
+    if (length <= enough) return length
+    let count = enough
+    const at = (i: number) => words[direction === 'right' ? i : length - 1 - i]
+    while (count < length && at(count) === at(count - 1)) count++
+    return count
   }
 
   /** This encoding followed by another; each overflowing window of either is combined with each of the other. */

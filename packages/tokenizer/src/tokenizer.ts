@@ -232,8 +232,10 @@ export class Tokenizer {
       const added = addSpecialTokens ? (postProcessor?.addedTokens(encodings.length === 2) ?? 0) : 0
       encodings = truncateEncodings(encodings, truncation, added)
     }
-    encodings = encodings.map((encoding, i) => encoding.with({ sequenceId: i, ...(postProcessor && { typeId: i }) }))
-    if (postProcessor) encodings = postProcessor.process(encodings, addSpecialTokens, this.tokenText)
+    if (postProcessor) {
+      const ordered = encodings.map((encoding, i) => encoding.with({ sequenceId: i, typeId: i }))
+      encodings = postProcessor.process(ordered, addSpecialTokens, this.tokenText)
+    } else if (encodings.length === 2) encodings = encodings.map((encoding, i) => encoding.with({ sequenceId: i }))
     return encodings.reduce((merged, encoding) => merged.concat(encoding))
   }
 

@@ -60,7 +60,12 @@ export function truncateEncodings(
   if (room === 0) return encodings.map(encoding => encoding.truncate(0, stride, direction))
   if (strategy === 'longestFirst') {
     if (!second) return [first.truncate(room, stride, direction)]
-    const [firstRoom, secondRoom] = shareRoom(first.length, second.length, room)
+    const { maxLength } = truncation
+    const [firstRoom, secondRoom] = shareRoom(
+      first.countUpTo(maxLength, direction),
+      second.countUpTo(maxLength, direction),
+      room,
+    )
     return [first.truncate(firstRoom, stride, direction), second.truncate(secondRoom, stride, direction)]
   }
   const target = strategy === 'onlyFirst' ? first : second

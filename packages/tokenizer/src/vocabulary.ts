@@ -8,6 +8,7 @@ export class Vocabulary {
   private constructor(
     private readonly ids: Map<string, number>,
     private readonly tokens: (string | undefined)[],
+    private readonly count: number,
   ) {}
 
   /**
@@ -36,16 +37,17 @@ export class Vocabulary {
       tokens[id] = token
       ids.set(token, id)
     }
-    return new Vocabulary(ids, tokens)
+    return new Vocabulary(ids, tokens, ids.size)
   }
 
-  /** Token i has id i. */
+  /** Token i has id i; of equal tokens the last is found. */
   static fromTokens(tokens: readonly string[]): Vocabulary {
-    return new Vocabulary(new Map(tokens.map((token, id) => [token, id])), tokens.slice())
+    return new Vocabulary(new Map(tokens.map((token, id) => [token, id])), tokens.slice(), tokens.length)
   }
 
+  /** Number of ids. */
   get size(): number {
-    return this.ids.size
+    return this.count
   }
 
   idOf(token: string): number | undefined {

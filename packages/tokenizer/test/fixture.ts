@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
+import type { EncodeOptions } from '../src/tokenizer.ts'
+import type { Padding } from '../src/truncation.ts'
 
 export interface OracleCase {
   readonly text: string
@@ -15,9 +17,24 @@ export interface OracleCase {
   readonly decodedSpecial: string
 }
 
+/** Options of `encode` and what HF gave for them; null where HF refuses. */
+export interface OracleVariant {
+  readonly text: string | string[]
+  readonly options: EncodeOptions
+  readonly expected: Record<string, unknown> | null
+}
+
+export interface OracleBatch {
+  readonly texts: string[]
+  readonly padding: Padding
+  readonly expected: Record<string, unknown>[]
+}
+
 export interface TokenizerFixture {
   readonly tokenizer: Record<string, unknown>
   readonly cases: readonly OracleCase[]
+  readonly variants: readonly OracleVariant[]
+  readonly batches: readonly OracleBatch[]
 }
 
 /** A fixture of this folder by its name. */

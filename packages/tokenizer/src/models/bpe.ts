@@ -1,14 +1,16 @@
 import { HeedError } from '../errors.ts'
 import { unitsAt } from '../normalized-text.ts'
-import { Vocabulary } from '../vocabulary.ts'
+import type { Vocabulary } from '../vocabulary.ts'
+import { byteTokenIds } from './byte-tokens.ts'
 import { type Merges, mergeWord, mergeWordWithDropout, type Word } from './merge-word.ts'
 import type { Model, PieceTokens } from './model.ts'
 import { PairTable } from './pair-table.ts'
+import { toVocabulary, unknownId, type VocabInput } from './word-level.ts'
 
 export type MergePair = readonly [left: string, right: string]
 
 export interface BpeOptions {
-  readonly vocab?: Vocabulary | Readonly<Record<string, number>> | ReadonlyMap<string, number>
+  readonly vocab?: VocabInput
   readonly merges?: readonly MergePair[]
   /** Probability of leaving a merge out, for training on varied segmentations; null for none. */
   readonly dropout?: number | null
@@ -27,15 +29,12 @@ export interface BpeOptions {
   readonly random?: () => number
 }
 
-const encoder = new TextEncoder()
-
 /** Byte pair encoding. Sennrich et al. 2016 (arXiv:1508.07909); same ids as `BPE` of HF tokenizers. */
 export class BpeModel implements Model {
   readonly vocabulary: Vocabulary
   readonly merges: readonly MergePair[]
   readonly options: Required<Omit<BpeOptions, 'vocab' | 'merges'>>
   private readonly mergeTable: Merges
-  private readonly unkId: number | undefined
   /** Id of each one-unit token by its UTF-16 unit, -1 for none; asked for each character of each new word. */
   private readonly unitIds = new Int32Array(0x10000).fill(-1)
 
@@ -52,20 +51,16 @@ export class BpeModel implements Model {
       ignoreMerges: rest.ignoreMerges ?? false,
       random: rest.random ?? Math.random,
     }
-    const { dropout, unkToken } = this.options
+    const { dropout } = this.options
     if (dropout !== null && !(dropout >= 0 && dropout <= 1)) {
       throw new HeedError(
         'HEED_CONFIG_INVALID',
         `BpeModel: dropout is ${dropout}, expected a number from 0 to 1. Set it to null for none.`,
       )
     }
-    this.vocabulary =
-      vocab instanceof Vocabulary
-        ? vocab
-        : Vocabulary.from(vocab instanceof Map ? vocab : Object.entries(vocab), 'BpeModel')
+    this.vocabulary = toVocabulary(vocab, 'BpeModel')
     this.merges = merges
     this.mergeTable = this.compileMerges()
-    this.unkId = unkToken === null ? undefined : this.vocabulary.idOf(unkToken)
     for (const [token, id] of this.vocabulary.entries()) if (token.length === 1) this.unitIds[token.charCodeAt(0)] = id
   }
 
@@ -127,7 +122,7 @@ export class BpeModel implements Model {
       } else if (!this.pushBytes(piece, i, end, ids, spans) && this.options.unkToken !== null) {
         if (isUnknownOpen && this.options.fuseUnk) spans[spans.length - 1] = end
         else {
-          ids.push(this.unknownId())
+          ids.push(unknownId(this.vocabulary, this.options.unkToken, 'BpeModel'))
           spans.push(i, end)
         }
         isUnknownOpen = true
@@ -146,27 +141,13 @@ export class BpeModel implements Model {
 
   private pushBytes(piece: string, start: number, end: number, ids: number[], spans: number[]): boolean {
     if (!this.options.byteFallback) return false
-    const bytes = encoder.encode(this.symbolText(piece, start, end))
-    const byteIds: number[] = []
-    for (const byte of bytes) {
-      const id = this.vocabulary.idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
-      if (id === undefined) return false
-      byteIds.push(id)
-    }
+    const byteIds = byteTokenIds(this.symbolText(piece, start, end), this.vocabulary)
+    if (!byteIds) return false
     for (const id of byteIds) {
       ids.push(id)
       spans.push(start, end)
     }
     return true
-  }
-
-  private unknownId(): number {
-    if (this.unkId !== undefined) return this.unkId
-    throw new HeedError(
-      'HEED_CONFIG_INVALID',
-      `BpeModel: unk_token is ${JSON.stringify(this.options.unkToken)}, expected a token of the vocabulary. ` +
-        'Add it, or set unk_token to null to drop unknown characters.',
-    )
   }
 
   private compileMerges(): Merges {

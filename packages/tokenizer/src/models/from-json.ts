@@ -2,9 +2,21 @@ import { HeedError } from '../errors.ts'
 import type { JsonObject } from '../json-object.ts'
 import { BpeModel, type MergePair } from './bpe.ts'
 import type { Model } from './model.ts'
+import { type ScoredToken, UnigramModel } from './unigram.ts'
+import { WordLevelModel } from './word-level.ts'
+import { WordPieceModel } from './wordpiece.ts'
 
 const parsers: Readonly<Record<string, (object: JsonObject) => Model>> = {
   BPE: parseBpe,
+  Unigram: parseUnigram,
+  WordLevel: object => new WordLevelModel({ vocab: parseVocab(object), unkToken: object.string('unk_token') }),
+  WordPiece: object =>
+    new WordPieceModel({
+      vocab: parseVocab(object),
+      unkToken: object.string('unk_token', '[UNK]'),
+      continuingSubwordPrefix: object.string('continuing_subword_prefix', '##'),
+      maxInputCharsPerWord: object.count('max_input_chars_per_word', 100),
+    }),
 }
 
 /** Throws HEED_CONFIG_INVALID. */
@@ -52,4 +64,20 @@ export function parseMerge(merge: unknown, rank: number, where: string): MergePa
     'HEED_CONFIG_INVALID',
     `${where}: merge ${rank} is ${JSON.stringify(merge)}, expected two tokens. Correct the file.`,
   )
+}
+
+function parseUnigram(object: JsonObject): UnigramModel {
+  const vocab = object.array('vocab').map((entry, id): ScoredToken => {
+    const [token, score]: unknown[] = Array.isArray(entry) ? entry : []
+    if (typeof token === 'string' && typeof score === 'number') return [token, score]
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${object.where}: vocab[${id}] is ${JSON.stringify(entry)}, expected a token and its score. Correct the file.`,
+    )
+  })
+  return new UnigramModel({
+    vocab,
+    unkId: object.has('unk_id') ? object.count('unk_id') : null,
+    byteFallback: object.boolean('byte_fallback', false),
+  })
 }
