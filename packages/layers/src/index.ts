@@ -1,3 +1,4 @@
+export { activate } from './activations.ts'
 export {
   type AttentionStep,
   attend,

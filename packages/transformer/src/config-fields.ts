@@ -1,3 +1,4 @@
+import type { Activation } from '@heed/tensor-backend'
 import type { Field } from './hf-config.ts'
 
 type Keys = readonly [string, ...string[]]
@@ -71,6 +72,12 @@ export function choice<T extends string>(
   }
 }
 
+/** An activation by HF's name. */
+export function activation(key: string | Keys, fallback: Activation): Field<Activation> {
+  const names = { gelu: 'gelu', gelu_new: 'geluTanh', gelu_pytorch_tanh: 'geluTanh', relu: 'relu' } as const
+  return choice<Activation>(key, { ...names, silu: 'silu', swish: 'silu' }, { fallback })
+}
+
 const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 
 /** The id of a special token; null when there is none, which old files write as -1. */
@@ -95,3 +102,40 @@ export function tokenIds(key: string, fallback: readonly number[] = []): Field<r
     fallback,
   }
 }
+
+/** Names of the classes that a head tells apart, by id: HF's `id2label`, or `num_labels` and names made up as HF does. */
+export const labelNames: Field<readonly string[]> = {
+  keys: ['id2label', 'label2id', 'num_labels'],
+  rule: 'an object with a name for each id from 0 on',
+  find: ({ id2label, num_labels: count }) => {
+    if (id2label) return { key: 'id2label', value: id2label }
+    return count ? { key: 'num_labels', value: numberedLabels(count) } : undefined
+  },
+  isValid: value => {
+    if (typeof value !== 'object' || value === null) return false
+    const names = Object.values(value)
+    return names.length > 0 && names.every((name, id) => typeof name === 'string' && Object.hasOwn(value, id))
+  },
+  parse: value => Object.values(value as Record<string, string>),
+  entries: names => ({
+    id2label: Object.fromEntries(names.entries()),
+    label2id: Object.fromEntries(names.map((name, id) => [name, id])),
+  }),
+  fallback: ['LABEL_0', 'LABEL_1'],
+}
+
+function numberedLabels(count: unknown): unknown {
+  return isSize(count) ? Array.from({ length: count as number }, (_, id) => `LABEL_${id}`) : count
+}
+
+/** What a sequence classifier is trained for; null lets the number of labels and their kind decide, as in HF. */
+export const problemType: Field<ProblemType | null> = {
+  keys: ['problem_type'],
+  rule: 'null or one of regression, single_label_classification, multi_label_classification',
+  isValid: value =>
+    value === null ||
+    ['regression', 'single_label_classification', 'multi_label_classification'].includes(value as string),
+  fallback: null,
+}
+
+export type ProblemType = 'regression' | 'single_label_classification' | 'multi_label_classification'

@@ -1,5 +1,12 @@
-import { type AttentionStep, hidesKeys, Recorder, type RotaryAngles, type RotaryEmbedding } from '@heed/layers'
-import { crossEntropy, tf } from '@heed/tensor-backend'
+import {
+  type AttentionStep,
+  type Embedding,
+  hidesKeys,
+  Recorder,
+  type RotaryAngles,
+  type RotaryEmbedding,
+} from '@heed/layers'
+import { crossEntropy, HeedError, tf } from '@heed/tensor-backend'
 import {
   checkIdShape,
   checkIds,
@@ -72,6 +79,31 @@ export function rotaryAngles(
   { ids, offset, positionIds }: Pick<DecoderStep, 'ids' | 'offset' | 'positionIds'>,
 ): RotaryAngles {
   return positionIds ? rotary.at(positionIds) : rotary.range(offset, ids.shape[1])
+}
+
+/**
+ * Rows of a table of learned positions, [1 | batch, seqLen, hiddenSize]; `shift` is how many rows lie before position 0.
+ * Throws HEED_ID_OUT_OF_RANGE beyond the table.
+ */
+export function learnedPositions(
+  where: string,
+  table: Embedding,
+  { ids, offset, positionIds }: Pick<DecoderStep, 'ids' | 'offset' | 'positionIds'>,
+  shift = 0,
+): tf.Tensor {
+  const maxPositions = table.numEmbeddings - shift
+  const seqLen = ids.shape[1]
+  const rows = positionIds ?? [Array.from({ length: seqLen }, (_, i) => offset + i)]
+  const highest = rows.flat().reduce((a, b) => Math.max(a, b), 0)
+  if (highest >= maxPositions) {
+    throw new HeedError(
+      'HEED_ID_OUT_OF_RANGE',
+      `${where}: the last position is ${highest}, expected 0 to ${maxPositions - 1} (maxPositionEmbeddings is ${maxPositions}). ` +
+        'Shorten the text, or train with more positions.',
+    )
+  }
+  const shifted = rows.map(row => row.map(position => position + shift))
+  return table.forward(tf.tensor2d(shifted, [rows.length, seqLen], 'int32'))
 }
 
 /** The last `count` positions of x [batch, seqLen, hiddenSize]; all when `count` is left out. */

@@ -83,12 +83,15 @@ export function defineConfig<C extends BaseConfig>(
 ): ConfigTable<C> {
   const table = Object.entries(fields) as [string, Field<unknown>][]
 
-  function build(source: string, type: string, find: (name: string, field: Field<unknown>) => Found | undefined): C {
+  type Find = (name: string, field: Field<unknown>) => Found | undefined
+  type Spell = (name: string, field: Field<unknown>) => string
+
+  function build(source: string, type: string, find: Find, spell: Spell): C {
     const config: Record<string, unknown> = { modelType: type }
     const spelling = new Map<string, string>()
     for (const [name, field] of table) {
       const found = find(name, field)
-      const key = found?.key ?? field.keys[0]
+      const key = found?.key ?? spell(name, field)
       spelling.set(name, key)
       if (found && !field.isValid(found.value)) {
         throw invalid(source, key, found.value, field.rule, `Set ${key} to such a value.`)
@@ -114,11 +117,12 @@ export function defineConfig<C extends BaseConfig>(
       if (unknown) {
         throw invalid('config', unknown, given[unknown], 'a name that this configuration has', `Remove ${unknown}.`)
       }
-      const config = build('config', partial.modelType ?? modelType, (name, field) => {
+      const find: Find = (name, field) => {
         const value = given[name]
         if (value === undefined) return undefined
         return { key: name, value: field.format ? field.format(value) : value }
-      })
+      }
+      const config = build('config', partial.modelType ?? modelType, find, name => name)
       return Object.freeze({ ...config, otherKeys: partial.otherKeys ?? {} })
     },
 
@@ -130,7 +134,8 @@ export function defineConfig<C extends BaseConfig>(
         throw invalid(source, key, value, rule, 'This version does not serve models that set it.')
       }
       const type = typeof json.model_type === 'string' ? json.model_type : modelType
-      const config = build(source, type, (_name, field) => field.find?.(json) ?? findByKeys(field, json))
+      const find: Find = (_name, field) => field.find?.(json) ?? findByKeys(field, json)
+      const config = build(source, type, find, (_name, field) => field.keys[0])
       const read = new Set(['model_type', ...table.flatMap(([, { keys }]) => keys)])
       const otherKeys = Object.fromEntries(Object.entries(json).filter(([key]) => !read.has(key)))
       return Object.freeze({ ...config, otherKeys })

@@ -10,9 +10,22 @@ export {
 } from './decoder-inputs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
 export { CausalDecoding, type Decoding } from './generation/decoding.ts'
-export { type GenerateOptions, generate } from './generation/generate.ts'
+export { generate } from './generation/generate.ts'
 export type { LogitsProcessor } from './generation/logits-processors.ts'
+export type { GenerateOptions } from './generation/plan.ts'
 export type { Streamer } from './generation/streamer.ts'
+export {
+  Gpt2Attention,
+  Gpt2Block,
+  type Gpt2Config,
+  Gpt2ForSequenceClassification,
+  Gpt2LMHeadModel,
+  Gpt2Mlp,
+  Gpt2Model,
+  type Gpt2Options,
+  gpt2Architectures,
+  gpt2Config,
+} from './gpt2.ts'
 export {
   type BaseConfig,
   type ConfigRules,

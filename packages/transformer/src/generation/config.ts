@@ -68,9 +68,10 @@ const idList: Rule = {
   text: 'a list of token ids',
   holds: value => Array.isArray(value) && value.every(item => isInteger(item, 0)),
 }
+const isIdOrNone = (value: unknown): boolean => isInteger(value, -1)
 const idOrIds: Rule = {
-  text: 'a token id or a list of them',
-  holds: value => id.holds(value) || idList.holds(value),
+  text: 'a token id or a list of them, -1 for none',
+  holds: value => isIdOrNone(value) || (Array.isArray(value) && value.every(isIdOrNone)),
 }
 const idLists: Rule = {
   text: 'a list of non-empty lists of token ids',

@@ -16,8 +16,10 @@ const torchDtypes: Readonly<Record<FloatFileDtype, string>> = {
   F64: 'float64',
 }
 
+/** Keys in alphabetical order, as `transformers` writes them. */
 function jsonText(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`
+  const sorted = Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return `${JSON.stringify(sorted, null, 2)}\n`
 }
 
 /**
@@ -33,6 +35,6 @@ export async function savePretrained(
   const state = model.stateDict()
   await writeShardedSafetensors(folder, state, { dtype, ...(maxShardSize !== undefined && { maxShardSize }) })
   await writeFileAtomic(`${folder}/generation_config.json`, jsonText(generationConfigToHf(model)))
-  const saved = { architectures: [model.architecture], ...config, torch_dtype: torchDtypes[dtype] }
-  await writeFileAtomic(`${folder}/config.json`, jsonText({ ...saved, architectures: [model.architecture] }))
+  const saved = { ...config, architectures: [model.architecture], torch_dtype: torchDtypes[dtype] }
+  await writeFileAtomic(`${folder}/config.json`, jsonText(saved))
 }
