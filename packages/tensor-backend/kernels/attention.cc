@@ -254,19 +254,38 @@ float dot(const float* a, const float* b, int count) {
     return sum(total);
 }
 
+/** totals[lane] += query[0 .. n) · rows[lane], kept as vectors. */
+HEED_INLINE void add_products(const float* query, const float* rows, size_t row, int n, Vec* totals) {
+    const Vec part = load_n(query, n);
+#pragma GCC unroll 16
+    for (int lane = 0; lane < Vec::kLanes; lane++) totals[lane] = fma(part, load_n(rows + lane * row, n), totals[lane]);
+}
+
+/** products[j] = query · keys[j] for `count` keys that lie key_row apart. */
+void dot_keys(const float* query, const float* keys, size_t key_row, int count, int dim, float* products) {
+    constexpr int L = Vec::kLanes;
+    int j = 0;
+    for (; j + L <= count; j += L) {
+        Vec totals[L];
+#pragma GCC unroll 16
+        for (int lane = 0; lane < L; lane++) totals[lane] = all(0);
+        const float* rows = keys + j * key_row;
+        HEED_FOR_VECTORS(i, n, dim, { add_products(query + i, rows + i, key_row, n, totals); });
+        store(products + j, sums(totals));
+    }
+    for (; j < count; j++) products[j] = dot(query, keys + j * key_row, dim);
+}
+
 /** Query i of the heads [h0, h0 + rows), which share the key head kv, against keys [j0, j0 + count). */
 void step_block(const Problem& p, int b, int i, int h0, int rows, int kv, int j0, int count, float* partial, int splits, int split) {
     alignas(64) float scores[kStepRows * kStepKeys];
     const Range mine = p.visible_in_block(i, 1, j0, count);
     if (mine.is_empty()) return;
     const int first = j0 + mine.begin, n = mine.end - mine.begin;
-    for (int j = 0; j < n; j++) {
-        const float* key = p.k + p.key_at(b, first + j, kv);
-        for (int r = 0; r < rows; r++) scores[r * kStepKeys + j] = dot(p.q + p.query_at(b, i, h0 + r), key, p.head_dim);
-    }
     for (int r = 0; r < rows; r++) {
         const Partial mine = partial_at(p, partial, splits, b, split, i, h0 + r);
         float* row = scores + r * kStepKeys;
+        dot_keys(p.q + p.query_at(b, i, h0 + r), p.k + p.key_at(b, first, kv), p.k_row(), n, p.head_dim, row);
         scale_and_cap(p, row, n);
         add_bias_and_mask(p, b, i, h0 + r, first, row, n);
         const float before = *mine.highest, block_highest = highest_of(row, n);

@@ -245,6 +245,33 @@ HEED_INLINE void store_n(float* p, Vec a, int n) {
     else store_first(p, a, n);
 }
 
+/** Lane i is the sum of v[i]: as many horizontal sums at once as there are lanes, in three instructions each. */
+HEED_INLINE Vec sums(const Vec* v) {
+#if defined(HEED_AVX512)
+    __m512 quads[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512 a = v[4 * i].v, b = v[4 * i + 1].v, c = v[4 * i + 2].v, d = v[4 * i + 3].v;
+        const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        quads[i] = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    }
+    const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(quads[0], quads[1], 0x88), _mm512_shuffle_f32x4(quads[0], quads[1], 0xdd));
+    const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(quads[2], quads[3], 0x88), _mm512_shuffle_f32x4(quads[2], quads[3], 0xdd));
+    return {_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd))};
+#elif defined(HEED_AVX2)
+    const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(v[0].v, v[1].v), _mm256_hadd_ps(v[2].v, v[3].v));
+    const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(v[4].v, v[5].v), _mm256_hadd_ps(v[6].v, v[7].v));
+    return {_mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31))};
+#elif defined(HEED_NEON)
+    return {vpaddq_f32(vpaddq_f32(v[0].v, v[1].v), vpaddq_f32(v[2].v, v[3].v))};
+#else
+    float lanes[Vec::kLanes];
+    for (int i = 0; i < Vec::kLanes; i++) lanes[i] = sum(v[i]);
+    return load(lanes);
+#endif
+}
+
 /**
  * e^x within 2 ulp; 0 below -87.3, e^88.37 above 88.37, NaN for NaN. x = n·ln 2 + r with |r| <= ln 2 / 2, then the
  * polynomial of Cephes `expf`, scaled by 2^n.
