@@ -44,6 +44,7 @@ export {
 } from './optim/schedules.ts'
 export { Sgd, type SgdConfig } from './optim/sgd.ts'
 export { hasWeightDecay } from './optim/weight-decay.ts'
+export { type LossPlotOptions, lossPlot, lossPlotPng, lossPlotSvg } from './report/loss-plot.ts'
 export { metricsLog } from './report/metrics-log.ts'
 export { lastCheckpoint, listCheckpoints } from './run-folder.ts'
 export { Trainer, type TrainerOptions, type TrainOptions } from './trainer.ts'

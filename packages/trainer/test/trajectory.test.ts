@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { LlamaForCausalLM } from '@heed/llama'
+import { type BackendName, init, readSafetensors, tf } from '@heed/tensor-backend'
+import { describe, expect, test } from 'vitest'
+import type { TrainingArguments } from '../src/arguments.ts'
+import { type Collator, causalLmCollator } from '../src/data/collators.ts'
+import type { TokenExample } from '../src/data/packed-tokens.ts'
+import type { TrainableModel } from '../src/model.ts'
+import { Trainer } from '../src/trainer.ts'
+
+interface Rows {
+  inputIds: number[][]
+  labels: number[][]
+  attentionMask?: number[][]
+}
+interface Trajectory {
+  recipe: Partial<TrainingArguments> & { steps: number }
+  batches: Rows[][]
+  steps: Array<{ loss: number; gradNorm: number; learningRate: number }>
+}
+
+const folder = (name: string): string => fileURLToPath(new URL(`./fixtures/trajectory-${name}`, import.meta.url))
+
+const models: Array<{
+  name: string
+  load: (folder: string) => Promise<TrainableModel & { dispose(): void }>
+  collator: Collator<TokenExample>
+}> = [{ name: 'llama', load: LlamaForCausalLM.fromPretrained, collator: causalLmCollator() }]
+
+/** Why a backend cannot run here, or undefined when it can. */
+async function reasonAgainst(backend: BackendName): Promise<string | undefined> {
+  const forced = process.env.HEED_BACKEND
+  if (forced && forced !== 'auto' && forced !== backend) return `HEED_BACKEND is ${forced}`
+  return init({ backend }).then(
+    () => undefined,
+    error => error.message,
+  )
+}
+
+function examplesOf({ batches }: Trajectory): TokenExample[] {
+  return batches.flat().flatMap(({ inputIds, labels, attentionMask }) =>
+    inputIds.map((ids, row) => ({
+      inputIds: ids,
+      labels: labels[row]!,
+      ...(attentionMask && { attentionMask: attentionMask[row]! }),
+    })),
+  )
+}
+
+for (const backend of ['native', 'wasm', 'cpu'] as const) {
+  const reason = await reasonAgainst(backend)
+  describe.each(models)('20 steps of $name', ({ name, load, collator }) => {
+    const title = `on ${backend} give PyTorch's losses, gradient norms, learning rates and final weights`
+    test.skipIf(reason)(reason ? `${title} (skipped: ${reason})` : title, async () => {
+      await init({ backend })
+      const numTensors = tf.memory().numTensors
+      const trajectory: Trajectory = JSON.parse(readFileSync(`${folder(name)}/trajectory.json`, 'utf8'))
+      const { steps, ...recipe } = trajectory.recipe
+      const examples = examplesOf(trajectory)
+      const model = await load(folder(name))
+      const trainer = new Trainer({
+        model,
+        args: { ...recipe, maxSteps: steps, perDeviceTrainBatchSize: 2, shuffle: false, loggingSteps: 1 },
+        trainDataset: { length: examples.length, get: index => examples[index]! },
+        collator,
+      })
+      await trainer.train()
+
+      const log = trainer.state.logHistory.filter(record => record.loss !== undefined)
+      const column = (records: Record<string, number>[], key: string): number[] => records.map(record => record[key]!)
+      const close = { atol: 1e-4, rtol: 1e-4 }
+      for (const key of ['loss', 'gradNorm', 'learningRate'])
+        expect(column(log, key)).toBeAllclose(column(trajectory.steps, key), close)
+      const final = await readSafetensors(`${folder(name)}/final.safetensors`)
+      for (const [key, parameter] of model.namedParameters())
+        expect(parameter.dataSync(), key).toBeAllclose(final[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
+      tf.dispose(final)
+      model.dispose()
+      expect(tf.memory().numTensors).toBe(numTensors)
+    })
+  })
+}
