@@ -17,11 +17,36 @@
         float scale, float softcap, int bias_batch, int bias_head, int bias_row, uint32_t drop_below,               \
         float drop_scale, int32_t seed
 
+// One parameter for each of the five axes of a shape whose neighbouring axes have been joined where they could be.
+#define HEED_AXES(type, name) type name##0, type name##1, type name##2, type name##3, type name##4
+#define HEED_AXES_OF(name) {name##0, name##1, name##2, name##3, name##4}
+
 #define HEED_KERNELS(KERNEL)                                                                                       \
     /* matmul.cc: a product of matrices, see there */                                                               \
     KERNEL(matmul, (const float* a, const float* b, const float* bias, float* c, float* before, int rows, int cols, \
                     int depth, int is_a_transposed, int is_b_transposed, int is_accumulated, int activation,        \
                     int batch, size_t a_step, size_t b_step))                                                       \
+    /* elementwise.cc, over arrays of `count` elements or of five axes */                                           \
+    KERNEL(binary, (const uint8_t* a, const uint8_t* b, uint8_t* y, int kind, int type, HEED_AXES(int, size),       \
+                    HEED_AXES(ptrdiff_t, a_stride), HEED_AXES(ptrdiff_t, b_stride)))                                \
+    KERNEL(unary, (const float* x, float* y, int count, int kind, float alpha))                                     \
+    KERNEL(clip, (const float* x, float* y, int count, float low, float high))                                      \
+    KERNEL(select, (const uint8_t* condition, const int32_t* a, const int32_t* b, int32_t* y, int count, int span)) \
+    KERNEL(convert, (const uint8_t* x, uint8_t* y, int count, int from, int to))                                    \
+    KERNEL(fill, (float* y, int count, float value))                                                                \
+    /* reduce.cc: x [outer, count, inner] or [rows, count] */                                                       \
+    KERNEL(reduce, (const float* x, float* y, int outer, int count, int inner, int kind))                           \
+    KERNEL(reduce_int, (const int32_t* x, int32_t* y, int outer, int count, int inner))                             \
+    KERNEL(arg_extreme, (const float* x, int32_t* y, int rows, int count, int sign))                                \
+    /* softmax.cc */                                                                                                \
+    KERNEL(softmax, (const float* x, float* y, int rows, int cols))                                                 \
+    /* transpose.cc */                                                                                              \
+    KERNEL(copy, (const uint8_t* from, uint8_t* to, int bytes, HEED_AXES(int, size), HEED_AXES(ptrdiff_t, from_stride), \
+                  HEED_AXES(ptrdiff_t, to_stride)))                                                                 \
+    KERNEL(gather, (const float* x, const int32_t* ids, float* y, int outer, int size, int count, int inner))       \
+    KERNEL(segment_sum, (const float* x, const int32_t* ids, float* y, int count, int segments, int inner))         \
+    /* accumulate.cc: sum, term [count] */                                                                          \
+    KERNEL(accumulate, (float* sum, const float* term, int count))                                                  \
     /* norm.cc: x, y [rows, cols]; weight, bias [cols]; mean, inverse [rows] */                                     \
     KERNEL(rms_norm, (const float* x, const float* weight, float* y, float* inverse, int rows, int cols, float eps)) \
     KERNEL(rms_norm_gradient, (const float* dy, const float* x, const float* weight, const float* inverse,          \

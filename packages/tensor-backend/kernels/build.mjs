@@ -77,6 +77,7 @@ async function buildAddon() {
   const flags = [
     ...commonFlags,
     '-Wno-maybe-uninitialized',
+    '-Wno-uninitialized',
     '-fPIC',
     '-fvisibility=hidden',
     '-pthread',

@@ -164,4 +164,16 @@ export class KernelBackend extends MathBackendCPU {
     this.incRef(tensor.dataId)
     return { dataId: tensor.dataId, shape, dtype: tensor.dtype }
   }
+
+  /** Runs a kernel of this backend inside another: nothing is recorded, and the caller disposes of the result. */
+  kernel(kernelName: string, inputs: object, attributes: object = {}): tf.TensorInfo {
+    const { kernelFunc } = tf.getKernel(kernelName, this.library.name)
+    return kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: this }) as tf.TensorInfo
+  }
+
+  /** Runs tfjs's own cpu kernel, for dtypes and cases the library does not serve. */
+  cpuKernel(kernelName: string, inputs: object, attributes: object = {}): tf.TensorInfo {
+    const { kernelFunc } = tf.getKernel(kernelName, 'cpu')
+    return kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: this }) as tf.TensorInfo
+  }
 }

@@ -44,6 +44,7 @@ export interface Kernels {
     aStep: number,
     bStep: number,
   ): void
+  accumulate(sum: number, term: number, count: number): void
   rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
   rmsNormGradient(
     dy: number,

@@ -1,0 +1,153 @@
+// The inside of a matrix product: a tile of C in registers, and the packing that feeds it. matmul.cc blocks for the
+// caches and splits over threads. Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
+#pragma once
+
+#include <stddef.h>
+
+#include "activation.h"
+#include "simd.h"
+#include "transpose.h"
+
+namespace {
+
+// A tile is kTileRows x kTileCols: its sums fill the registers, less those for a row of B and one element of A.
+#if defined(HEED_AVX512)
+constexpr int kTileRows = 12;
+#elif defined(HEED_AVX2)
+constexpr int kTileRows = 6;
+#elif defined(HEED_NEON)
+constexpr int kTileRows = 8;
+#else
+constexpr int kTileRows = 4;
+#endif
+constexpr int kTileVectors = 2;
+constexpr int kTileCols = kTileVectors * Vec::kLanes;
+
+/** A matrix by its strides: element (i, j) lies at data[i * row + j * col]; one of the strides is 1. */
+struct Matrix {
+    const float* data;
+    size_t row;
+    size_t col;
+
+    Matrix at(int i, int j) const { return {data + i * row + j * col, row, col}; }
+};
+
+/** Where the sums of a tile go: C = activation(sums (+ C) (+ bias)). Pointers are to the tile's first element. */
+struct Output {
+    float* c;
+    float* before;      // gets the value before the activation; null without
+    const float* bias;  // one value per column; null without
+    size_t stride;      // of c and before, between rows
+    bool accumulate;
+    Activation activation;
+
+    Output at(int i, int j) const {
+        return {c + i * stride + j, before ? before + i * stride + j : nullptr, bias ? bias + j : nullptr, stride, accumulate, activation};
+    }
+};
+
+inline void activate_tile(const Output& to, int rows, int cols) {
+    with_activation(to.activation, [&](auto activation) {
+        for (int i = 0; i < rows; i++) {
+            float* c = to.c + i * to.stride;
+            float* before = to.before ? to.before + i * to.stride : nullptr;
+            HEED_FOR_VECTORS(j, n, cols, {
+                const Vec x = load_n(c + j, n);
+                if (before) store_n(before + j, x, n);
+                store_n(c + j, activate<activation.value>(x), n);
+            });
+        }
+    });
+}
+
+/**
+ * kRows x cols sums over `depth`, cols in the last of kVectors vectors. Element (i, p) of A lies at a[p * kRows + i] when
+ * packed, else at a[i * a_row + p]; row p of B at b + p * b_row.
+ */
+template <int kRows, int kVectors, bool kIsPacked>
+__attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols,
+                                            const Output& to) {
+    constexpr int L = Vec::kLanes;
+    Vec sums[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) sums[i][v] = all(0);
+    }
+    for (int p = 0; p < depth; p++) {
+        Vec row[kVectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) row[v] = load(b + v * L);
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; i++) {
+            const Vec x = all(kIsPacked ? a[i] : a[i * a_row]);
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; v++) sums[i][v] = fma(x, row[v], sums[i][v]);
+        }
+        a += kIsPacked ? kRows : 1;
+        b += b_row;
+    }
+    const int last = cols - (kVectors - 1) * L;
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) {
+        float* c = to.c + i * to.stride;
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) {
+            const int n = v == kVectors - 1 ? last : L;
+            Vec y = sums[i][v];
+            if (to.accumulate) y = y + load_n(c + v * L, n);
+            if (to.bias) y = y + load_n(to.bias + v * L, n);
+            store_n(c + v * L, y, n);
+        }
+    }
+    if (to.activation != Activation::kNone) activate_tile(to, kRows, cols);
+}
+
+using TileProduct = void (*)(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols, const Output& to);
+
+/** tile_product by its numbers of rows, 1 to kTileRows, and of columns. */
+template <bool kIsPacked, int kRows = kTileRows>
+TileProduct tile_product_for(int rows, int cols) {
+    if constexpr (kRows == 0) return nullptr;
+    else if (rows < kRows) return tile_product_for<kIsPacked, kRows - 1>(rows, cols);
+    else return cols > Vec::kLanes ? tile_product<kRows, 2, kIsPacked> : tile_product<kRows, 1, kIsPacked>;
+}
+
+/** Columns [0, cols) of B as rows of kTileCols floats, zeros after the last column: to[p * kTileCols + j]. cols <= kTileCols. */
+inline void pack_columns(Matrix b, int depth, int cols, float* to) {
+    constexpr int L = Vec::kLanes;
+    if (b.col == 1) {
+        for (int p = 0; p < depth; p++) {
+            const float* from = b.data + p * b.row;
+            for (int v = 0; v < kTileVectors; v++) {
+                const int n = cols - v * L;
+                store(to + p * kTileCols + v * L, n >= L ? load(from + v * L) : n > 0 ? load_first(from + v * L, n) : all(0));
+            }
+        }
+        return;
+    }
+    for (int v = 0; v < kTileVectors; v++) {
+        const int n = cols - v * L < L ? cols - v * L : L;
+        for (int p = 0; p < depth; p += L) {
+            const int steps = depth - p < L ? depth - p : L;
+            const float* from = b.data + p + v * L * b.col;
+            float* block = to + p * kTileCols + v * L;
+            if (n == L && steps == L) {
+                transpose_lanes(from, b.col, block, kTileCols);
+                continue;
+            }
+            for (int s = 0; s < steps; s++)
+                for (int j = 0; j < L; j++) block[s * kTileCols + j] = j < n ? from[j * b.col + s] : 0.0f;
+        }
+    }
+}
+
+/** Rows [0, rows) of an A whose columns are contiguous: to[p * rows + i]. */
+inline void pack_rows(Matrix a, int rows, int depth, float* to) {
+    for (int p = 0; p < depth; p++) {
+        const float* from = a.data + p * a.col;
+        HEED_FOR_VECTORS(i, n, rows, { store_n(to + p * rows + i, load_n(from + i, n), n); });
+    }
+}
+
+}  // namespace

@@ -1,0 +1,261 @@
+// The matrix product C = activation(op(A) · op(B) (+ C) (+ bias)) for any sizes, blocked for the caches and split over
+// threads; matrix-vector products and other short left sides go row by row of B, at the speed of memory.
+#include "allocator.h"
+#include "api.h"
+#include "gemm.h"
+#include "threads.h"
+
+using heed::parallel_for;
+
+namespace {
+
+// Steps of the sum per pass: a panel of B, kMaxDepth x kTileCols, stays in the first-level cache.
+constexpr int kMaxDepth = 384;
+// Rows of A a task works on before it returns to B: kMaxDepth x that many floats stay in the second-level cache.
+constexpr int kPanelsPerTask = 144 / kTileRows;
+// Floats of B packed at a time, 4 MB: a share of the third-level cache.
+constexpr int kMaxPacked = 1 << 20;
+// Multiplications that pay for handing work to a thread, about 5 microseconds' worth.
+constexpr double kParallelWork = 1 << 18;
+// Left sides of up to this many rows go through dot products when B's columns are contiguous.
+constexpr int kMaxDotRows = 8;
+
+struct Product {
+    int rows, cols, depth;
+    Matrix a, b;
+    Output to;
+
+    double work() const { return (double)rows * cols * depth; }
+};
+
+int ceil_div(int a, int b) { return (a + b - 1) / b; }
+int min_of(int a, int b) { return a < b ? a : b; }
+int max_of(int a, int b) { return a > b ? a : b; }
+/** Where part i of `parts` even ones of [0, count) begins. */
+int part_begin(int count, int parts, int i) { return (int)((long long)count * i / parts); }
+
+/** Sums over a few rows of A and of transposed B at once, both contiguous. */
+template <int kRows, int kCols>
+void dot_tile(int depth, const float* a, size_t a_row, const float* b, size_t b_col, const Output& to) {
+    Vec sums[kRows][kCols];
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kCols; j++) sums[i][j] = all(0);
+    }
+    const auto step = [&](int p, int n) __attribute__((always_inline)) {
+        Vec x[kRows];
+#pragma GCC unroll 8
+        for (int i = 0; i < kRows; i++) x[i] = load_n(a + i * a_row + p, n);
+#pragma GCC unroll 8
+        for (int j = 0; j < kCols; j++) {
+            const Vec y = load_n(b + j * b_col + p, n);
+#pragma GCC unroll 8
+            for (int i = 0; i < kRows; i++) sums[i][j] = fma(x[i], y, sums[i][j]);
+        }
+    };
+    HEED_FOR_VECTORS(p, n, depth, { step(p, n); });
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kCols; j++) {
+            float* c = to.c + i * to.stride + j;
+            *c = sum(sums[i][j]) + (to.accumulate ? *c : 0.0f) + (to.bias ? to.bias[j] : 0.0f);
+        }
+    }
+}
+
+template <int kRows>
+void dot_rows(const Product& p, int row, int begin, int end) {
+    // More sums at once for one row, whose additions would otherwise wait for each other.
+    constexpr int kCols = kRows == 1 ? 8 : 4;
+    const float* a = p.a.at(row, 0).data;
+    int j = begin;
+    for (; j + kCols <= end; j += kCols) dot_tile<kRows, kCols>(p.depth, a, p.a.row, p.b.at(0, j).data, p.b.col, p.to.at(row, j));
+    for (; j < end; j++) dot_tile<kRows, 1>(p.depth, a, p.a.row, p.b.at(0, j).data, p.b.col, p.to.at(row, j));
+}
+
+void dot_product(const Product& p) {
+    parallel_for(p.cols, 1 + (int)(kParallelWork / 4 / ((double)p.rows * p.depth + 1)), [&](int begin, int end) {
+        // Strips of B that stay in the second-level cache while all rows of A pass over them.
+        const int strip = max_of(8, kMaxPacked / 8 / (p.depth + 1));
+        for (int from = begin; from < end; from += strip) {
+            const int upto = min_of(end, from + strip);
+            int i = 0;
+            for (; i + 4 <= p.rows; i += 4) dot_rows<4>(p, i, from, upto);
+            for (; i + 2 <= p.rows; i += 2) dot_rows<2>(p, i, from, upto);
+            if (i < p.rows) dot_rows<1>(p, i, from, upto);
+        }
+        if (p.to.activation != Activation::kNone) activate_tile(p.to.at(0, begin), p.rows, end - begin);
+    });
+}
+
+/** c[cols] += Σ x[p] · B[p, cols] over kSteps rows of B. */
+template <int kSteps>
+void add_rows(const float* x, size_t x_stride, Matrix b, float* c, int cols) {
+    Vec factors[kSteps];
+    for (int s = 0; s < kSteps; s++) factors[s] = all(x[s * x_stride]);
+    const auto step = [&](int j, int n) __attribute__((always_inline)) {
+        Vec y = load_n(c + j, n);
+#pragma GCC unroll 8
+        for (int s = 0; s < kSteps; s++) y = fma(factors[s], load_n(b.data + s * b.row + j, n), y);
+        store_n(c + j, y, n);
+    };
+    HEED_FOR_VECTORS(j, n, cols, { step(j, n); });
+}
+
+/** One row of A times a B whose rows are contiguous: reads B once, in its order. */
+void row_product(const Product& p) {
+    constexpr int kSteps = 8, kStrip = 4096;  // floats of C that stay in the first-level cache
+    parallel_for(p.cols, 64 + (int)(kParallelWork / 4 / p.depth), [&](int begin, int end) {
+        for (int j = begin; j < end; j += kStrip) {
+            const int cols = min_of(kStrip, end - j);
+            const Output to = p.to.at(0, j);
+            HEED_FOR_VECTORS(i, n, cols, {
+                Vec start = to.accumulate ? load_n(to.c + i, n) : all(0);
+                if (to.bias) start = start + load_n(to.bias + i, n);
+                store_n(to.c + i, start, n);
+            });
+            int k = 0;
+            for (; k + kSteps <= p.depth; k += kSteps) add_rows<kSteps>(p.a.at(0, k).data, p.a.col, p.b.at(k, j), to.c, cols);
+            for (; k < p.depth; k++) add_rows<1>(p.a.at(0, k).data, p.a.col, p.b.at(k, j), to.c, cols);
+            if (to.activation != Activation::kNone) activate_tile(to, 1, cols);
+        }
+    });
+}
+
+/** The rows and columns of C that one task fills, in panels of tiles. */
+void multiply_panels(const Product& p, const float* packed_b, int first_panel, int last_panel, int row_panels, int begin, int end) {
+    const bool is_packed_a = p.a.col != 1;
+    const int first_row = part_begin(p.rows, row_panels, first_panel);
+    const int last_row = part_begin(p.rows, row_panels, last_panel);
+    float* packed_a = nullptr;
+    if (is_packed_a) {
+        packed_a = static_cast<float*>(heed::allocate(sizeof(float) * (last_row - first_row) * p.depth));
+        for (int panel = first_panel; panel < last_panel; panel++) {
+            const int row = part_begin(p.rows, row_panels, panel);
+            const int rows = part_begin(p.rows, row_panels, panel + 1) - row;
+            pack_rows(p.a.at(row, 0), rows, p.depth, packed_a + (size_t)(row - first_row) * p.depth);
+        }
+    }
+    for (int j = begin; j < end; j += kTileCols) {
+        const int cols = min_of(kTileCols, end - j);
+        const float* b = packed_b ? packed_b + (size_t)j * p.depth : p.b.at(0, j).data;
+        const size_t b_row = packed_b ? kTileCols : p.b.row;
+        for (int panel = first_panel; panel < last_panel; panel++) {
+            const int row = part_begin(p.rows, row_panels, panel);
+            const int rows = part_begin(p.rows, row_panels, panel + 1) - row;
+            if (is_packed_a) {
+                const float* a = packed_a + (size_t)(row - first_row) * p.depth;
+                tile_product_for<true>(rows, cols)(p.depth, a, 0, b, b_row, cols, p.to.at(row, j));
+            } else {
+                tile_product_for<false>(rows, cols)(p.depth, p.a.at(row, 0).data, p.a.row, b, b_row, cols, p.to.at(row, j));
+            }
+        }
+    }
+    heed::release(packed_a);
+}
+
+/** A product whose depth is one pass and whose B fits `packed` (null: B is read where it lies). */
+void multiply_block(const Product& p, float* packed) {
+    const int col_panels = ceil_div(p.cols, kTileCols);
+    const int row_panels = ceil_div(p.rows, kTileRows);
+    const bool is_parallel = heed::num_threads() > 1 && p.work() > kParallelWork;
+    if (packed) {
+        parallel_for(col_panels, is_parallel ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int begin, int end) {
+            for (int panel = begin; panel < end; panel++) {
+                const int j = panel * kTileCols;
+                pack_columns(p.b.at(0, j), p.depth, min_of(kTileCols, p.cols - j), packed + (size_t)j * p.depth);
+            }
+        });
+    }
+    int row_tasks = ceil_div(row_panels, kPanelsPerTask), col_tasks = 1;
+    if (is_parallel) {
+        const int wanted = 4 * heed::num_threads();
+        row_tasks = max_of(row_tasks, min_of(wanted, ceil_div(row_panels, 4)));
+        if (row_tasks < wanted) col_tasks = min_of(col_panels, ceil_div(wanted, row_tasks));
+    }
+    parallel_for(row_tasks * col_tasks, is_parallel ? 1 : row_tasks * col_tasks, [&](int begin, int end) {
+        for (int task = begin; task < end; task++) {
+            const int row_task = task / col_tasks, col_task = task % col_tasks;
+            multiply_panels(p, packed, part_begin(row_panels, row_tasks, row_task), part_begin(row_panels, row_tasks, row_task + 1),
+                            row_panels, part_begin(col_panels, col_tasks, col_task) * kTileCols,
+                            min_of(p.cols, part_begin(col_panels, col_tasks, col_task + 1) * kTileCols));
+        }
+    });
+}
+
+void blocked_product(const Product& p) {
+    const int depth_blocks = ceil_div(p.depth, kMaxDepth);
+    const int max_depth = ceil_div(p.depth, depth_blocks);
+    const int col_panels = ceil_div(p.cols, kTileCols);
+    const int col_blocks = ceil_div(col_panels, max_of(1, kMaxPacked / kTileCols / max_depth));
+    // Packing pays when several panels of A read it, and is needed where a row of a tile is not contiguous.
+    const bool is_packed = p.b.col != 1 || p.rows > 2 * kTileRows || p.cols % kTileCols != 0;
+    float* packed = nullptr;
+    if (is_packed) packed = static_cast<float*>(heed::allocate(sizeof(float) * max_depth * kTileCols * ceil_div(col_panels, col_blocks)));
+    for (int block = 0; block < col_blocks; block++) {
+        const int j = part_begin(col_panels, col_blocks, block) * kTileCols;
+        const int cols = min_of(p.cols, part_begin(col_panels, col_blocks, block + 1) * kTileCols) - j;
+        for (int pass = 0; pass < depth_blocks; pass++) {
+            const int k = part_begin(p.depth, depth_blocks, pass);
+            const int depth = part_begin(p.depth, depth_blocks, pass + 1) - k;
+            Output to = p.to.at(0, j);
+            to.accumulate = to.accumulate || pass > 0;
+            if (pass > 0) to.bias = nullptr;
+            if (pass < depth_blocks - 1) to.activation = Activation::kNone;
+            multiply_block({p.rows, cols, depth, p.a.at(0, k), p.b.at(k, j), to}, packed);
+        }
+    }
+    heed::release(packed);
+}
+
+/** The sums over no element: 0, C or the bias. */
+void empty_product(const Product& p) {
+    for (int i = 0; i < p.rows; i++) {
+        for (int j = 0; j < p.cols; j++) {
+            float* c = p.to.c + i * p.to.stride + j;
+            *c = (p.to.accumulate ? *c : 0.0f) + (p.to.bias ? p.to.bias[j] : 0.0f);
+        }
+    }
+    if (p.to.activation != Activation::kNone) activate_tile(p.to, p.rows, p.cols);
+}
+
+void multiply(const Product& p) {
+    if (p.rows == 0 || p.cols == 0) return;
+    if (p.depth == 0) return empty_product(p);
+    const bool is_dot = p.b.row == 1 && p.a.col == 1;
+    if (is_dot && p.rows <= kMaxDotRows) return dot_product(p);
+    if (p.rows == 1 && p.b.col == 1) return row_product(p);
+    // A product with one column is the transposed product with one row.
+    if (p.cols == 1 && p.a.col == 1 && p.b.row == 1 && !p.to.bias) {
+        return dot_product({1, p.rows, p.depth, {p.b.data, (size_t)p.depth, 1}, {p.a.data, 1, p.a.row}, p.to});
+    }
+    blocked_product(p);
+}
+
+}  // namespace
+
+/**
+ * A [rows, depth] or, transposed, [depth, rows]; B likewise; C and before [rows, cols], bias [cols], before and bias null
+ * for none. A batch of products lies a_step and b_step floats apart (0 to use the same matrix), in C one after another.
+ */
+void HEED_KERNEL(matmul)(const float* a, const float* b, const float* bias, float* c, float* before, int rows, int cols, int depth,
+                         int is_a_transposed, int is_b_transposed, int is_accumulated, int activation, int batch, size_t a_step,
+                         size_t b_step) {
+    const auto one = [&](int i) {
+        const Matrix left{a + i * a_step, is_a_transposed ? 1 : (size_t)depth, is_a_transposed ? (size_t)rows : 1};
+        const Matrix right{b + i * b_step, is_b_transposed ? 1 : (size_t)cols, is_b_transposed ? (size_t)depth : 1};
+        const size_t at = (size_t)i * rows * cols;
+        multiply({rows, cols, depth, left, right,
+                  {c + at, before ? before + at : nullptr, bias, (size_t)cols, is_accumulated != 0, (Activation)activation}});
+    };
+    // Many products: each on one thread. Few: each over all threads.
+    if (batch >= 2 * heed::num_threads()) {
+        parallel_for(batch, 1 + (int)(kParallelWork / ((double)rows * cols * depth + 1)), [&](int begin, int end) {
+            for (int i = begin; i < end; i++) one(i);
+        });
+    } else {
+        for (int i = 0; i < batch; i++) one(i);
+    }
+}
