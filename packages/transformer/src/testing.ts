@@ -51,6 +51,9 @@ type Values = Record<string, tf.Tensor | tf.Tensor[] | undefined>
 /** A model as the suite calls it: any inputs by name, any outputs by name. */
 type TestedModel = PretrainedModel & { forward(inputs: Record<string, unknown>): Values }
 
+/** Backends that a test runs on by default: those of Node. */
+const nodeBackends: readonly BackendName[] = ['native', 'wasm', 'cpu']
+
 async function useBackend(backend: BackendName, { skip }: TestContext): Promise<void> {
   try {
     await init({ backend })
@@ -60,13 +63,22 @@ async function useBackend(backend: BackendName, { skip }: TestContext): Promise<
   }
 }
 
+/** Registers a test for each backend; it is skipped, with the reason, where the backend cannot run. */
+export function testOnBackends(
+  title: string,
+  run: () => void | Promise<void>,
+  backends: readonly BackendName[] = nodeBackends,
+): void {
+  for (const backend of backends) {
+    test(`${title}, on ${backend}`, async context => {
+      await useBackend(backend, context)
+      await run()
+    })
+  }
+}
+
 /** Registers the tests of one architecture on one fixture, for every backend that can run here. */
-export function testArchitecture({
-  name,
-  architectures,
-  fixture,
-  backends = ['native', 'wasm', 'cpu'],
-}: ArchitectureTest): void {
+export function testArchitecture({ name, architectures, fixture, backends = nodeBackends }: ArchitectureTest): void {
   const folder = fileURLToPath(fixture).replace(/\/$/, '')
 
   async function load(options: LoadOptions = {}, from: string = folder): Promise<TestedModel> {
@@ -82,9 +94,10 @@ export function testArchitecture({
     return { expected, tensors: await readSafetensors(join(folder, 'expected.safetensors')) }
   }
 
-  describe.each(backends)(`${name} on %s`, backend => {
-    test('forward passes, losses and gradients are those of transformers', async context => {
-      await useBackend(backend, context)
+  const check = (title: string, run: () => Promise<void>): void => testOnBackends(title, run, backends)
+
+  describe(name, () => {
+    check('forward passes, losses and gradients are those of transformers', async () => {
       const { expected, tensors } = await readExpected()
       const model = await load()
       const before = tf.memory().numTensors
@@ -94,8 +107,7 @@ export function testArchitecture({
       tf.dispose(tensors)
     })
 
-    test('generated ids are those of transformers', async context => {
-      await useBackend(backend, context)
+    check('generated ids are those of transformers', async () => {
       const { expected, tensors } = await readExpected()
       tf.dispose(tensors)
       const model = await load()
@@ -109,8 +121,7 @@ export function testArchitecture({
       model.dispose()
     })
 
-    test('token by token with a cache it computes what one pass computes, and no token sees a later one', async context => {
-      await useBackend(backend, context)
+    check('token by token with a cache it computes what one pass computes, and no token sees a later one', async () => {
       const { expected, tensors } = await readExpected()
       const model = await load()
       const ids = expected.cases[0]!.inputs.inputIds!
@@ -119,8 +130,7 @@ export function testArchitecture({
       tf.dispose(tensors)
     })
 
-    test('what it saves loads again, byte for byte', async context => {
-      await useBackend(backend, context)
+    check('what it saves loads again, byte for byte', async () => {
       const [first, second] = await Promise.all([temporaryFolder(), temporaryFolder()])
       try {
         const model = await load()
