@@ -3,14 +3,13 @@
 #include "activation.h"
 #include "api.h"
 #include "layout.h"
-#include "threads.h"
+#include "pieces.h"
 
 using heed::parallel_for;
 
 namespace {
 
 constexpr int kGrain = 16384;  // elements that pay for handing a piece to a thread
-constexpr int kPiece = 4096;   // of a long row: a piece of each array stays in the first-level cache
 
 enum class Binary : int {
     kAdd, kSubtract, kMultiply, kDivide, kMaximum, kMinimum, kSquaredDifference, kPower,
@@ -73,10 +72,8 @@ void combine_all(const In* a, const In* b, Out* y, const Shape& shape) {
     for (int axis = 0; axis < kMaxAxes - 1; axis++) rows *= shape.sizes[axis];
     const ptrdiff_t a_step = shape.a[kMaxAxes - 1], b_step = shape.b[kMaxAxes - 1];
     if (rows == 1) {
-        parallel_for((cols + kPiece - 1) / kPiece, kGrain / kPiece, [&](int begin, int end) {
-            const ptrdiff_t from = (ptrdiff_t)begin * kPiece;
-            const ptrdiff_t upto = (ptrdiff_t)end * kPiece < cols ? (ptrdiff_t)end * kPiece : cols;
-            combine_row<kKind>(a + from * a_step, a_step, b + from * b_step, b_step, y + from, (int)(upto - from));
+        for_pieces(cols, [&](ptrdiff_t from, int n) {
+            combine_row<kKind>(a + from * a_step, a_step, b + from * b_step, b_step, y + from, n);
         });
         return;
     }
@@ -169,16 +166,6 @@ template <Unary kKind = Unary::kSign>
 void apply_kind(Unary kind, const float* x, float* y, int count, float alpha) {
     if (kind == kKind) return apply_range<kKind>(x, y, count, alpha);
     if constexpr (kKind != (Unary)0) apply_kind<(Unary)((int)kKind - 1)>(kind, x, y, count, alpha);
-}
-
-/** Calls body(from, count) over pieces of [0, count) on all threads. */
-template <class Body>
-void for_pieces(int count, const Body& body) {
-    parallel_for((int)(((int64_t)count + kPiece - 1) / kPiece), kGrain / kPiece, [&](int begin, int end) {
-        const int64_t from = (int64_t)begin * kPiece;
-        const int64_t upto = (int64_t)end * kPiece < count ? (int64_t)end * kPiece : count;
-        body((ptrdiff_t)from, (int)(upto - from));
-    });
 }
 
 /** ToInt32 of JavaScript: truncated, modulo 2^32; 0 for NaN and infinities. */

@@ -25,6 +25,9 @@ export type AttentionProblem = [
   seed: number,
 ]
 
+/** HEED_AXES of `kernels/api.h`: one number for each of five axes. */
+export type Axes = [number, number, number, number, number]
+
 /** The kernels of `kernels/api.h`, typed: pointers are byte addresses as numbers, everything else is a plain number. */
 export interface Kernels {
   matmul(
@@ -44,6 +47,32 @@ export interface Kernels {
     aStep: number,
     bStep: number,
   ): void
+  binary(
+    ...args: [
+      a: number,
+      b: number,
+      y: number,
+      kind: number,
+      type: number,
+      ...sizes: Axes,
+      ...aStrides: Axes,
+      ...bStrides: Axes,
+    ]
+  ): void
+  unary(x: number, y: number, count: number, kind: number, alpha: number): void
+  clip(x: number, y: number, count: number, low: number, high: number): void
+  select(condition: number, a: number, b: number, y: number, count: number, span: number): void
+  convert(x: number, y: number, count: number, from: number, to: number): void
+  fill(y: number, count: number, value: number): void
+  reduce(x: number, y: number, outer: number, count: number, inner: number, kind: number): void
+  reduceInt(x: number, y: number, outer: number, count: number, inner: number): void
+  argExtreme(x: number, y: number, rows: number, count: number, sign: number): void
+  softmax(x: number, y: number, rows: number, cols: number): void
+  copy(
+    ...args: [from: number, to: number, bytes: number, ...sizes: Axes, ...fromStrides: Axes, ...toStrides: Axes]
+  ): void
+  gather(x: number, ids: number, y: number, outer: number, size: number, count: number, inner: number): void
+  segmentSum(x: number, ids: number, y: number, count: number, segments: number, inner: number): void
   accumulate(sum: number, term: number, count: number): void
   rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
   rmsNormGradient(

@@ -5,6 +5,7 @@ import { dropoutKernels } from '../ops/dropout.ts'
 import { embeddingKernels } from '../ops/embedding.ts'
 import { globalNormKernels } from '../ops/global-norm.ts'
 import { layerNormKernels } from '../ops/layer-norm.ts'
+import { linearKernels } from '../ops/linear.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
 import { rotaryKernels } from '../ops/rotary.ts'
 import { swiGluKernels } from '../ops/swiglu.ts'
@@ -23,6 +24,7 @@ const libraryKernels: Record<string, BackendKernel> = {
   ...embeddingKernels,
   ...globalNormKernels,
   ...layerNormKernels,
+  ...linearKernels,
   ...rmsNormKernels,
   ...rotaryKernels,
   ...swiGluKernels,
