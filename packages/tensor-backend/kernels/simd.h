@@ -47,7 +47,7 @@ HEED_INLINE Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_N
 HEED_INLINE Mask operator<(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
 /** mask ? a : b */
 HEED_INLINE Vec select(Mask mask, Vec a, Vec b) { return {_mm512_mask_blend_ps(mask.m, b.v, a.v)}; }
-/** 2^n for whole n in [-126, 127]. */
+/** 2^n for whole n in [-126, 128]; 2^128 is infinite. */
 HEED_INLINE Vec power_of_two(Vec n) {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23))};
 }
@@ -273,12 +273,12 @@ HEED_INLINE Vec sums(const Vec* v) {
 }
 
 /**
- * e^x within 2 ulp; 0 below -87.3, e^88.37 above 88.37, NaN for NaN. x = n·ln 2 + r with |r| <= ln 2 / 2, then the
+ * e^x within 2 ulp; 0 below -87.3, infinite above 88.37, NaN for NaN. x = n·ln 2 + r with |r| <= ln 2 / 2, then the
  * polynomial of Cephes `expf`, scaled by 2^n.
  */
 HEED_INLINE Vec exp(Vec x) {
     const Mask vanishes = x < all(-87.3365f);
-    x = max(all(-87.3365f), min(all(88.3762f), x));  // in this order NaN stays NaN
+    x = max(all(-87.3365f), min(all(89.0f), x));  // in this order NaN stays NaN; e^89 is 2^128 · r, infinite
     const Vec n = round(x * all(1.44269504088896341f));
     Vec r = fma(n, all(-0.693359375f), x);
     r = fma(n, all(2.12194440e-4f), r);

@@ -1,7 +1,14 @@
 import { type AttentionOptions, attention, tf } from '@heed/tensor-backend'
-import { describe, test } from 'vitest'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
 import { composedAttention } from '../../src/ops/attention.ts'
-import { expectNoLeak, expectSameAsComposed, onEachBackend } from './conformance.ts'
+import {
+  expectGradientsByDifferences,
+  expectNoLeak,
+  expectSameAsComposed,
+  noiseTensor,
+  onEachBackend,
+} from './conformance.ts'
 
 interface Case {
   name: string
@@ -74,6 +81,60 @@ onEachBackend(() => {
         ],
       )
       mask?.dispose()
+    })
+
+    test('gives the same with and without a gradient being recorded', () => {
+      tf.tidy(() => {
+        const [q, k, v] = [1, 2, 3].map(seed => noiseTensor([2, seed === 1 ? 2 : 150, 4, 16], seed))
+        const f = (x: tf.Tensor): tf.Tensor => attention(x, k!, v!, { isCausal: true })
+        const { value } = tf.valueAndGrad(f)(q!, tf.ones(q!.shape))
+        expect(f(q!).dataSync()).toBeAllclose(value.dataSync())
+      })
+    })
+
+    test('has the gradients that differences give', () => {
+      const shape = fc.record({
+        seqLen: fc.integer({ min: 1, max: 12 }),
+        more: fc.integer({ min: 0, max: 70 }),
+        group: fc.integer({ min: 1, max: 3 }),
+        headDim: fc.integer({ min: 1, max: 20 }),
+        softcap: fc.constantFrom(0.5, 5),
+      })
+      fc.assert(
+        fc.property(shape, ({ seqLen, more, group, headDim, softcap }) =>
+          tf.tidy(() =>
+            expectGradientsByDifferences(
+              (q, k, v, bias) => attention(q!, k!, v!, { isCausal: true, softcap, bias: bias! }),
+              [
+                noiseTensor([1, seqLen, 2 * group, headDim], 1),
+                noiseTensor([1, seqLen + more, 2, headDim], 2),
+                noiseTensor([1, seqLen + more, 2, 7], 3),
+                noiseTensor([1, 2 * group, 1, seqLen + more], 4),
+              ],
+            ),
+          ),
+        ),
+        { numRuns: 5, seed: 1 },
+      )
+    })
+
+    test('ignores what lies beyond keyLen and behind a mask, even NaN', () => {
+      tf.tidy(() => {
+        const [q, k, v] = [1, 2, 3].map(seed => noiseTensor([1, 5, 2, 8], seed))
+        const poison = tf.fill([1, 3, 2, 8], Number.NaN)
+        const [longK, longV] = [k!, v!].map(x => tf.concat([x, poison], 1))
+        const expected = attention(q!, k!, v!).dataSync()
+        expect(attention(q!, longK!, longV!, { keyLen: 5 }).dataSync()).toBeAllclose(expected)
+      })
+    })
+
+    test('of no keys is 0, and of no queries is empty', () => {
+      tf.tidy(() => {
+        const x = noiseTensor([1, 3, 2, 4], 1)
+        const none = tf.zeros([1, 0, 2, 4])
+        expect(attention(x, x, x, { keyLen: 0 }).dataSync()).toEqual(new Float32Array(24))
+        expect(attention(none, x, x).shape).toEqual([1, 0, 2, 4])
+      })
     })
   })
 })

@@ -1,0 +1,47 @@
+import { adamW, tf, writeRows } from '@heed/tensor-backend'
+import { expect, test } from 'vitest'
+import { expectNoLeak, noiseTensor, onEachBackend } from './conformance.ts'
+
+function zeroVariable(...shape: number[]): tf.Variable {
+  return tf.tidy(() => tf.variable(tf.zeros(shape)))
+}
+
+onEachBackend(() => {
+  expectNoLeak()
+
+  const settings = { learningRate: 0.5, beta1: 0.9, beta2: 0.99, eps: 1e-8, step: 1 }
+
+  test('adamW changes the variables and nothing that shared their values', () => {
+    const start = tf.tensor1d([1, 2, 3])
+    const value = tf.variable(start)
+    const [mean, meanSquare] = [zeroVariable(3), zeroVariable(3)]
+    const gradient = tf.tensor1d([1, -1, 2])
+    const parameter = { value, gradient, mean, meanSquare, weightDecay: 0 }
+    adamW([parameter], settings)
+    const copy = value.clone()
+    adamW([parameter], { ...settings, step: 2 })
+    expect(start.dataSync()).toEqual(new Float32Array([1, 2, 3]))
+    expect(copy.dataSync()).toBeAllclose([0.5, 2.5, 2.5])
+    expect(value.dataSync()).toBeAllclose([0, 3, 2])
+    expect(gradient.dataSync()).toEqual(new Float32Array([1, -1, 2]))
+    tf.dispose([start, copy, gradient, value, mean, meanSquare])
+  })
+
+  test('adamW of no parameters does nothing', () => {
+    adamW([], settings)
+  })
+
+  test('writeRows fills the cache step by step', () => {
+    const cache = zeroVariable(2, 5, 1, 3)
+    const [first, second] = [noiseTensor([2, 3, 1, 3], 1), noiseTensor([2, 1, 1, 3], 2)]
+    writeRows(cache, first, 0)
+    const before = cache.clone()
+    writeRows(cache, second, 3)
+    tf.tidy(() => {
+      const rest = tf.zeros([2, 1, 1, 3])
+      expect(cache.dataSync()).toEqual(tf.concat([first, second, rest], 1).dataSync())
+      expect(before.dataSync()).toEqual(tf.concat([first, rest, rest], 1).dataSync())
+    })
+    tf.dispose([cache, first, second, before])
+  })
+})

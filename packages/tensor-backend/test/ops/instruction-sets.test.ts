@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { init } from '@heed/tensor-backend'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url))
+const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
+const best = await init({ backend: 'native' }).then(
+  report => report.instructionSet,
+  () => 'none',
+)
+// From the best that there is on each kind of machine to the one that is everywhere.
+const smaller = { avx512: ['avx2', 'plain'], avx2: ['plain'], neon: ['plain'] }[best] ?? []
+
+test.runIf(smaller.length > 0).each(smaller)(
+  'the operations give the same numbers with the instruction set %s',
+  instructionSet => {
+    const files = ['pytorch', 'composed', 'attention'].map(name => `packages/tensor-backend/test/ops/${name}.test.ts`)
+    const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, 'run', '-t', 'on native', ...files], {
+      cwd: root,
+      env: { ...process.env, HEED_INSTRUCTION_SET: instructionSet, VITEST_MAX_WORKERS: '1' },
+      encoding: 'utf8',
+    })
+    expect(status, stdout + stderr).toBe(0)
+  },
+  300_000,
+)
