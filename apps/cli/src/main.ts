@@ -1,2 +1,32 @@
 #!/usr/bin/env node
-export {}
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { doctorCommand } from './commands/doctor.ts'
+import { generateCommand } from './commands/generate.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { quickstartCommand } from './commands/quickstart.ts'
+import { tokenizerCommand } from './commands/tokenizer.ts'
+import { trainCommand } from './commands/train.ts'
+import { exitCodes } from './failure.ts'
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+const program = new Command('heed')
+  .description('Train and run transformer language models.')
+  .version(version)
+  .configureHelp({ showGlobalOptions: true })
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage))
+
+for (const command of [
+  quickstartCommand(),
+  trainCommand(),
+  generateCommand(),
+  tokenizerCommand(),
+  inspectCommand(),
+  doctorCommand(),
+]) {
+  program.addCommand(command)
+}
+
+await program.parseAsync()

@@ -1,0 +1,23 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Reads a whole number of at least `least`, for commander; the message says what was expected. */
+export function wholeNumber(least: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`)
+    }
+    return value
+  }
+}
+
+/** Reads a number from `least` to `most`, for commander. */
+export function numberBetween(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (text.trim() === '' || !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`Expected a number from ${least} to ${most}.`)
+    }
+    return value
+  }
+}

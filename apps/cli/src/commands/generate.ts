@@ -1,0 +1,75 @@
+import { init, tf } from '@heed/tensor-backend'
+import { Tokenizer } from '@heed/tokenizer'
+import { interruptSignal } from '@heed/trainer'
+import { Command } from 'commander'
+import { AutoModelForCausalLM, type CausalLm } from 'heed'
+import { numberBetween, wholeNumber } from '../arguments.ts'
+import { action } from '../failure.ts'
+import { inputText } from '../input-text.ts'
+
+export interface GenerationOptions {
+  maxNewTokens: number
+  temperature: number
+  topK: number
+  topP: number
+  seed: number
+}
+
+/**
+ * Continues a prompt, giving the text as it is made to `onText`; temperature 0 is greedy. Returns the whole text.
+ * Throws as `model.generate`.
+ */
+export async function generateText(
+  model: CausalLm,
+  tokenizer: Tokenizer,
+  prompt: string,
+  { temperature, topK, topP, ...options }: GenerationOptions,
+  onText: (text: string) => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const stream = tokenizer.decodeStream()
+  const promptIds = [...tokenizer.encode(prompt).ids]
+  for (const id of promptIds) stream.push(id)
+  let text = ''
+  const emit = (piece: string): void => {
+    text += piece
+    onText(piece)
+  }
+  await model.generate([promptIds], {
+    ...options,
+    ...(temperature === 0 ? { doSample: false } : { doSample: true, temperature, topK, topP }),
+    ...(signal && { signal }),
+    streamer: { put: ids => emit(ids.map(id => stream.push(id)).join('')), end: () => emit(stream.end()) },
+  })
+  return text
+}
+
+/** `heed generate`: continues a prompt with a saved model. */
+export function generateCommand(): Command {
+  return new Command('generate')
+    .description('Continue a prompt with a model; text appears as it is made.')
+    .argument('<model>', 'a HuggingFace folder')
+    .argument('[prompt]', 'the text to continue; standard input when left out')
+    .option('--max-new-tokens <n>', 'tokens to write', wholeNumber(1), 200)
+    .option('--temperature <x>', '0 takes the likeliest token each time', numberBetween(0, 100), 0.8)
+    .option('--top-k <n>', 'sample among the k likeliest tokens; 0 for all', wholeNumber(0), 50)
+    .option('--top-p <x>', 'sample among the likeliest tokens that hold this probability', numberBetween(0, 1), 1)
+    .option('--seed <n>', 'of the sampling', wholeNumber(0), 42)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  heed generate heed-quickstart/model "ROMEO:" --max-new-tokens 100')
+    .action(
+      action(async (folder: string, prompt: string | undefined, options: GenerationOptions & { json?: boolean }) => {
+        const { json, ...generation } = options
+        await init()
+        const tokenizer = await Tokenizer.fromPretrained(folder)
+        const model = await AutoModelForCausalLM.fromPretrained(folder)
+        const start = prompt ?? (await inputText([]))
+        const write = (text: string): void => void (json || process.stdout.write(text))
+        write(start)
+        const text = await generateText(model, tokenizer, start, generation, write, interruptSignal().signal)
+        if (json) console.log(JSON.stringify({ prompt: start, text, numTensors: tf.memory().numTensors }))
+        else console.log()
+        model.dispose()
+      }),
+    )
+}

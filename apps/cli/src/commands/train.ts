@@ -1,0 +1,177 @@
+import { init } from '@heed/tensor-backend'
+import { Tokenizer } from '@heed/tokenizer'
+import { interruptSignal, lastCheckpoint, readTextFiles, splitText, textCorpus } from '@heed/trainer'
+import { Command, Option } from 'commander'
+import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
+import { numberBetween, wholeNumber } from '../arguments.ts'
+import { action, exitCodes } from '../failure.ts'
+import { type LanguageModelResult, trainLanguageModel } from '../language-model.ts'
+import { formatCount, formatSeconds } from '../terminal/format.ts'
+import { bold, dim } from '../terminal/style.ts'
+import { endOfText, trainByteLevelBpe } from './tokenizer.ts'
+
+/** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
+export interface TrainRecipe {
+  out: string
+  tokenizer?: string
+  model?: string
+  vocabSize: number
+  hiddenSize: number
+  intermediateSize: number
+  numHiddenLayers: number
+  numAttentionHeads: number
+  numKeyValueHeads: number
+  blockSize: number
+  batchSize: number
+  gradientAccumulationSteps: number
+  steps: number
+  learningRate: number
+  warmupSteps: number
+  weightDecay: number
+  evalSteps: number
+  saveSteps: number
+  seed: number
+  resume: boolean
+}
+
+export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
+  vocabSize: 1024,
+  hiddenSize: 128,
+  intermediateSize: 352,
+  numHiddenLayers: 4,
+  numAttentionHeads: 4,
+  numKeyValueHeads: 2,
+  blockSize: 128,
+  batchSize: 16,
+  gradientAccumulationSteps: 1,
+  steps: 2000,
+  learningRate: 3e-3,
+  warmupSteps: 100,
+  weightDecay: 0.1,
+  evalSteps: 250,
+  saveSteps: 500,
+  seed: 42,
+  resume: false,
+}
+
+/** `heed train`: text files in, a HuggingFace folder out. */
+export function trainCommand(): Command {
+  const recipe = defaultRecipe
+  const count = wholeNumber(1)
+  return new Command('train')
+    .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
+    .argument('<files...>', 'UTF-8 text files')
+    .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
+    .option('--tokenizer <folder>', 'use this tokenizer; one is trained when left out')
+    .option('--model <folder>', 'go on from this model and its tokenizer; a new one is made when left out')
+    .option('--vocab-size <n>', 'tokens of a new tokenizer', wholeNumber(257), recipe.vocabSize)
+    .option('--hidden-size <n>', 'width of a new model', count, recipe.hiddenSize)
+    .option('--intermediate-size <n>', 'width of its feed-forward', count, recipe.intermediateSize)
+    .option('--num-hidden-layers <n>', 'layers', count, recipe.numHiddenLayers)
+    .option('--num-attention-heads <n>', 'query heads', count, recipe.numAttentionHeads)
+    .option('--num-key-value-heads <n>', 'key and value heads', count, recipe.numKeyValueHeads)
+    .option('--block-size <n>', 'tokens the model sees at once', wholeNumber(2), recipe.blockSize)
+    .option('--batch-size <n>', 'blocks in a batch', count, recipe.batchSize)
+    .option('--gradient-accumulation-steps <n>', 'batches in a step', count, recipe.gradientAccumulationSteps)
+    .option('--steps <n>', 'steps to train', count, recipe.steps)
+    .option('--learning-rate <x>', 'its highest, after the warm-up', numberBetween(0, 10), recipe.learningRate)
+    .option('--warmup-steps <n>', 'steps of rising learning rate', wholeNumber(0), recipe.warmupSteps)
+    .option('--weight-decay <x>', 'decay of matrices', numberBetween(0, 10), recipe.weightDecay)
+    .option('--eval-steps <n>', 'evaluate every so many steps', count, recipe.evalSteps)
+    .option('--save-steps <n>', 'save a checkpoint every so many steps', count, recipe.saveSteps)
+    .option('--seed <n>', 'of the weights and of the order of the data', wholeNumber(0), recipe.seed)
+    .option('--resume', 'go on from the newest checkpoint in --out', false)
+    .addOption(new Option('--json', 'print one JSON object per line'))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heed train book.txt --out runs/book --steps 1000\n  heed train book.txt --out runs/book --steps 1000 --resume',
+    )
+    .action(
+      action(async (files: string[], options: TrainRecipe & { json?: boolean }) => {
+        const result = await runRecipe(await readTextFiles(files), options, options.json === true)
+        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+      }),
+    )
+}
+
+/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
+export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boolean): Promise<LanguageModelResult> {
+  const say = (line: string): void => void (isJson || process.stderr.write(`${line}\n`))
+  const backend = await init()
+  const why = backend.rejected.map(({ backend: name, reason }) => `${name}: ${reason}`).join('; ')
+  say(
+    `${bold('backend')}    ${backend.backend} (${backend.instructionSet}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'})` +
+      (why && dim(`  not ${why}`)),
+  )
+
+  const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? await lastCheckpoint(recipe.out) : undefined)
+  const tokenizer = source
+    ? await Tokenizer.fromPretrained(source)
+    : await trainByteLevelBpe(splitText(text, validationSplit)[0], { ...recipe, minFrequency: 2, isQuiet: isJson })
+  const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
+  say(
+    `${bold('data')}       ${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
+  )
+
+  const model = recipe.model ? await AutoModelForCausalLM.fromPretrained(recipe.model) : newLlama(recipe, tokenizer)
+  say(`${bold('model')}      ${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
+
+  const { signal, release } = interruptSignal()
+  try {
+    const result = await trainLanguageModel({
+      model,
+      tokenizer,
+      trainDataset: corpus.train,
+      evalDataset: corpus.validation!,
+      args: {
+        outputDir: recipe.out,
+        overwriteOutputDir: !recipe.resume,
+        perDeviceTrainBatchSize: recipe.batchSize,
+        perDeviceEvalBatchSize: 2 * recipe.batchSize,
+        gradientAccumulationSteps: recipe.gradientAccumulationSteps,
+        maxSteps: recipe.steps,
+        learningRate: recipe.learningRate,
+        lrSchedulerType: 'cosine',
+        warmupSteps: Math.min(recipe.warmupSteps, Math.ceil(recipe.steps / 10)),
+        weightDecay: recipe.weightDecay,
+        adamBeta2: 0.99,
+        loggingSteps: 10,
+        evalStrategy: 'steps',
+        evalSteps: recipe.evalSteps,
+        saveSteps: recipe.saveSteps,
+        saveTotalLimit: 1,
+        seed: recipe.seed,
+      },
+      resume: recipe.resume,
+      signal,
+      isJson,
+    })
+    say(
+      `${bold('trained')}    ${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
+        `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
+    )
+    say(`${bold('saved')}      ${result.model}, ${result.plot}`)
+    return result
+  } finally {
+    release()
+    model.dispose()
+  }
+}
+
+const validationSplit = 0.1
+
+function newLlama(recipe: TrainRecipe, tokenizer: Tokenizer): CausalLm {
+  const endOfTextId = tokenizer.specialTokenId('eos_token') ?? tokenizer.tokenToId(endOfText)
+  const config = llamaConfig.complete({
+    vocabSize: tokenizer.vocabSize,
+    hiddenSize: recipe.hiddenSize,
+    intermediateSize: recipe.intermediateSize,
+    numHiddenLayers: recipe.numHiddenLayers,
+    numAttentionHeads: recipe.numAttentionHeads,
+    numKeyValueHeads: recipe.numKeyValueHeads,
+    maxPositionEmbeddings: recipe.blockSize,
+    tieWordEmbeddings: true,
+    ...(endOfTextId !== undefined && { bosTokenId: endOfTextId, eosTokenId: [endOfTextId] }),
+  })
+  return new LlamaForCausalLM(config, { seed: recipe.seed })
+}

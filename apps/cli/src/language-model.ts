@@ -1,0 +1,123 @@
+import { join } from 'node:path'
+import { tf } from '@heed/tensor-backend'
+import type { Tokenizer } from '@heed/tokenizer'
+import {
+  type Dataset,
+  lossPlot,
+  metricsLog,
+  type TokenExample,
+  Trainer,
+  type TrainerCallback,
+  type TrainingArguments,
+} from '@heed/trainer'
+import type { CausalLm } from '@heed/transformer'
+import { formatCount } from './terminal/format.ts'
+import { ProgressBar } from './terminal/progress.ts'
+
+export interface LanguageModelRun {
+  model: CausalLm
+  tokenizer: Tokenizer
+  trainDataset: Dataset<TokenExample>
+  evalDataset: Dataset<TokenExample>
+  args: Partial<TrainingArguments> & { outputDir: string }
+  resume: boolean
+  signal: AbortSignal
+  isJson: boolean
+}
+
+export interface LanguageModelResult {
+  /** Where the HuggingFace folder was saved. */
+  model: string
+  /** The picture of the losses. */
+  plot: string
+  globalStep: number
+  isInterrupted: boolean
+  /** Mean over the validation tokens, in nats. */
+  validationLoss: number
+  bitsPerByte: number
+  /** Of the training alone. */
+  trainSeconds: number
+  tokensPerSecond: number
+}
+
+/**
+ * Trains a model, saves it with its tokenizer under `outputDir/model`, and draws its losses. After Ctrl-C the checkpoint is
+ * saved and what was reached is reported. Throws as `Trainer`.
+ */
+export async function trainLanguageModel(run: LanguageModelRun): Promise<LanguageModelResult> {
+  const { model, tokenizer, args, signal, isJson } = run
+  const { outputDir } = args
+  const trainer = new Trainer({
+    model,
+    args,
+    trainDataset: run.trainDataset,
+    evalDataset: run.evalDataset,
+    callbacks: [
+      isJson ? jsonLines() : progressLine(),
+      metricsLog(join(outputDir, 'metrics.jsonl')),
+      lossPlot(outputDir),
+    ],
+  })
+  const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
+  const evaluation = await trainer.evaluate()
+  const folder = join(outputDir, 'model')
+  await model.savePretrained(folder)
+  await tokenizer.save(folder)
+  return {
+    model: folder,
+    plot: join(outputDir, 'loss.png'),
+    globalStep,
+    isInterrupted,
+    validationLoss: evaluation.evalLoss!,
+    bitsPerByte: evaluation.evalBitsPerByte!,
+    trainSeconds: metrics.trainRuntime!,
+    tokensPerSecond: (metrics.trainStepsPerSecond! * trainer.state.numInputTokensSeen) / globalStep,
+  }
+}
+
+/** A bar with the loss, the learning rate, the pace and the time that is left. */
+function progressLine(): TrainerCallback {
+  let bar: ProgressBar | undefined
+  let words = ''
+  return {
+    onTrainBegin({ state }) {
+      bar = new ProgressBar('train', state.maxSteps - state.globalStep, false)
+    },
+    onLog({ logs, progress }) {
+      if (logs?.loss === undefined) return
+      const pace = `${formatCount(progress.tokensPerSecond)} tokens/s`
+      words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}`
+    },
+    onEvaluate({ state, metrics }) {
+      if (metrics?.evalLoss === undefined) return
+      bar?.clear()
+      const bits = metrics.evalBitsPerByte
+      process.stderr.write(
+        `step ${String(state.globalStep).padStart(5)}  validation loss ${metrics.evalLoss.toFixed(3)}` +
+          `${bits === undefined ? '' : `  ${bits.toFixed(3)} bits per byte`}\n`,
+      )
+    },
+    onStepEnd({ state }) {
+      bar?.update(state.globalStep, words)
+    },
+    onTrainEnd() {
+      bar?.clear()
+    },
+  }
+}
+
+/** One JSON object per line for each log and evaluation. */
+function jsonLines(): TrainerCallback {
+  const print = (event: string, step: number, values: object): void =>
+    void process.stdout.write(`${JSON.stringify({ event, step, ...values })}\n`)
+  return {
+    onLog: ({ state, logs, progress }) =>
+      print('log', state.globalStep, {
+        ...logs,
+        tokensPerSecond: progress.tokensPerSecond,
+        numTensors: tf.memory().numTensors,
+      }),
+    onEvaluate: ({ state, metrics }) => print('evaluate', state.globalStep, metrics ?? {}),
+    onSave: ({ state, checkpoint }) => print('save', state.globalStep, { checkpoint }),
+  }
+}

@@ -1,0 +1,139 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { heed } from './run-cli.ts'
+
+let folder: string
+let text: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'heed-cli-'))
+  text = join(folder, 'text.txt')
+  const corpus = readFileSync(join(import.meta.dirname, '..', '..', '..', 'data', 'tiny-shakespeare.txt'), 'utf8')
+  writeFileSync(text, corpus.slice(0, 60_000))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const tiny = [
+  '--hidden-size',
+  '32',
+  '--intermediate-size',
+  '64',
+  '--num-hidden-layers',
+  '1',
+  '--num-attention-heads',
+  '2',
+]
+const short = ['--num-key-value-heads', '1', '--block-size', '16', '--batch-size', '4', '--vocab-size', '300']
+
+describe('help and wrong use', () => {
+  test('every command has --help that ends well', async () => {
+    const commands = ['quickstart', 'train', 'generate', 'tokenizer', 'inspect', 'doctor']
+    for (const command of commands) {
+      const { code, stdout } = await heed([command, '--help'])
+      expect(code, command).toBe(0)
+      expect(stdout).toContain(`Usage: heed ${command}`)
+    }
+  })
+
+  test('an unknown option ends with code 2 and names it', async () => {
+    const { code, stderr } = await heed(['doctor', '--jsn'])
+    expect(code).toBe(2)
+    expect(stderr).toContain("unknown option '--jsn'")
+  })
+
+  test('a number out of range ends with code 2 and says what was expected', async () => {
+    const { code, stderr } = await heed(['quickstart', '--steps', '0'])
+    expect(code).toBe(2)
+    expect(stderr).toContain("option '--steps <n>' argument '0' is invalid. Expected a whole number of at least 1.")
+  })
+
+  test('a missing file ends with code 1, one error, and nothing written', async () => {
+    const out = join(folder, 'none')
+    const { code, stdout, stderr } = await heed(['train', join(folder, 'absent.txt'), '--out', out, '--json'])
+    expect(code).toBe(1)
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout).error.code).toBe('HEED_FILE_NOT_FOUND')
+    expect(readdirSync(folder)).not.toContain('none')
+  })
+
+  test('an empty corpus is one clear error', async () => {
+    const empty = join(folder, 'empty.txt')
+    writeFileSync(empty, '')
+    const { code, stderr } = await heed(['quickstart', '--data', empty, '--out', join(folder, 'none')])
+    expect(code).toBe(1)
+    expect(stderr).toBe(`error: ${empty}: the file is empty, expected text. Check the path.\n`)
+  })
+
+  test('a backend that is not there is refused by name', async () => {
+    const { code, stderr } = await heed(['generate', folder, 'x'], { env: { HEED_BACKEND: 'cuda' } })
+    expect(code).toBe(2)
+    expect(stderr).toBe(
+      'error: HEED_BACKEND is "cuda", expected one of auto, native, wasm, webgpu, cpu. Leave it out to take the fastest.\n',
+    )
+  })
+})
+
+test('doctor names the chosen backend and a reason for each that cannot run', async () => {
+  const { code, stdout } = await heed(['doctor', '--json'])
+  expect(code).toBe(0)
+  const report = JSON.parse(stdout)
+  expect(report.backends.map((finding: { backend: string }) => finding.backend)).toEqual([
+    'native',
+    'wasm',
+    'webgpu',
+    'cpu',
+  ])
+  const chosen = report.backends.find((finding: { isAvailable: boolean }) => finding.isAvailable)
+  expect(report.chosen).toBe(chosen.backend)
+  for (const { isAvailable, detail } of report.backends) if (!isAvailable) expect(detail).toContain('cannot run here')
+})
+
+test('tokenizer train, encode and decode give the text back', async () => {
+  const out = join(folder, 'tokenizer')
+  const trained = await heed(['tokenizer', 'train', text, '--out', out, '--vocab-size', '400', '--json'])
+  expect(JSON.parse(trained.stdout)).toEqual({ out, vocabSize: 400 })
+  const said = 'To be, or not to be: ça va 你好 🎉'
+  const encoded = await heed(['tokenizer', 'encode', out], { input: said })
+  const decoded = await heed(['tokenizer', 'decode', out], { input: encoded.stdout })
+  expect(decoded.stdout).toBe(`${said}\n`)
+})
+
+test('train saves a folder that inspect reads and generate continues from, the same for the same seed', async () => {
+  const out = join(folder, 'run')
+  const trained = await heed(['train', text, '--out', out, '--steps', '12', ...tiny, ...short])
+  expect(trained.stderr).toContain('trained')
+  expect(trained.code).toBe(0)
+  expect(readdirSync(out)).toEqual(expect.arrayContaining(['loss.png', 'loss.svg', 'metrics.jsonl', 'model']))
+
+  const inspected = await heed(['inspect', join(out, 'model'), '--json'])
+  const report = JSON.parse(inspected.stdout)
+  expect(report.config.architectures).toEqual(['LlamaForCausalLM'])
+  expect(report.tensors.map(({ name }: { name: string }) => name)).toContain('model.layers.0.self_attn.q_proj.weight')
+
+  const generate = ['generate', join(out, 'model'), 'KING', '--max-new-tokens', '12', '--seed', '7']
+  const first = await heed(generate)
+  expect(first.code).toBe(0)
+  expect(first.stdout.startsWith('KING')).toBe(true)
+  expect((await heed(generate)).stdout).toBe(first.stdout)
+})
+
+test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from it', async () => {
+  const out = join(folder, 'interrupted')
+  const args = ['train', text, '--out', out, '--steps', '400', ...tiny, ...short, '--json']
+  const stopped = await heed(args, { interruptWhen: '"event":"log"' })
+  expect(stopped.code).toBe(130)
+  const checkpoint = readdirSync(out).find(name => name.startsWith('checkpoint-'))!
+  const step = Number(checkpoint.split('-')[1])
+  expect(step).toBeLessThan(400)
+  const resumed = await heed([...args, '--resume'])
+  expect(resumed.code).toBe(0)
+  const steps = resumed.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+    .filter(({ event }) => event === 'log')
+    .map(record => record.step)
+  expect(steps[0]).toBeGreaterThan(step)
+  expect(steps.at(-1)).toBe(400)
+})

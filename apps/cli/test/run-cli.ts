@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+
+const main = join(import.meta.dirname, '..', 'dist', 'main.js')
+
+export interface CliResult {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs the built command as a user would; `interruptWhen` sends Ctrl-C once when standard error or output contains that text. */
+export function heed(
+  args: string[],
+  {
+    input = '',
+    env = {},
+    interruptWhen,
+  }: { input?: string; env?: Record<string, string>; interruptWhen?: string } = {},
+): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
+    let stdout = ''
+    let stderr = ''
+    let isInterrupted = false
+    const watch = (): void => {
+      if (!interruptWhen || isInterrupted || !(stdout + stderr).includes(interruptWhen)) return
+      isInterrupted = true
+      child.kill('SIGINT')
+    }
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk
+      watch()
+    })
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      stderr += chunk
+      watch()
+    })
+    child.on('error', reject)
+    child.on('close', code => resolve({ code, stdout, stderr }))
+    child.stdin.end(input)
+  })
+}
