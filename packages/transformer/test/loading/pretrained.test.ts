@@ -1,0 +1,191 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type HeedErrorCode, isHeedError, readSafetensors, tf, writeSafetensors } from '@heed/tensor-backend'
+import {
+  AutoModel,
+  AutoModelForCausalLM,
+  Gpt2ForSequenceClassification,
+  Gpt2LMHeadModel,
+  Gpt2Model,
+  gpt2Architectures,
+  gpt2Config,
+  loadPretrained,
+  registerArchitecture,
+  registeredArchitectures,
+} from '@heed/transformer'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { tinyGpt2 } from '../tiny-gpt2.ts'
+
+let folder: string
+
+beforeAll(async () => {
+  await tf.setBackend('cpu')
+  registerArchitecture(...gpt2Architectures)
+})
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heed-pretrained-'))
+  const model = tinyGpt2()
+  await model.savePretrained(folder)
+  model.dispose()
+})
+
+afterEach(() => rm(folder, { recursive: true }))
+
+async function failureOf(run: () => Promise<unknown>): Promise<[HeedErrorCode, string]> {
+  const before = tf.memory().numTensors
+  try {
+    await run()
+  } catch (error) {
+    expect(tf.memory().numTensors).toBe(before)
+    if (isHeedError(error)) return [error.code, error.message.replaceAll(folder, 'DIR')]
+    throw error
+  }
+  throw new Error('expected a HeedError')
+}
+
+async function editConfig(change: (config: Record<string, unknown>) => Record<string, unknown>): Promise<void> {
+  const path = join(folder, 'config.json')
+  await writeFile(path, JSON.stringify(change(JSON.parse(await readFile(path, 'utf8')))))
+}
+
+async function editWeights(change: (tensors: Record<string, tf.Tensor>) => void): Promise<void> {
+  const path = join(folder, 'model.safetensors')
+  const tensors = await readSafetensors(path)
+  change(tensors)
+  await writeSafetensors(path, tensors)
+  tf.dispose(tensors)
+}
+
+describe('Auto classes', () => {
+  test('make the class that config.json names', async () => {
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    expect(model).toBeInstanceOf(Gpt2LMHeadModel)
+    expect(model.isTraining).toBe(false)
+    model.dispose()
+  })
+
+  test('make the bare model of a folder with a head, with the same hidden states', async () => {
+    const [withHead, bare] = [await AutoModelForCausalLM.fromPretrained(folder), await AutoModel.fromPretrained(folder)]
+    expect(bare).toBeInstanceOf(Gpt2Model)
+    tf.tidy(() => {
+      const inputs = { inputIds: [[1, 2, 3]], outputHiddenStates: true }
+      const expected = withHead.forward(inputs).hiddenStates!.at(-1)!
+      expect((bare as Gpt2Model).forward(inputs).lastHiddenState.dataSync()).toEqual(expected.dataSync())
+    })
+    withHead.dispose()
+    bare.dispose()
+  })
+
+  test('name a model type that nobody registered', async () => {
+    await editConfig(config => ({ ...config, model_type: 'unknown', architectures: ['Unknown'] }))
+    expect(registeredArchitectures()).toContain('GPT2LMHeadModel')
+    expect(await failureOf(() => AutoModelForCausalLM.fromPretrained(folder))).toEqual([
+      'HEED_CONFIG_INVALID',
+      'DIR/config.json: model_type is "unknown", expected one with a registered causal-lm architecture: gpt2. ' +
+        'Register yours with registerArchitecture.',
+    ])
+  })
+})
+
+describe('a head the checkpoint lacks', () => {
+  const load = (onWarning: (message: string) => void): Promise<Gpt2ForSequenceClassification> =>
+    loadPretrained(folder, (hf, source) => new Gpt2ForSequenceClassification(gpt2Config.fromHf(hf, source)), {
+      config: { num_labels: 3, id2label: null },
+      onWarning,
+    })
+
+  test('begins at random, with a warning that names it', async () => {
+    const warnings: string[] = []
+    const model = await load(message => warnings.push(message))
+    expect(warnings.map(text => text.replaceAll(folder, 'DIR'))).toEqual([
+      'DIR/model.safetensors: score.weight begin at random, since the checkpoint has none. Train them.',
+    ])
+    expect(model.score.weight.shape).toEqual([3, 16])
+    expect(model.score.weight.dataSync().every(value => value !== 0)).toBe(true)
+    model.dispose()
+  })
+})
+
+describe('bad checkpoints', () => {
+  const load = () => AutoModelForCausalLM.fromPretrained(folder)
+
+  test('a missing tensor is named', async () => {
+    await editWeights(tensors => {
+      delete tensors['transformer.h.0.ln_1.weight']
+    })
+    expect(await failureOf(load)).toEqual([
+      'HEED_STATE_DICT_MISMATCH',
+      'DIR/model.safetensors: tensors are 1 missing (transformer.h.0.ln_1.weight), expected the keys and shapes of ' +
+        'Gpt2LMHeadModel. Check that the checkpoint and the configuration belong together.',
+    ])
+  })
+
+  test('a tensor too many within the model is named', async () => {
+    await editWeights(tensors => {
+      tensors['transformer.h.2.ln_1.weight'] = tf.zeros([16])
+    })
+    expect((await failureOf(load))[1]).toContain('1 unexpected (transformer.h.2.ln_1.weight)')
+  })
+
+  test('a transposed tensor is named with both shapes', async () => {
+    await editWeights(tensors => {
+      tensors['transformer.wpe.weight'] = tf.transpose(tensors['transformer.wpe.weight']!)
+    })
+    expect((await failureOf(load))[1]).toContain(
+      '1 of another shape (transformer.wpe.weight has shape [16, 32], expected [32, 16])',
+    )
+  })
+
+  test('a broken or missing config.json is named', async () => {
+    await writeFile(join(folder, 'config.json'), '[]')
+    expect(await failureOf(load)).toEqual(['HEED_FILE_INVALID', 'DIR/config.json: content is [], expected an object.'])
+    await rm(join(folder, 'config.json'))
+    expect((await failureOf(load))[0]).toBe('HEED_FILE_NOT_FOUND')
+  })
+
+  test('a generation_config.json with a bad value is named', async () => {
+    await writeFile(join(folder, 'generation_config.json'), '{"temperature": 0}')
+    expect(await failureOf(load)).toEqual([
+      'HEED_CONFIG_INVALID',
+      'DIR/generation_config.json: temperature is 0, expected a number above 0. Change it or leave it out.',
+    ])
+  })
+})
+
+describe('saving', () => {
+  test('in bfloat16 and in shards it loads again, within the rounding', async () => {
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    await model.savePretrained(folder, { dtype: 'BF16', maxShardSize: '2KB' })
+    expect((await readdir(folder)).filter(name => name === 'model.safetensors')).toEqual([])
+    expect(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('bfloat16')
+    const again = await AutoModelForCausalLM.fromPretrained(folder)
+    for (const [key, parameter] of again.namedParameters()) {
+      expect(parameter.dataSync()).toBeAllclose(model.stateDict().get(key)!.dataSync(), { atol: 0, rtol: 2 ** -8 })
+    }
+    model.dispose()
+    again.dispose()
+  })
+
+  test('keeps keys of config.json and generation_config.json that it does not know', async () => {
+    await editConfig(config => ({ ...config, note: { mine: true } }))
+    await writeFile(join(folder, 'generation_config.json'), '{"top_k": 7, "custom": [1], "temperature": 0.5}')
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    await model.savePretrained(folder)
+    expect(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')).note).toEqual({ mine: true })
+    expect(JSON.parse(await readFile(join(folder, 'generation_config.json'), 'utf8'))).toMatchObject({
+      top_k: 7,
+      custom: [1],
+      temperature: 0.5,
+    })
+    model.dispose()
+  })
+
+  test('progress counts every tensor', async () => {
+    const steps: number[] = []
+    const model = await AutoModelForCausalLM.fromPretrained(folder, { onProgress: ({ loaded }) => steps.push(loaded) })
+    expect(steps).toEqual(model.parameters().map((_, i) => i + 1))
+    model.dispose()
+  })
+})
