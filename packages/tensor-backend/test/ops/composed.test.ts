@@ -31,6 +31,7 @@ import {
   noiseTensor,
   onCpu,
   onEachBackend,
+  tidied,
 } from './conformance.ts'
 
 type Op = (...inputs: tf.Tensor[]) => tf.Tensor
@@ -176,20 +177,15 @@ onEachBackend(() => {
       tf.dispose(variables)
       return results
     }
-    const actual = tf.tidy(() => run(adamW, globalNorm) as unknown as tf.TensorContainer) as unknown as Float32Array[]
-    const expected = await onCpu(
-      () =>
-        tf.tidy(
-          () => run(composedAdamW, composedGlobalNorm) as unknown as tf.TensorContainer,
-        ) as unknown as Float32Array[],
-    )
+    const actual = tidied(() => run(adamW, globalNorm))
+    const expected = await onCpu(() => tidied(() => run(composedAdamW, composedGlobalNorm)))
     for (const [i, values] of expected.entries()) expect(actual[i]).toBeAllclose(values, { atol: 1e-6, rtol: 1e-5 })
   })
 
   test('activations keep NaN and the ends of the number line', () => {
     const x = [Number.NaN, Infinity, -1e30, 1e30, 0]
     const values = (activation: 'relu' | 'silu' | 'gelu' | 'geluTanh'): number[] =>
-      tf.tidy(() => [...activate(tf.tensor1d(x), activation).dataSync()])
+      tidied(() => [...activate(tf.tensor1d(x), activation).dataSync()])
     for (const activation of ['relu', 'silu', 'gelu', 'geluTanh'] as const) {
       const [nan, ...rest] = values(activation)
       expect(nan).toBeNaN()

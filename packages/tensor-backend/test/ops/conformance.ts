@@ -34,6 +34,15 @@ export function noiseTensor(shape: number[], seed: number): tf.Tensor {
   return tf.tensor(noise(tf.util.sizeFromShape(shape), seed), shape)
 }
 
+/** What `compute` returns, which is no tensor, with every tensor it made disposed of. */
+export function tidied<T>(compute: () => T): T {
+  let result: { value: T } | undefined
+  tf.tidy(() => {
+    result = { value: compute() }
+  })
+  return result!.value
+}
+
 export interface ValueAndGradients {
   value: Float32Array
   gradients: Float32Array[]
@@ -45,7 +54,7 @@ export function valueAndGradients(
   inputs: tf.Tensor[],
   upstream?: tf.Tensor,
 ): ValueAndGradients {
-  return tf.tidy(() => {
+  return tidied(() => {
     const value = f(...inputs)
     const dy = upstream ?? noiseTensor(value.shape, 99)
     const gradients = tf.grads((...xs: tf.Tensor[]) => f(...xs))(inputs, dy)
@@ -72,8 +81,8 @@ export async function expectSameAsComposed(
   tolerance: { atol: number; rtol: number } = { atol: 2e-5, rtol: 2e-5 },
 ): Promise<void> {
   const inputs = (): tf.Tensor[] => shapes.map((shape, i) => noiseTensor(shape, i))
-  const actual = tf.tidy(() => valueAndGradients(fused, inputs()))
-  const expected = await onCpu(() => tf.tidy(() => valueAndGradients(composed, inputs())))
+  const actual = tidied(() => valueAndGradients(fused, inputs()))
+  const expected = await onCpu(() => tidied(() => valueAndGradients(composed, inputs())))
   expect(actual.value).toBeAllclose(expected.value, tolerance)
   for (const [i, gradient] of expected.gradients.entries())
     expect(actual.gradients[i]).toBeAllclose(gradient, tolerance)
@@ -92,11 +101,11 @@ export function expectGradientsByDifferences(
   for (const [i, input] of inputs.entries()) {
     const direction = noise(input.size, 7 + i)
     const along = (t: number): number =>
-      tf.tidy(() => {
+      tidied(() => {
         const moved = tf.add(input, tf.mul(tf.tensor(direction, input.shape), t))
         const value = f(...inputs.map((x, j) => (j === i ? moved : x)))
-        const [y, dy] = [value.dataSync(), noise(value.size, 99)]
-        return y.reduce((total, each, at) => total + each * dy[at]!, 0)
+        const dy = noise(value.size, 99)
+        return value.dataSync<'float32'>().reduce((total, each, at) => total + each * dy[at]!, 0)
       })
     const difference = (along(step) - along(-step)) / (2 * step)
     const product = gradients[i]!.reduce((total, each, at) => total + each * direction[at]!, 0)
