@@ -33,7 +33,7 @@ function install() {
     .update(readFileSync(join(root, 'pnpm-lock.yaml')))
     .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return
-  run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--silent'])
+  run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--loglevel=error'])
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, hash)
 }
