@@ -1,5 +1,5 @@
 import { countLabels } from './data/batch.ts'
-import { type Dataset, isStream, type StreamDataset } from './data/dataset.ts'
+import { type DatasetLike, isStream } from './data/sources.ts'
 import { type BatchPlan, updatesOf } from './data/updates.ts'
 import { bitsPerByte, perplexity } from './metrics.ts'
 import type { TrainableModel } from './model.ts'
@@ -20,7 +20,7 @@ export interface Evaluation {
 /** The model's mean loss over a data set, which stays in eval mode; undefined when `signal` stopped it. */
 export async function evaluateModel<T>(
   model: TrainableModel,
-  dataset: Dataset<T> | StreamDataset<T>,
+  dataset: DatasetLike<T>,
   plan: BatchPlan<T>,
   { signal, ...options }: LossOptions & { signal?: AbortSignal } = {},
 ): Promise<Evaluation | undefined> {

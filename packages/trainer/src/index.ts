@@ -17,9 +17,18 @@ export type {
 export { loadWeights } from './checkpoint.ts'
 export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'
 export { type Collator, causalLmCollator, type PaddingOptions } from './data/collators.ts'
-export type { Dataset, StreamDataset } from './data/dataset.ts'
+export { concatenateDatasets, Dataset, type SplitOptions } from './data/dataset.ts'
+export {
+  type DatasetFormat,
+  type LoadDatasetOptions,
+  loadDataset,
+  type Row,
+  streamDataset,
+} from './data/load-dataset.ts'
 export { PackedTokens, type PackedTokensOptions, type TokenArray, type TokenExample } from './data/packed-tokens.ts'
 export { randomSampler, type Sampler, sequentialSampler } from './data/sampler.ts'
+export type { DatasetLike, IndexedDataset, StreamDataset } from './data/sources.ts'
+export { type InterleaveOptions, IterableDataset, interleaveDatasets } from './data/stream.ts'
 export {
   loadTextCorpus,
   readTextFiles,

@@ -2,8 +2,8 @@ import { HeedError } from '@heed/tensor-backend'
 import { completeArguments, type TrainingArguments } from './arguments.ts'
 import type { TrainerCallback } from './callbacks.ts'
 import { type Collator, causalLmCollator } from './data/collators.ts'
-import type { Dataset, StreamDataset } from './data/dataset.ts'
 import type { TokenExample } from './data/packed-tokens.ts'
+import type { DatasetLike } from './data/sources.ts'
 import { type BatchPlan, batchPlan, checkNotEmpty } from './data/updates.ts'
 import { evaluateModel } from './evaluation.ts'
 import type { TrainableModel } from './model.ts'
@@ -14,8 +14,8 @@ import { TrainingRun, type TrainOutput } from './training-run.ts'
 export interface TrainerOptions<T> {
   model: TrainableModel
   args?: Partial<TrainingArguments>
-  trainDataset?: Dataset<T> | StreamDataset<T>
-  evalDataset?: Dataset<T> | StreamDataset<T>
+  trainDataset?: DatasetLike<T>
+  evalDataset?: DatasetLike<T>
   /** `causalLmCollator()` when left out. */
   collator?: Collator<T>
   callbacks?: TrainerCallback[]
@@ -36,8 +36,8 @@ export class Trainer<T = TokenExample> {
   readonly args: TrainingArguments
   readonly callbacks: TrainerCallback[]
   readonly createOptimizer: TrainerOptions<T>['createOptimizer']
-  readonly #trainDataset: Dataset<T> | StreamDataset<T> | undefined
-  readonly #evalDataset: Dataset<T> | StreamDataset<T> | undefined
+  readonly #trainDataset: DatasetLike<T> | undefined
+  readonly #evalDataset: DatasetLike<T> | undefined
   readonly #collator: Collator<T>
   /** How far the last run came. */
   state: TrainerState = newState()
@@ -97,7 +97,7 @@ export class Trainer<T = TokenExample> {
 
   /** `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. */
   async evaluate(
-    dataset: Dataset<T> | StreamDataset<T> | undefined = this.#evalDataset,
+    dataset: DatasetLike<T> | undefined = this.#evalDataset,
     { prefix = 'eval', signal }: { prefix?: string; signal?: AbortSignal } = {},
   ): Promise<Record<string, number>> {
     if (!dataset) throw missing('evalDataset', 'evaluate() was called')
@@ -109,7 +109,7 @@ export class Trainer<T = TokenExample> {
     return Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [prefixed(name), value]))
   }
 
-  #evaluationPlan(dataset: Dataset<T> | StreamDataset<T>): BatchPlan<T> {
+  #evaluationPlan(dataset: DatasetLike<T>): BatchPlan<T> {
     const { perDeviceEvalBatchSize, seed } = this.args
     return batchPlan(dataset, this.#collator, {
       perDeviceTrainBatchSize: perDeviceEvalBatchSize,

@@ -11,7 +11,7 @@ import {
 } from './callbacks.ts'
 import { loadWeights, readCheckpoint, resumeSettings, writeCheckpoint } from './checkpoint.ts'
 import { type Batch, countTokens } from './data/batch.ts'
-import type { Dataset, StreamDataset } from './data/dataset.ts'
+import type { DatasetLike } from './data/sources.ts'
 import { type BatchPlan, batchesPerEpoch, updatesOf, updatesPerEpoch } from './data/updates.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
@@ -52,7 +52,7 @@ export class TrainingRun<T> {
   state: TrainerState = newState()
   readonly #owner: RunOwner
   readonly #plan: BatchPlan<T>
-  readonly #dataset: Dataset<T> | StreamDataset<T>
+  readonly #dataset: DatasetLike<T>
   readonly #parameters: NamedParameter[]
   readonly #optimizer: Optimizer
   readonly #callbacks: TrainerCallback[]
@@ -74,7 +74,7 @@ export class TrainingRun<T> {
   #lastSave: { step: number; checkpoint: string } | undefined
   #unlock: (() => Promise<void>) | undefined
 
-  constructor(owner: RunOwner, plan: BatchPlan<T>, dataset: Dataset<T> | StreamDataset<T>) {
+  constructor(owner: RunOwner, plan: BatchPlan<T>, dataset: DatasetLike<T>) {
     const { model, args, callbacks, createOptimizer } = owner
     this.#owner = owner
     this.#plan = plan

@@ -1,14 +1,113 @@
-/** Examples that can be asked for by index, in any order; `get` may be asynchronous. */
-export interface Dataset<T> {
-  readonly length: number
-  get(index: number): T | Promise<T>
-  /** Mean bytes of text behind one token, where known: evaluation then reports bits per byte. */
-  readonly bytesPerToken?: number
+import { HeedError } from '@heed/tensor-backend'
+import { checkNumber, show } from '../checks.ts'
+import { hash, permuted } from '../random.ts'
+import type { IndexedDataset } from './sources.ts'
+
+export interface SplitOptions {
+  /** A part of the rows below 1, or their number; 0.25 by default, as in HF. */
+  testSize?: number
+  seed?: number
+  /** True by default. */
+  shuffle?: boolean
 }
 
-/** Examples in one order that may never end; a resumed run reads and drops what it has seen. */
-export type StreamDataset<T> = AsyncIterable<T>
+/** Rows in memory, or views of them: HF's `Dataset`. It never changes; each method gives a new one. */
+export class Dataset<T> implements IndexedDataset<T> {
+  readonly #rows: readonly T[]
+  readonly #order: Uint32Array | undefined
 
-export function isStream<T>(dataset: Dataset<T> | StreamDataset<T>): dataset is StreamDataset<T> {
-  return Symbol.asyncIterator in dataset
+  /** The rows in the order of `order`, or in their own. */
+  constructor(rows: readonly T[], order?: Uint32Array) {
+    this.#rows = rows
+    this.#order = order
+  }
+
+  static from<T>(rows: Iterable<T>): Dataset<T> {
+    return new Dataset(Array.from(rows))
+  }
+
+  get length(): number {
+    return this.#order?.length ?? this.#rows.length
+  }
+
+  /** Throws HEED_ID_OUT_OF_RANGE. */
+  get(index: number): T {
+    if (Number.isInteger(index) && index >= 0 && index < this.length) return this.#rows[this.#order?.[index] ?? index]!
+    throw new HeedError(
+      'HEED_ID_OUT_OF_RANGE',
+      `Dataset: index is ${show(index)}, expected an integer at least 0 and below ${this.length}.`,
+    )
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = 0; i < this.length; i++) yield this.get(i)
+  }
+
+  /** A row for each row. */
+  async map<U>(change: (row: T, index: number) => U | Promise<U>): Promise<Dataset<U>> {
+    const rows: U[] = []
+    for (let i = 0; i < this.length; i++) rows.push(await change(this.get(i), i))
+    return new Dataset(rows)
+  }
+
+  /** Any number of rows for each batch of rows: HF's `map(batched=True)`, for grouping and for splitting long texts. */
+  async mapBatches<U>(change: (rows: T[]) => U[] | Promise<U[]>, batchSize = 1000): Promise<Dataset<U>> {
+    checkNumber('Dataset.mapBatches', 'batchSize', batchSize, { min: 1, isInteger: true })
+    const rows: U[] = []
+    for (let start = 0; start < this.length; start += batchSize) {
+      const batch = Array.from({ length: Math.min(batchSize, this.length - start) }, (_, i) => this.get(start + i))
+      for (const row of await change(batch)) rows.push(row)
+    }
+    return new Dataset(rows)
+  }
+
+  async filter(keep: (row: T, index: number) => boolean | Promise<boolean>): Promise<Dataset<T>> {
+    const kept: number[] = []
+    for (let i = 0; i < this.length; i++) if (await keep(this.get(i), i)) kept.push(i)
+    return this.select(kept)
+  }
+
+  /** The rows at these places, in this order. Throws HEED_ID_OUT_OF_RANGE. */
+  select(indices: Iterable<number>): Dataset<T> {
+    const order = Uint32Array.from(indices, index => {
+      this.get(index)
+      return this.#order?.[index] ?? index
+    })
+    return new Dataset(this.#rows, order)
+  }
+
+  take(count: number): Dataset<T> {
+    return this.select(range(0, Math.min(count, this.length)))
+  }
+
+  skip(count: number): Dataset<T> {
+    return this.select(range(Math.min(count, this.length), this.length))
+  }
+
+  shuffle({ seed = 42 }: { seed?: number } = {}): Dataset<T> {
+    return this.select(range(0, this.length).map(index => permuted(index, this.length, hash(seed))))
+  }
+
+  /** Throws HEED_ARGUMENT_INVALID when a part would be empty. */
+  trainTestSplit(options: SplitOptions = {}): { train: Dataset<T>; test: Dataset<T> } {
+    const { testSize = 0.25, seed = 42, shuffle = true } = options
+    const numTest = testSize < 1 ? Math.ceil(testSize * this.length) : testSize
+    if (!(Number.isInteger(numTest) && numTest > 0 && numTest < this.length)) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `Dataset.trainTestSplit: testSize is ${show(testSize)}, expected one that leaves both parts of ${this.length} rows some.`,
+      )
+    }
+    const rows = shuffle ? this.shuffle({ seed }) : this
+    return { train: rows.take(this.length - numTest), test: rows.skip(this.length - numTest) }
+  }
+}
+
+function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, i) => start + i)
+}
+
+/** All rows of all data sets, one data set after the other. */
+export function concatenateDatasets<T>(datasets: readonly Dataset<T>[]): Dataset<T> {
+  return new Dataset(datasets.flatMap(dataset => [...dataset]))
 }

@@ -1,6 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import { checkNumber } from '../checks.ts'
-import type { Dataset } from './dataset.ts'
+import type { IndexedDataset } from './sources.ts'
 
 export type TokenArray = Uint16Array | Uint32Array | Int32Array
 
@@ -24,7 +24,7 @@ export interface TokenExample {
 }
 
 /** A long text as token ids, cut into blocks of equal length; a rest shorter than a block is left out. */
-export class PackedTokens implements Dataset<TokenExample> {
+export class PackedTokens implements IndexedDataset<TokenExample> {
   readonly tokens: TokenArray
   readonly blockSize: number
   readonly stride: number

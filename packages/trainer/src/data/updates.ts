@@ -3,8 +3,8 @@ import type { TrainingArguments } from '../arguments.ts'
 import { hash } from '../random.ts'
 import type { Batch } from './batch.ts'
 import type { Collator } from './collators.ts'
-import { type Dataset, isStream, type StreamDataset } from './dataset.ts'
 import { randomSampler, type Sampler, sequentialSampler } from './sampler.ts'
+import { type DatasetLike, isStream } from './sources.ts'
 
 export interface BatchPlan<T> {
   collator: Collator<T>
@@ -19,7 +19,7 @@ export interface BatchPlan<T> {
 
 /** The order and sizes that training arguments ask for. */
 export function batchPlan<T>(
-  dataset: Dataset<T> | StreamDataset<T>,
+  dataset: DatasetLike<T>,
   collator: Collator<T>,
   args: Pick<
     TrainingArguments,
@@ -52,7 +52,7 @@ export function updatesPerEpoch<T>(plan: BatchPlan<T>): number | undefined {
 
 /** Examples in the order of an epoch, from a position on. */
 async function* examplesOf<T>(
-  dataset: Dataset<T> | StreamDataset<T>,
+  dataset: DatasetLike<T>,
   sampler: Sampler | undefined,
   epoch: number,
   from: number,
@@ -67,7 +67,7 @@ async function* examplesOf<T>(
 
 /** The batches of each update of an epoch, from update `from` on. */
 export async function* updatesOf<T>(
-  dataset: Dataset<T> | StreamDataset<T>,
+  dataset: DatasetLike<T>,
   plan: BatchPlan<T>,
   epoch: number,
   from = 0,

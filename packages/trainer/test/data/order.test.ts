@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { causalLmCollator } from '../../src/data/collators.ts'
-import type { Dataset } from '../../src/data/dataset.ts'
 import type { TokenExample } from '../../src/data/packed-tokens.ts'
 import { randomSampler, sequentialSampler } from '../../src/data/sampler.ts'
+import type { IndexedDataset } from '../../src/data/sources.ts'
 import { type BatchPlan, updatesOf, updatesPerEpoch } from '../../src/data/updates.ts'
 import { permuted } from '../../src/random.ts'
 
-const numbered = (length: number): Dataset<TokenExample> => ({ length, get: index => ({ inputIds: [index, index] }) })
+const numbered = (length: number): IndexedDataset<TokenExample> => ({
+  length,
+  get: index => ({ inputIds: [index, index] }),
+})
 
 const planOf = (options: Partial<BatchPlan<TokenExample>>): BatchPlan<TokenExample> => ({
   collator: causalLmCollator(),

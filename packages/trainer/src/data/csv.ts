@@ -1,0 +1,105 @@
+import { HeedError } from '@heed/tensor-backend'
+import type { Row, RowReaderOptions } from './load-dataset.ts'
+import { readTextChunks } from './read-rows.ts'
+
+export interface CsvOptions extends RowReaderOptions {
+  /** `,` by default, a tab for `.tsv` files. */
+  delimiter?: string
+  /** The first line gives them when left out. */
+  columnNames?: readonly string[]
+}
+
+interface Record {
+  fields: string[]
+  /** Line of the file on which it begins. */
+  line: number
+}
+
+/** Records of fields, which may be quoted and then hold delimiters, line ends and doubled quotes (RFC 4180). */
+async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, file: string): AsyncGenerator<Record> {
+  let fields: string[] = []
+  let field = ''
+  let [isQuoted, wasQuoted, sawQuote] = [false, false, false]
+  let [line, startLine] = [1, 1]
+  const endField = (): void => {
+    fields.push(field)
+    field = ''
+    wasQuoted = false
+  }
+  const endRecord = (): Record => {
+    endField()
+    const record = { fields, line: startLine }
+    fields = []
+    return record
+  }
+  for await (const chunk of chunks) {
+    for (const letter of chunk) {
+      if (sawQuote) {
+        // A quote inside a quoted field: doubled it is one, else the field is over.
+        sawQuote = false
+        if (letter === '"') {
+          field += letter
+          continue
+        }
+        isQuoted = false
+      }
+      if (isQuoted) {
+        if (letter === '"') sawQuote = true
+        else field += letter
+        if (letter === '\n') line += 1
+      } else if (letter === '"' && field === '' && !wasQuoted) {
+        isQuoted = true
+        wasQuoted = true
+      } else if (letter === delimiter) endField()
+      else if (letter === '\n') {
+        if (field.endsWith('\r')) field = field.slice(0, -1)
+        const isBlank = fields.length === 0 && field === '' && !wasQuoted
+        const record = endRecord()
+        line += 1
+        startLine = line
+        if (!isBlank) yield record
+      } else field += letter
+    }
+  }
+  if (isQuoted && !sawQuote) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${file}: the quote that opens in the record of line ${startLine} is not closed, expected a second one. Mend the file.`,
+    )
+  }
+  if (fields.length > 0 || field !== '' || wasQuoted) yield endRecord()
+}
+
+/** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line. */
+export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGenerator<{ [column: string]: string }> {
+  const { delimiter = /\.tsv(\.gz)?$/.test(file) ? '\t' : ',', onBadRow = 'stop' } = options
+  let columns = options.columnNames
+  for await (const { fields, line } of readRecords(readTextChunks(file), delimiter, file)) {
+    if (!columns) {
+      columns = fields
+      const twice = fields.find((name, i) => fields.indexOf(name) !== i)
+      if (twice === undefined) continue
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${file}: column "${twice}" appears twice, expected each name once. Rename one.`,
+      )
+    }
+    if (fields.length === columns.length) yield Object.fromEntries(columns.map((name, i) => [name, fields[i]!]))
+    else if (onBadRow === 'stop') {
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${file}: line ${line} has ${fields.length} fields, expected ${columns.length} (${columns.join(', ')}). ` +
+          "Mend the line, or set onBadRow to 'skip'.",
+      )
+    }
+  }
+}
+
+const number = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/
+
+/** Columns of which every value is a number as numbers: what HF makes of a CSV file. */
+export function withNumbers(rows: readonly Row[]): Row[] {
+  const columns = Object.keys(rows[0] ?? {})
+  const numeric = columns.filter(name => rows.every(row => number.test(row[name] as string)))
+  return rows.map(row => ({ ...row, ...Object.fromEntries(numeric.map(name => [name, Number(row[name])])) }))
+}

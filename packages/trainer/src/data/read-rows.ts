@@ -1,0 +1,76 @@
+import { type ByteSourceLike, HeedError, openByteSource } from '@heed/tensor-backend'
+
+/** Bytes asked for at a time. */
+const CHUNK = 2 ** 20
+
+async function* readChunks(source: ByteSourceLike): AsyncGenerator<Uint8Array> {
+  const bytes = await openByteSource(source)
+  try {
+    for (let offset = 0; offset < bytes.byteLength; offset += CHUNK) {
+      yield await bytes.read(offset, Math.min(CHUNK, bytes.byteLength - offset))
+    }
+  } finally {
+    await bytes.close()
+  }
+}
+
+/** Unpacks gzip on the way. Throws HEED_FILE_INVALID when it is damaged. */
+async function* gunzip(chunks: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<Uint8Array> {
+  const stream = new DecompressionStream('gzip')
+  const writer = stream.writable.getWriter()
+  const feed = async (): Promise<void> => {
+    for await (const chunk of chunks) await writer.write(chunk as BufferSource)
+    await writer.close()
+  }
+  const fed = feed()
+  fed.catch(() => {}) // the reader below meets the same error
+  const reader = stream.readable.getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      yield value
+    }
+    await fed
+  } catch (cause) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${file}: the gzip data is damaged or cut off. Copy or download it again.`,
+      { cause },
+    )
+  } finally {
+    await writer.abort().catch(() => {}) // when the caller stopped early, what is left is not unpacked
+  }
+}
+
+/**
+ * The text of a file in pieces, `.gz` unpacked, without a byte order mark. Throws HEED_FILE_NOT_FOUND, HEED_IO, and
+ * HEED_FILE_INVALID when it is not UTF-8.
+ */
+export async function* readTextChunks(file: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return bytes ? decoder.decode(bytes, { stream: true }) : decoder.decode()
+    } catch (cause) {
+      throw new HeedError('HEED_FILE_INVALID', `${file}: text is not valid UTF-8. Convert the file to UTF-8.`, {
+        cause,
+      })
+    }
+  }
+  const chunks = readChunks(file)
+  for await (const bytes of file.endsWith('.gz') ? gunzip(chunks, file) : chunks) yield decode(bytes)
+  yield decode()
+}
+
+/** The lines of a text in pieces, without their ends, each with its number from 1. */
+export async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<[line: string, number: number]> {
+  let rest = ''
+  let number = 0
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) yield [line.endsWith('\r') ? line.slice(0, -1) : line, ++number]
+  }
+  if (rest !== '') yield [rest, ++number]
+}

@@ -1,0 +1,145 @@
+import { Random } from '@heed/layers'
+import { HeedError } from '@heed/tensor-backend'
+import { checkNumber } from '../checks.ts'
+import { Dataset } from './dataset.ts'
+import type { StreamDataset } from './sources.ts'
+
+/** Rows that are read as they are needed, again from the start each time: HF's `IterableDataset`. */
+export class IterableDataset<T> implements StreamDataset<T> {
+  readonly #start: () => AsyncIterable<T> | Iterable<T>
+
+  /** `start` begins a new pass over the rows. */
+  constructor(start: () => AsyncIterable<T> | Iterable<T>) {
+    this.#start = start
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    yield* this.#start()
+  }
+
+  map<U>(change: (row: T) => U | Promise<U>): IterableDataset<U> {
+    const source = this
+    return new IterableDataset(async function* () {
+      for await (const row of source) yield await change(row)
+    })
+  }
+
+  /** Any number of rows for each row: a document to its blocks. */
+  flatMap<U>(change: (row: T) => Iterable<U> | AsyncIterable<U>): IterableDataset<U> {
+    const source = this
+    return new IterableDataset(async function* () {
+      for await (const row of source) yield* change(row)
+    })
+  }
+
+  filter(keep: (row: T) => boolean | Promise<boolean>): IterableDataset<T> {
+    const source = this
+    return new IterableDataset(async function* () {
+      for await (const row of source) if (await keep(row)) yield row
+    })
+  }
+
+  take(count: number): IterableDataset<T> {
+    const source = this
+    return new IterableDataset(async function* () {
+      let taken = 0
+      if (count > 0) {
+        for await (const row of source) {
+          yield row
+          if (++taken >= count) return
+        }
+      }
+    })
+  }
+
+  skip(count: number): IterableDataset<T> {
+    const source = this
+    return new IterableDataset(async function* () {
+      let seen = 0
+      for await (const row of source) if (seen++ >= count) yield row
+    })
+  }
+
+  /** Gives rows at random out of a buffer that is kept full: the larger, the better mixed. Same seed, same order. */
+  shuffle({ seed = 42, bufferSize = 1000 }: { seed?: number; bufferSize?: number } = {}): IterableDataset<T> {
+    checkNumber('IterableDataset.shuffle', 'bufferSize', bufferSize, { min: 1, isInteger: true })
+    const source = this
+    return new IterableDataset(async function* () {
+      const random = new Random(seed)
+      const buffer: T[] = []
+      for await (const row of source) {
+        if (buffer.length < bufferSize) {
+          buffer.push(row)
+          continue
+        }
+        const place = random.uint32() % bufferSize
+        yield buffer[place]!
+        buffer[place] = row
+      }
+      while (buffer.length > 0) {
+        const place = random.uint32() % buffer.length
+        yield buffer[place]!
+        buffer[place] = buffer.at(-1)!
+        buffer.pop()
+      }
+    })
+  }
+
+  /** Reads all rows into memory. */
+  async toDataset(): Promise<Dataset<T>> {
+    const rows: T[] = []
+    for await (const row of this) rows.push(row)
+    return new Dataset(rows)
+  }
+}
+
+export interface InterleaveOptions {
+  /** How often each data set has its turn; all alike, one after the other, when left out. */
+  probabilities?: readonly number[]
+  seed?: number
+  /** When to end: with the first data set that is used up (default), or when all are, those that end early starting again. */
+  stoppingStrategy?: 'first_exhausted' | 'all_exhausted'
+}
+
+/** Rows of several data sets by turns: HF's `interleave_datasets`. Throws HEED_ARGUMENT_INVALID. */
+export function interleaveDatasets<T>(
+  datasets: readonly (Iterable<T> | AsyncIterable<T>)[],
+  { probabilities, seed = 42, stoppingStrategy = 'first_exhausted' }: InterleaveOptions = {},
+): IterableDataset<T> {
+  const total = probabilities?.reduce((sum, share) => sum + share, 0) ?? 1
+  if (probabilities && (probabilities.length !== datasets.length || !(Math.abs(total - 1) < 1e-6))) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `interleaveDatasets: probabilities are [${probabilities.join(', ')}], expected ${datasets.length} numbers whose sum is 1.`,
+    )
+  }
+  return new IterableDataset(async function* () {
+    const random = new Random(seed)
+    const begin = (i: number): AsyncIterator<T> => new IterableDataset(() => datasets[i]!)[Symbol.asyncIterator]()
+    const readers = datasets.map((_, i) => begin(i))
+    const next = await Promise.all(readers.map(reader => reader.next()))
+    const ended = new Set<number>(next.flatMap(({ done }, i) => (done ? [i] : [])))
+    if (ended.size > 0) return // a data set without rows
+    for (let turn = 1; ; turn++) {
+      const i = probabilities ? chosen(probabilities, random.uniform()) : (turn - 1) % datasets.length
+      yield next[i]!.value
+      next[i] = await readers[i]!.next()
+      if (next[i]!.done) {
+        ended.add(i)
+        readers[i] = begin(i)
+        next[i] = await readers[i]!.next()
+      }
+      const isOver = stoppingStrategy === 'first_exhausted' ? ended.size > 0 : ended.size === datasets.length
+      if (isOver && (probabilities || turn % datasets.length === 0)) return
+    }
+  })
+}
+
+function chosen(probabilities: readonly number[], uniform: number): number {
+  let sum = 0
+  for (const [i, share] of probabilities.entries()) {
+    sum += share
+    if (uniform < sum) return i
+  }
+  return probabilities.length - 1
+}

@@ -1,0 +1,137 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { Dataset } from '../../src/data/dataset.ts'
+import { type LoadDatasetOptions, loadDataset, type Row, streamDataset } from '../../src/data/load-dataset.ts'
+import { interleaveDatasets } from '../../src/data/stream.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
+
+const folder = fileURLToPath(new URL('../fixtures/rows', import.meta.url))
+const expected: Record<string, Row[]> & { interleaved: Record<string, number[]> } = JSON.parse(
+  readFileSync(`${folder}/expected.json`, 'utf8'),
+)
+
+describe('rows of a file are those that HF datasets reads', () => {
+  test.each([
+    ['snappy.parquet', 'parquet', {}],
+    ['zstd.parquet', 'parquet', {}],
+    ['plain.jsonl', 'json', {}],
+    ['packed.jsonl.gz', 'json', {}],
+    ['plain.csv', 'csv', {}],
+    ['plain.tsv', 'csv', {}],
+    ['poem.txt by line', 'text', { sampleBy: 'line' }],
+    ['poem.txt by paragraph', 'text', { sampleBy: 'paragraph' }],
+    ['poem.txt by document', 'text', { sampleBy: 'document' }],
+  ] as const)('%s', async (name, format, options: Partial<LoadDatasetOptions>) => {
+    const dataset = await loadDataset(format, { dataFiles: `${folder}/${name.split(' ')[0]}`, ...options })
+    expect([...dataset]).toEqual(expected[name])
+  })
+
+  test('also as a stream, in part and again from the start', async () => {
+    const stream = streamDataset('json', { dataFiles: `${folder}/packed.jsonl.gz` })
+    const first: Row[] = []
+    for await (const row of stream.take(3)) first.push(row)
+    expect(first).toEqual(expected['plain.jsonl']!.slice(0, 3))
+    expect((await stream.toDataset()).length).toBe(20)
+  })
+
+  test('of all files that a pattern fits, in the order of their names', async () => {
+    const names = temporaryFolder()
+    for (const [name, text] of [
+      ['b.txt', 'b'],
+      ['a.txt', 'a'],
+      ['c.md', 'c'],
+    ])
+      writeFileSync(`${names}/${name}`, text!)
+    expect([...(await loadDataset('text', { dataFiles: `${names}/*.txt` }))]).toEqual([{ text: 'a' }, { text: 'b' }])
+  })
+})
+
+describe('a file that cannot be read', () => {
+  const rowsOf = async (
+    format: Parameters<typeof loadDataset>[0],
+    name: string,
+    content: string | Uint8Array,
+    options = {},
+  ) => {
+    const file = `${temporaryFolder()}/${name}`
+    writeFileSync(file, content)
+    const result = await loadDataset(format, { dataFiles: file, ...options }).catch(error => error)
+    return result instanceof Dataset ? [...result] : `${result.code}: ${result.message.replaceAll(file, 'FILE')}`
+  }
+
+  test('names the broken line of JSON, or leaves it out when told to', async () => {
+    const text = '{"a": 1}\n\n{"a": 2\n[3]\n{"a": 4}'
+    expect(await rowsOf('json', 'x.jsonl', text)).toBe(
+      'HEED_FILE_INVALID: FILE: line 3 is "{"a": 2", expected a JSON object. Mend the line, or set onBadRow to \'skip\'.',
+    )
+    expect(await rowsOf('json', 'x.jsonl', text, { onBadRow: 'skip' })).toEqual([{ a: 1 }, { a: 4 }])
+  })
+
+  test('names the ragged line of CSV, or leaves it out when told to', async () => {
+    const text = 'a,b\r\n1,"x\ny"\r\n2\r\n3,z\r\n'
+    expect(await rowsOf('csv', 'x.csv', text)).toBe(
+      "HEED_FILE_INVALID: FILE: line 4 has 1 fields, expected 2 (a, b). Mend the line, or set onBadRow to 'skip'.",
+    )
+    expect(await rowsOf('csv', 'x.csv', text, { onBadRow: 'skip' })).toEqual([
+      { a: 1, b: 'x\ny' },
+      { a: 3, b: 'z' },
+    ])
+  })
+
+  test('names a quote that is not closed and a column that appears twice', async () => {
+    expect(await rowsOf('csv', 'x.csv', 'a,b\n1,"x\n')).toBe(
+      'HEED_FILE_INVALID: FILE: the quote that opens in the record of line 2 is not closed, expected a second one. Mend the file.',
+    )
+    expect(await rowsOf('csv', 'x.csv', 'a,a\n1,2\n')).toBe(
+      'HEED_FILE_INVALID: FILE: column "a" appears twice, expected each name once. Rename one.',
+    )
+  })
+
+  test('says what is wrong with its bytes', async () => {
+    expect(await rowsOf('text', 'x.txt', Uint8Array.of(0x61, 0xff))).toBe(
+      'HEED_FILE_INVALID: FILE: text is not valid UTF-8. Convert the file to UTF-8.',
+    )
+    expect(await rowsOf('text', 'x.txt.gz', gzipSync('some text that is long enough').subarray(0, 20))).toBe(
+      'HEED_FILE_INVALID: FILE: the gzip data is damaged or cut off. Copy or download it again.',
+    )
+    expect(await rowsOf('parquet', 'x.parquet', 'not parquet at all')).toMatch(
+      /^HEED_FILE_INVALID: FILE: it cannot be read as Parquet: .+\.$/,
+    )
+  })
+
+  test('is named when it, or the format, does not exist', async () => {
+    await expect(loadDataset('text', { dataFiles: `${folder}/*.pdf` })).rejects.toThrow(
+      `loadDataset: dataFiles is "${folder}/*.pdf", expected a pattern that fits some file.`,
+    )
+    await expect(loadDataset('xml' as 'text', { dataFiles: 'x' })).rejects.toThrow(
+      'loadDataset: format is "xml", expected one of text, json, csv, parquet.',
+    )
+  })
+})
+
+describe('interleaved data sets', () => {
+  const parts = [[0, 1, 2], [10, 11], [20, 21, 22, 23]].map(rows => new Dataset(rows)) // biome-ignore format: parts
+
+  test.each(['first_exhausted', 'all_exhausted'] as const)('by turns, %s, are those of HF', async stoppingStrategy => {
+    const rows = await interleaveDatasets(parts, { stoppingStrategy }).toDataset()
+    expect([...rows]).toEqual(expected.interleaved[stoppingStrategy])
+  })
+
+  test('by probabilities keep them, and the order of each data set', async () => {
+    const long = [0, 1].map(which => new Dataset(Array.from({ length: 2000 }, (_, i) => ({ which, i }))))
+    const mixed = [...(await interleaveDatasets(long, { probabilities: [0.2, 0.8] }).toDataset())]
+    const share = mixed.filter(({ which }) => which === 0).length / mixed.length
+    expect(share).toBeGreaterThan(0.16)
+    expect(share).toBeLessThan(0.24)
+    const order = mixed.filter(({ which }) => which === 1).map(({ i }) => i)
+    expect(order).toEqual(order.map((_, i) => i))
+  })
+
+  test('need a probability each', () => {
+    expect(() => interleaveDatasets(parts, { probabilities: [0.5, 0.5] })).toThrow(
+      'interleaveDatasets: probabilities are [0.5, 0.5], expected 3 numbers whose sum is 1.',
+    )
+  })
+})
