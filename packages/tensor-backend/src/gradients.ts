@@ -1,3 +1,6 @@
+import { HeedError } from './errors.ts'
+import { accumulate } from './ops/accumulate.ts'
+import { checkDtype, checkShape } from './ops/checks.ts'
 import { tf } from './tf.ts'
 
 /** The value of a scalar function and its gradient for each variable it depends on. */
@@ -6,16 +9,141 @@ export interface VariableGradients {
   gradients: Map<tf.Variable, tf.Tensor>
 }
 
+/** One operation that tfjs recorded: its inputs and outputs by name, what it saved, and its gradient. */
+type TapeNode = ReturnType<typeof tf.engine>['state']['activeTape'][number]
+
 /**
- * f() and ∂f/∂v for each of `variables` that f depends on; the others have no entry. Same numbers as `tf.variableGrads`.
- * The caller disposes of the value and the gradients.
+ * f() and ∂f/∂v for each trainable one of `variables` that f depends on; the others have no entry. Same numbers as
+ * `tf.variableGrads`, in less memory: what an operation saved and the gradients of its outputs are freed as soon as its
+ * own gradient is computed, and sums of gradients are formed in place. Tensors of integers and booleans stop the gradient.
+ * The caller disposes of the value and the gradients. An exception, also one of f, leaves no tensor behind.
+ * Throws HEED_SHAPE_MISMATCH when f() is no scalar, HEED_ARGUMENT_INVALID when it depends on none of the variables or on
+ * an operation without gradient.
  */
 export function variableGradients(f: () => tf.Scalar, variables: tf.Variable[]): VariableGradients {
-  const { value, grads } = tf.variableGrads(f, variables)
+  const { state } = tf.engine()
+  const trainable = variables.filter(variable => variable.trainable)
+  // An outer gradient goes through this one, and needs its tape, saved tensors and all.
+  if (state.gradientDepth > 0) return recordedGradients(f, trainable)
   const gradients = new Map<tf.Variable, tf.Tensor>()
-  for (const variable of variables) {
-    const gradient = grads[variable.name]
-    if (gradient) gradients.set(variable, gradient)
+  const [value] = tf.tidy('variableGradients', () => {
+    try {
+      const result = record(f)
+      const pending = backward(state.activeTape, result, trainable)
+      for (const variable of trainable) {
+        const gradient = pending.get(variable.id)
+        if (gradient) gradients.set(variable, gradient)
+      }
+      return [result, ...gradients.values()]
+    } finally {
+      for (const node of state.activeTape) release(node)
+      state.activeTape = []
+    }
+  })
+  return { value: value as tf.Scalar, gradients }
+}
+
+function recordedGradients(f: () => tf.Scalar, variables: tf.Variable[]): VariableGradients {
+  const { value, grads } = tf.variableGrads(f, variables)
+  return { value, gradients: new Map(variables.flatMap(v => (grads[v.name] ? [[v, grads[v.name]!] as const] : []))) }
+}
+
+/** f(), with its operations on the tape of tfjs's engine. */
+function record(f: () => tf.Scalar): tf.Scalar {
+  const engine = tf.engine() as unknown as { startTape(): void; endTape(): void }
+  engine.startTape()
+  try {
+    const value = tf.tidy('forward', f)
+    checkShape('variableGradients', 'f()', value, [])
+    return value
+  } finally {
+    engine.endTape()
   }
-  return { value, gradients }
+}
+
+/** Frees what an operation saved for its gradient. */
+function release(node: TapeNode): void {
+  if (node.saved) tf.dispose(node.saved)
+  node.saved = []
+}
+
+/** Ids of the tensors with a gradient by the variables, these included; what other operations saved is freed. */
+function findDependents(tape: TapeNode[], variables: tf.Variable[]): Set<number> {
+  const dependents = new Set(variables.map(({ id }) => id))
+  for (const node of tape) {
+    if (Object.values(node.inputs).some(({ id }) => dependents.has(id))) {
+      for (const { id, dtype } of node.outputs) if (dtype === 'float32' || dtype === 'complex64') dependents.add(id)
+    } else {
+      release(node)
+    }
+  }
+  return dependents
+}
+
+/** Walks the tape from its end and gives the gradients of the variables by id, among none of others. */
+function backward(tape: TapeNode[], value: tf.Scalar, variables: tf.Variable[]): Map<number, tf.Tensor> {
+  const dependents = findDependents(tape, variables)
+  if (!dependents.has(value.id)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `variableGradients: f() depends on 0 of ${variables.length} trainable variables, expected at least 1. ` +
+        'Use the variables inside f, with operations of tf.',
+    )
+  }
+  // Each tensor here is ours alone, though it may share its memory.
+  const pending = new Map<number, tf.Tensor>([[value.id, tf.ones([])]])
+  for (let at = tape.length - 1; at >= 0; at--) {
+    const node = tape[at]!
+    const dys = node.outputs.map(({ id }) => pending.get(id))
+    if (dys.some(dy => dy)) {
+      const inputs = Object.entries(node.inputs).filter(([, { id }]) => dependents.has(id))
+      const gradients = inputGradients(node, inputs, dys)
+      for (const [index, [, { id }]] of inputs.entries()) {
+        const sum = pending.get(id)
+        pending.set(id, sum ? accumulate(sum, gradients[index]!) : gradients[index]!)
+      }
+      for (const { id } of node.outputs) pending.delete(id)
+      for (const dy of dys) dy?.dispose()
+    }
+    release(node)
+  }
+  return pending
+}
+
+/** The gradients of the named inputs of one operation, from those of its outputs; each a tensor of its own. */
+function inputGradients(
+  node: TapeNode,
+  inputs: Array<[name: string, input: tf.Tensor]>,
+  dys: Array<tf.Tensor | undefined>,
+): tf.Tensor[] {
+  const { kernelName } = node
+  if (!node.gradient) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `variableGradients: f uses ${kernelName}, which has no gradient, expected operations that have one. ` +
+        'Register one with tf.registerGradient, or wrap the operation in tf.customGrad.',
+    )
+  }
+  return tf.tidy(() => {
+    const scope = tf.engine().state.activeScope
+    const gradients = node.gradient!(dys as tf.Tensor[]) // tfjs takes a missing one as zeros
+    const taken = new Set<tf.Tensor>()
+    return inputs.map(([name, input]) => {
+      const gradient = gradients[name]?.()
+      if (!gradient) {
+        throw new HeedError(
+          'HEED_ARGUMENT_INVALID',
+          `variableGradients: the gradient of ${kernelName} is for inputs ${Object.keys(gradients).join(', ')}, ` +
+            `expected one for '${name}' too. Return it from the gradient function.`,
+        )
+      }
+      const where = `variableGradients: the gradient of ${kernelName}`
+      checkDtype(where, name, gradient, 'float32')
+      checkShape(where, name, gradient, input.shape)
+      // Not made here, such as dy itself, or given for two inputs: to be had twice it must be two tensors.
+      const isShared = gradient.scopeId !== scope.id || gradient.kept || taken.has(gradient)
+      taken.add(gradient)
+      return isShared ? gradient.clone() : gradient
+    })
+  })
 }

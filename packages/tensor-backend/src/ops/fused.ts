@@ -50,23 +50,21 @@ export function differentiable(
 }
 
 /**
- * Computes once, on the first call, what the gradients of several inputs share. tfjs runs the gradient of each input in
- * a `tidy` of its own, which would dispose of the siblings: they are handed to the scope around it, that of the whole
- * backward pass, which disposes of those that nobody returns.
+ * Computes once, on the first call, what the gradients of several inputs share; to be called inside a `Backward`.
+ * `tf.grads` runs the gradient of each input in a `tidy` of its own, which would dispose of the siblings: they are handed
+ * to the scope the `Backward` was called in, which disposes of those that nobody returns.
  */
 export function once(compute: () => tf.Tensor[]): () => tf.Tensor[] {
+  const scope = tf.engine().state.activeScope
   let shared: tf.Tensor[] | undefined
   return () => {
     if (shared) return shared
     shared = compute()
-    const { scopeStack } = tf.engine().state
-    const [outer, inner] = scopeStack.slice(-2)
-    if (outer && inner) {
+    const inner = tf.engine().state.activeScope
+    if (inner !== scope) {
       inner.track = inner.track.filter(tensor => !shared!.includes(tensor))
-      for (const tensor of shared) {
-        tensor.scopeId = outer.id
-        outer.track.push(tensor)
-      }
+      for (const tensor of shared) tensor.scopeId = scope.id
+      scope.track.push(...shared)
     }
     return shared
   }

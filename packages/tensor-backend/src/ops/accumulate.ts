@@ -1,0 +1,26 @@
+import type { KernelBackend } from '../backends/kernel-backend.ts'
+import { tf } from '../tf.ts'
+import { checkFloats, checkShape } from './checks.ts'
+import { inPlaceBackend } from './in-place.ts'
+
+/**
+ * sum + term, two tensors of one shape that the caller owns and gives up: written over one of them where the backend can
+ * and no other tensor shares its memory, so that a sum of gradients takes no more memory than its first term.
+ * Not differentiable. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
+ */
+export function accumulate<T extends tf.Tensor>(sum: T, term: T): T {
+  checkShape('accumulate', 'term', term, sum.shape)
+  checkFloats('accumulate', { sum, term })
+  const backend = inPlaceBackend()
+  if (backend?.refCount(sum.dataId) === 1) return addInto(backend, sum, term)
+  if (backend?.refCount(term.dataId) === 1) return addInto(backend, term, sum)
+  const total = tf.add(sum, term) as T
+  tf.dispose([sum, term])
+  return total
+}
+
+function addInto<T extends tf.Tensor>(backend: KernelBackend, sum: T, term: T): T {
+  backend.library.kernels.accumulate(backend.address(sum), backend.address(term), sum.size)
+  term.dispose()
+  return sum
+}
