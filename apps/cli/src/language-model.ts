@@ -2,9 +2,8 @@ import { join } from 'node:path'
 import { tf } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import {
-  type Dataset,
+  type IndexedDataset,
   lossPlot,
-  metricsLog,
   type TokenExample,
   Trainer,
   type TrainerCallback,
@@ -17,8 +16,8 @@ import { ProgressBar } from './terminal/progress.ts'
 export interface LanguageModelRun {
   model: CausalLm
   tokenizer: Tokenizer
-  trainDataset: Dataset<TokenExample>
-  evalDataset: Dataset<TokenExample>
+  trainDataset: IndexedDataset<TokenExample>
+  evalDataset: IndexedDataset<TokenExample>
   args: Partial<TrainingArguments> & { outputDir: string }
   resume: boolean
   signal: AbortSignal
@@ -52,11 +51,7 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
     args,
     trainDataset: run.trainDataset,
     evalDataset: run.evalDataset,
-    callbacks: [
-      isJson ? jsonLines() : progressLine(),
-      metricsLog(join(outputDir, 'metrics.jsonl')),
-      lossPlot(outputDir),
-    ],
+    callbacks: [isJson ? jsonLines() : progressLine(), lossPlot(outputDir)],
   })
   const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
   const evaluation = await trainer.evaluate()
