@@ -16,7 +16,22 @@ export type {
 } from './callbacks.ts'
 export { loadWeights } from './checkpoint.ts'
 export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'
-export { type Collator, causalLmCollator, type PaddingOptions } from './data/collators.ts'
+export { type ChatMessage, type ChatTokenizer, chatExample } from './data/chat.ts'
+export {
+  type ClassificationExample,
+  type ClassificationOptions,
+  type Collator,
+  causalLmCollator,
+  classificationCollator,
+  type MaskedLmExample,
+  type MaskedLmOptions,
+  maskedLmCollator,
+  type PaddingOptions,
+  type Seq2SeqExample,
+  type Seq2SeqOptions,
+  seq2SeqCollator,
+} from './data/collators.ts'
+
 export { concatenateDatasets, Dataset, type SplitOptions } from './data/dataset.ts'
 export {
   type DatasetFormat,
@@ -38,6 +53,7 @@ export {
   type TextEncoder,
   textCorpus,
 } from './data/text.ts'
+export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
 export { bitsPerByte, perplexity } from './metrics.ts'
 export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 export { AdamW, type AdamWConfig } from './optim/adamw.ts'

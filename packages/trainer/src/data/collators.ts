@@ -1,4 +1,6 @@
+import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
+import { checkNumber } from '../checks.ts'
 import { type Batch, type BatchArray, ignoreIndex } from './batch.ts'
 import type { TokenExample } from './packed-tokens.ts'
 
@@ -13,14 +15,14 @@ export interface PaddingOptions {
 }
 
 /** Rows of one batch as a matrix, short ones filled with `fill`. */
-export function matrix(rows: ArrayLike<number>[], columns: number, fill: number): BatchArray {
+function matrix(rows: ArrayLike<number>[], columns: number, fill: number): BatchArray {
   const values = new Int32Array(rows.length * columns).fill(fill)
   for (const [row, source] of rows.entries()) values.set(source, row * columns)
   return { values, shape: [rows.length, columns] }
 }
 
 /** The length all rows of a batch get. Throws HEED_ARGUMENT_INVALID when rows differ and there is no padding token. */
-export function paddedLength(
+function paddedLength(
   rows: ArrayLike<number>[],
   where: string,
   { padTokenId, padToMultipleOf = 1 }: PaddingOptions,
@@ -35,28 +37,164 @@ export function paddedLength(
   )
 }
 
-/** `inputIds`, `attentionMask` (only when something is padding) and `labels`: HF's `DataCollatorForLanguageModeling(mlm=False)`. */
+/** `inputIds`, `tokenTypeIds` where examples have them, and `attentionMask` where something is padding. */
+function paddedInputs(
+  examples: readonly TokenExample[],
+  where: string,
+  options: PaddingOptions,
+): { length: number; inputs: Record<string, BatchArray> } {
+  const rows = examples.map(example => example.inputIds)
+  const length = paddedLength(rows, where, options)
+  const inputs: Record<string, BatchArray> = { inputIds: matrix(rows, length, options.padTokenId ?? 0) }
+  if (examples.some(example => example.tokenTypeIds)) {
+    const types = examples.map(({ tokenTypeIds, inputIds }) => tokenTypeIds ?? new Uint8Array(inputIds.length))
+    inputs.tokenTypeIds = matrix(types, length, 0)
+  }
+  if (examples.some(example => example.attentionMask || example.inputIds.length < length)) {
+    const masks = examples.map(
+      ({ attentionMask, inputIds }) => attentionMask ?? new Uint8Array(inputIds.length).fill(1),
+    )
+    inputs.attentionMask = matrix(masks, length, 0)
+  }
+  return { length, inputs }
+}
+
+/** Each token predicts the next; padding has no label: HF's `DataCollatorForLanguageModeling(mlm=False)`. */
 export function causalLmCollator(options: PaddingOptions = {}): Collator<TokenExample> {
   return examples => {
-    const rows = examples.map(example => example.inputIds)
-    const length = paddedLength(rows, 'causalLmCollator', options)
-    const inputs: Record<string, BatchArray> = { inputIds: matrix(rows, length, options.padTokenId ?? 0) }
-    if (examples.some(example => example.attentionMask || example.inputIds.length < length)) {
-      const masks = examples.map(
-        ({ attentionMask, inputIds }) => attentionMask ?? new Uint8Array(inputIds.length).fill(1),
-      )
-      inputs.attentionMask = matrix(masks, length, 0)
-    }
-    inputs.labels = matrix(
-      examples.map(({ labels, inputIds, attentionMask }) => labels ?? visible(inputIds, attentionMask)),
-      length,
-      ignoreIndex,
-    )
-    return { inputs, labelShift: 1 }
+    const { length, inputs } = paddedInputs(examples, 'causalLmCollator', options)
+    const labels = examples.map(({ labels, inputIds, attentionMask }) => labels ?? visible(inputIds, attentionMask))
+    return { inputs: { ...inputs, labels: matrix(labels, length, ignoreIndex) }, labelShift: 1 }
   }
 }
 
 /** Ids with -100 where the mask hides them. */
 function visible(ids: ArrayLike<number>, mask?: ArrayLike<number>): ArrayLike<number> {
   return mask ? Array.from(ids, (id, i) => (mask[i] === 0 ? ignoreIndex : id)) : ids
+}
+
+export interface MaskedLmOptions extends PaddingOptions {
+  maskTokenId: number
+  vocabSize: number
+  /** Part of the tokens that are to be predicted, 0.15 by default. */
+  mlmProbability?: number
+  /** Never masked, beside what an example's `specialTokensMask` marks: `[CLS]`, `[SEP]`. */
+  specialTokenIds?: readonly number[]
+  /** Masks all tokens of a word together, by the examples' `wordIds`. */
+  isWholeWord?: boolean
+}
+
+/** A tokenized text with what masking looks at. */
+export interface MaskedLmExample extends TokenExample {
+  /** 1 for special tokens. */
+  specialTokensMask?: ArrayLike<number>
+  /** The word a token belongs to, as `Encoding.wordIds`. */
+  wordIds?: readonly (number | null)[]
+}
+
+/**
+ * Hides tokens to be predicted: 80 in 100 become the mask, 10 a random token, 10 stay; other positions have no label.
+ * Devlin et al. 2018 (arXiv:1810.04805), section 3.1; HF's `DataCollatorForLanguageModeling`. Examples that bring labels
+ * are taken as they are. Throws HEED_ARGUMENT_INVALID.
+ */
+export function maskedLmCollator(options: MaskedLmOptions): Collator<MaskedLmExample> {
+  const { mlmProbability = 0.15, vocabSize, maskTokenId } = options
+  checkNumber('maskedLmCollator', 'mlmProbability', mlmProbability, { above: 0, max: 1 })
+  checkNumber('maskedLmCollator', 'vocabSize', vocabSize, { min: 1, isInteger: true })
+  checkNumber('maskedLmCollator', 'maskTokenId', maskTokenId, { min: 0, below: vocabSize, isInteger: true })
+  return (examples, seed) => {
+    const random = new Random(seed)
+    const masked = examples.map(example =>
+      example.labels ? example : maskTokens(example, options, mlmProbability, random),
+    )
+    const { length, inputs } = paddedInputs(masked, 'maskedLmCollator', options)
+    const labels = matrix(
+      masked.map(({ labels }) => labels!),
+      length,
+      ignoreIndex,
+    )
+    return { inputs: { ...inputs, labels }, labelShift: 0 }
+  }
+}
+
+function maskTokens(
+  example: MaskedLmExample,
+  { maskTokenId, vocabSize, specialTokenIds = [], isWholeWord }: MaskedLmOptions,
+  probability: number,
+  random: Random,
+): TokenExample {
+  const { specialTokensMask, attentionMask, wordIds } = example
+  const inputIds = Array.from(example.inputIds)
+  const labels = new Int32Array(inputIds.length).fill(ignoreIndex)
+  let isChosen = false
+  for (const [i, id] of inputIds.entries()) {
+    const continuesWord = isWholeWord && i > 0 && wordIds?.[i] != null && wordIds[i] === wordIds[i - 1]
+    if (!continuesWord) isChosen = random.uniform() < probability
+    const isSpecial = specialTokensMask?.[i] === 1 || specialTokenIds.includes(id) || attentionMask?.[i] === 0
+    if (!isChosen || isSpecial) continue
+    labels[i] = id
+    const fate = random.uniform()
+    if (fate < 0.8) inputIds[i] = maskTokenId
+    else if (fate < 0.9) inputIds[i] = random.uint32() % vocabSize
+  }
+  return { ...example, inputIds, labels }
+}
+
+export interface Seq2SeqOptions extends PaddingOptions {
+  padTokenId: number
+  /** What the decoder begins with, as in the model's config. */
+  decoderStartTokenId: number
+}
+
+/** A text and what it is to become, as ids. */
+export interface Seq2SeqExample extends TokenExample {
+  labels: ArrayLike<number>
+}
+
+/** Source and target apart; `decoderInputIds` are the labels moved one to the right: HF's `DataCollatorForSeq2Seq`. */
+export function seq2SeqCollator(options: Seq2SeqOptions): Collator<Seq2SeqExample> {
+  const { padTokenId, decoderStartTokenId } = options
+  return examples => {
+    const { inputs } = paddedInputs(examples, 'seq2SeqCollator', options)
+    const rows = examples.map(example => Array.from(example.labels))
+    const length = paddedLength(rows, 'seq2SeqCollator', options)
+    const shifted = rows.map(row => [
+      decoderStartTokenId,
+      ...row.slice(0, length - 1).map(id => (id === ignoreIndex ? padTokenId : id)),
+    ])
+    const decoderInputIds = matrix(
+      shifted.map(row => row.slice(0, length)),
+      length,
+      padTokenId,
+    )
+    return { inputs: { ...inputs, decoderInputIds, labels: matrix(rows, length, ignoreIndex) }, labelShift: 0 }
+  }
+}
+
+export interface ClassificationExample extends Omit<TokenExample, 'labels'> {
+  /** The class, from 0. */
+  label: number
+}
+
+export interface ClassificationOptions extends PaddingOptions {
+  numLabels: number
+}
+
+/** A label for each row: HF's `DataCollatorWithPadding`. Throws HEED_ID_OUT_OF_RANGE. */
+export function classificationCollator(options: ClassificationOptions): Collator<ClassificationExample> {
+  const { numLabels } = options
+  return examples => {
+    const { inputs } = paddedInputs(examples, 'classificationCollator', options)
+    for (const { label } of examples) {
+      checkNumber(
+        'classificationCollator',
+        'label',
+        label,
+        { min: 0, below: numLabels, isInteger: true },
+        'HEED_ID_OUT_OF_RANGE',
+      )
+    }
+    const labels = { values: Int32Array.from(examples, example => example.label), shape: [examples.length] }
+    return { inputs: { ...inputs, labels }, labelShift: 0 }
+  }
 }

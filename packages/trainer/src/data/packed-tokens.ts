@@ -14,12 +14,14 @@ export interface PackedTokensOptions {
   name?: string
 }
 
-/** One example of a causal language model. */
+/** A text as token ids. */
 export interface TokenExample {
   inputIds: ArrayLike<number>
+  /** 0 and 1 for the first and the second text of a pair. */
+  tokenTypeIds?: ArrayLike<number>
   /** 0 where a position is padding; all 1 when absent. */
   attentionMask?: ArrayLike<number>
-  /** The ids to learn, -100 where nothing is; `inputIds` when absent. */
+  /** The ids to learn, -100 where there is none. */
   labels?: ArrayLike<number>
 }
 
