@@ -1,33 +1,28 @@
 import { files } from '#files'
 import { HeedError } from './errors.ts'
+import { jsonOfFile, textOfFile } from './files/text.ts'
+import { type FolderFiles, importableFiles, importFolder } from './importers/folder.ts'
+import { importFile } from './importers/single-file.ts'
 import type { Tokenizer, TokenizerParts } from './tokenizer.ts'
 import type { TokenizerConfig } from './tokenizer-config.ts'
 import { parseTokenizer } from './tokenizer-json.ts'
 
-async function readText(path: string): Promise<string | undefined> {
-  const bytes = await files.readBytes(path)
-  if (!bytes) return undefined
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new HeedError('HEED_FILE_INVALID', `${path}: it is not valid UTF-8. Save it as UTF-8.`, { cause })
-  }
-}
+/** The files of a folder; undefined for one that is not there. */
+class Folder implements FolderFiles {
+  constructor(private readonly folder: string) {}
 
-async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path)
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new HeedError(
-      'HEED_FILE_INVALID',
-      `${path}: it is not JSON: ${reason}. Correct the file or fetch it again.`,
-      {
-        cause,
-      },
-    )
+  bytes(name: string): Promise<Uint8Array | undefined> {
+    return files.readBytes(files.join(this.folder, name))
+  }
+
+  async text(name: string): Promise<string | undefined> {
+    const bytes = await this.bytes(name)
+    return bytes && textOfFile(bytes, files.join(this.folder, name))
+  }
+
+  async json(name: string): Promise<unknown> {
+    const bytes = await this.bytes(name)
+    return bytes && jsonOfFile(bytes, files.join(this.folder, name))
   }
 }
 
@@ -36,22 +31,28 @@ function notFound(path: string, what: string): HeedError {
 }
 
 export async function loadTokenizerFile(path: string): Promise<TokenizerParts> {
-  const json = await readJson(path)
-  if (json === undefined) throw notFound(path, 'such file')
-  return parseTokenizer(json)
+  const bytes = await files.readBytes(path)
+  if (!bytes) throw notFound(path, 'such file')
+  const imported = importFile(path, bytes)
+  if (!imported) return parseTokenizer(jsonOfFile(bytes, path))
+  return { ...parseTokenizer(imported.tokenizer), config: imported.config }
 }
 
-export async function loadTokenizerFolder(folder: string): Promise<TokenizerParts> {
-  const json = await readJson(files.join(folder, 'tokenizer.json'))
-  if (json === undefined) throw notFound(folder, 'tokenizer.json in this folder')
-  return { ...parseTokenizer(json), config: await loadConfig(folder) }
+export async function loadTokenizerFolder(path: string): Promise<TokenizerParts> {
+  const folder = new Folder(path)
+  const config = await loadConfig(folder)
+  const json = await folder.json('tokenizer.json')
+  if (json !== undefined) return { ...parseTokenizer(json), config }
+  const imported = await importFolder(folder, config)
+  if (!imported) throw notFound(path, `tokenizer.json in this folder, nor ${importableFiles}`)
+  return { ...parseTokenizer(imported.tokenizer), config: { ...imported.config, ...config } }
 }
 
-async function loadConfig(folder: string): Promise<TokenizerConfig> {
+async function loadConfig(folder: Folder): Promise<TokenizerConfig> {
   const asObject = (value: unknown) => (typeof value === 'object' && value !== null ? value : {})
-  const config = await readJson(files.join(folder, 'tokenizer_config.json'))
-  const special = await readJson(files.join(folder, 'special_tokens_map.json'))
-  const template = await readText(files.join(folder, 'chat_template.jinja'))
+  const config = await folder.json('tokenizer_config.json')
+  const special = await folder.json('special_tokens_map.json')
+  const template = await folder.text('chat_template.jinja')
   return { ...asObject(special), ...asObject(config), ...(template !== undefined && { chat_template: template }) }
 }
 

@@ -1,8 +1,11 @@
 import { type AddedToken, AddedTokens, type Normalize } from './added-tokens.ts'
+import { type ChatMessage, type ChatTemplateOptions, renderChat } from './chat-template.ts'
 import { DecodeStream } from './decode-stream.ts'
 import type { Decoder } from './decoders/decoder.ts'
+import { closeUpEnglish } from './decoders/english-spacing.ts'
 import { Encoding, type EncodingColumns, type PadToken } from './encoding.ts'
 import { HeedError } from './errors.ts'
+import { BpeModel } from './models/bpe.ts'
 import type { Model } from './models/model.ts'
 import type { Normalizer } from './normalizers/normalizer.ts'
 import { PieceEncoder } from './piece-encoder.ts'
@@ -45,6 +48,21 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Default true. */
   readonly skipSpecialTokens?: boolean
+  /** Whether spaces before English punctuation go. Default: as the config says, but never for BPE, as in transformers 5. */
+  readonly cleanUpTokenizationSpaces?: boolean
+}
+
+export interface ChatOptions extends ChatTemplateOptions, Pick<EncodeOptions, 'truncation' | 'padding'> {
+  /** False gives the text instead of its tokens. Default true. */
+  readonly tokenize?: boolean
+  /** True gives besides the tokens which of them the assistant says. Default false. */
+  readonly returnAssistantTokensMask?: boolean
+}
+
+export interface ChatEncoding {
+  readonly encoding: Encoding
+  /** 1 for each token between `{% generation %}` and `{% endgeneration %}` of the template, else 0. */
+  readonly assistantTokensMask: number[]
 }
 
 /** A text, or one that is already cut into words. */
@@ -88,14 +106,19 @@ export class Tokenizer {
     return new Tokenizer({ ...parseTokenizer(json), config })
   }
 
-  /** From a tokenizer.json by path or URL. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO. */
+  /**
+   * From a file by path or URL: a tokenizer.json, or by its ending a BERT vocabulary (.txt), a SentencePiece or LLaMA 3
+   * model (.model), tiktoken ranks named as their encoding (.tiktoken) or llama2.c's tokenizer (.bin).
+   * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_ARGUMENT_INVALID, HEED_IO.
+   */
   static async fromFile(path: string): Promise<Tokenizer> {
     return new Tokenizer(await loadTokenizerFile(path))
   }
 
   /**
    * From a folder or its URL: tokenizer.json with tokenizer_config.json, special_tokens_map.json and
-   * chat_template.jinja where they exist, or else the vocabulary files of BERT and GPT-2.
+   * chat_template.jinja where they exist; without tokenizer.json its vocabulary files: vocab.txt, vocab.json with
+   * merges.txt, or a SentencePiece or LLaMA 3 model.
    * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
    */
   static async fromPretrained(folder: string): Promise<Tokenizer> {
@@ -200,7 +223,8 @@ export class Tokenizer {
       const token = this.idToToken(id)
       if (token !== undefined && !(skipSpecialTokens && this.added.isSpecial(token))) tokens.push(token)
     }
-    return this.decoder ? this.decoder.decodeChain(tokens).join('') : tokens.join(' ')
+    const text = this.decoder ? this.decoder.decodeChain(tokens).join('') : tokens.join(' ')
+    return this.cleansUp(options) ? closeUpEnglish(text) : text
   }
 
   decodeBatch(batch: Iterable<Iterable<number>>, options: DecodeOptions = {}): string[] {
@@ -209,7 +233,33 @@ export class Tokenizer {
 
   /** Decodes ids one by one as a model makes them, never with half a character. */
   decodeStream(options: DecodeOptions = {}): DecodeStream {
-    return new DecodeStream(ids => this.decode(ids, options))
+    const exact = { cleanUpTokenizationSpaces: false, ...options }
+    return new DecodeStream(ids => this.decode(ids, exact))
+  }
+
+  /**
+   * The tokens of a conversation by the model's chat template, special tokens included; same as `apply_chat_template` of
+   * transformers. Throws HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID.
+   */
+  applyChatTemplate(messages: readonly ChatMessage[], options: ChatOptions & { readonly tokenize: false }): string
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: ChatOptions & { readonly returnAssistantTokensMask: true },
+  ): ChatEncoding
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): Encoding
+  applyChatTemplate(messages: readonly ChatMessage[], options: ChatOptions = {}): string | Encoding | ChatEncoding {
+    const { text, assistantSpans } = renderChat(messages, this.config, options)
+    if (options.tokenize === false) return text
+    const { truncation, padding } = options
+    const encoding = this.encode(text, {
+      addSpecialTokens: false,
+      ...(truncation !== undefined && { truncation }),
+      ...(padding !== undefined && { padding }),
+    })
+    if (!options.returnAssistantTokensMask) return encoding
+    const isAssistant = ([start, end]: readonly [number, number]) =>
+      assistantSpans.some(span => start < span[1] && end > span[0])
+    return { encoding, assistantTokensMask: encoding.offsets.map(offsets => (isAssistant(offsets) ? 1 : 0)) }
   }
 
   /** The object of a tokenizer.json, which HF loads. */
@@ -220,6 +270,11 @@ export class Tokenizer {
   /** Writes tokenizer.json, tokenizer_config.json and, if there is one, chat_template.jinja. Throws HEED_IO. */
   async save(folder: string): Promise<void> {
     await saveTokenizerFolder(this, folder)
+  }
+
+  private cleansUp({ cleanUpTokenizationSpaces }: DecodeOptions): boolean {
+    if (cleanUpTokenizationSpaces !== undefined) return cleanUpTokenizationSpaces
+    return this.config.clean_up_tokenization_spaces === true && !(this.model instanceof BpeModel)
   }
 
   private encodeUnpadded(text: TextInput, options: EncodeOptions): Encoding {

@@ -1,23 +1,9 @@
 import type { Decoder } from './decoder.ts'
+import { closeUpEnglish } from './english-spacing.ts'
 
-/** Spaces that English spelling does not have, in the order in which HF takes them away. */
-const replacements: readonly (readonly [from: string, to: string])[] = [
-  [' .', '.'],
-  [' ?', '?'],
-  [' !', '!'],
-  [' ,', ','],
-  [" ' ", "'"],
-  [" n't", "n't"],
-  [" 'm", "'m"],
-  [' do not', " don't"],
-  [" 's", "'s"],
-  [" 've", "'ve"],
-  [" 're", "'re"],
-]
-
-/** Closes up punctuation and contractions of English. */
+/** What tokenizers does for a WordPiece decoder: transformers' list and one contraction more. */
 export function cleanUp(text: string): string {
-  return replacements.reduce((current, [from, to]) => current.replaceAll(from, to), text)
+  return closeUpEnglish(text).replaceAll(' do not', " don't")
 }
 
 /** Joins tokens that carry the prefix to the one before and puts spaces before the others. */

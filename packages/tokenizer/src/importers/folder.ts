@@ -2,11 +2,9 @@ import type { TokenizerConfig } from '../tokenizer-config.ts'
 import { type ByteLevelFamily, importVocabAndMerges } from './byte-level-files.ts'
 import type { ImportedTokenizer } from './imported-tokenizer.ts'
 import type { PieceOptions } from './piece-model.ts'
-import { importSentencePiece } from './sentencepiece.ts'
-import { importTiktoken, type TiktokenName } from './tiktoken.ts'
-import { importWordPieces } from './word-pieces.ts'
+import { importModelFile, importVocabTxt } from './single-file.ts'
 
-/** Reads files of a folder; undefined for one that is not there. */
+/** Reads files of a folder; undefined for one that is not there. Throws HEED_FILE_INVALID, HEED_IO. */
 export interface FolderFiles {
   bytes(name: string): Promise<Uint8Array | undefined>
   text(name: string): Promise<string | undefined>
@@ -61,36 +59,4 @@ export async function importFolder(
     if (bytes) return importModelFile(bytes, config, pieceClasses[className] ?? {})
   }
   return undefined
-}
-
-/** The tokenizer of a vocab.txt, as BERT's: one token a line. Throws HEED_CONFIG_INVALID. */
-export function importVocabTxt(text: string, config: TokenizerConfig = {}): ImportedTokenizer {
-  const tokens = text.split(/\r\n|[\r\n]/)
-  if (tokens.at(-1) === '') tokens.pop()
-  const flag = (name: string) => (typeof config[name] === 'boolean' ? (config[name] as boolean) : undefined)
-  const lowercase = flag('do_lower_case')
-  const handleChineseChars = flag('tokenize_chinese_chars')
-  return importWordPieces(tokens, {
-    ...(lowercase !== undefined && { lowercase }),
-    ...(handleChineseChars !== undefined && { handleChineseChars }),
-    stripAccents: flag('strip_accents') ?? null,
-    specialTokens: config,
-  })
-}
-
-/** LLaMA 3 keeps a rank file under the name that LLaMA 2 had for a SentencePiece model; ranks are text, models are not. */
-function importModelFile(bytes: Uint8Array, config: TokenizerConfig, options: PieceOptions): ImportedTokenizer {
-  const isRanks = /^[A-Za-z0-9+/]+=* \d+\n/.test(String.fromCharCode(...bytes.subarray(0, 100)))
-  if (isRanks) return importTiktoken(new TextDecoder().decode(bytes), rankEncoding(config))
-  const flag = (name: string, fallback = false) =>
-    typeof config[name] === 'boolean' ? (config[name] as boolean) : fallback
-  return importSentencePiece(bytes, {
-    ...options,
-    addBosToken: flag('add_bos_token', options.addBosToken),
-    addEosToken: flag('add_eos_token', options.addEosToken),
-  })
-}
-
-function rankEncoding(config: TokenizerConfig): TiktokenName {
-  return /qwen/i.test(String(config.tokenizer_class)) ? 'qwen' : 'llama3'
 }

@@ -126,7 +126,8 @@ function normalizerOf(model: PieceModel, { isXlnet = false }: PieceOptions): Rec
   }
   if (model.charsmap.length > 0)
     normalizers.push({ type: 'Precompiled', precompiled_charsmap: toBase64(model.charsmap) })
-  if (model.removesExtraSpaces) normalizers.push(replace({ Regex: '\\A +|[ \u2581]+\\z' }, ''), replace({ Regex: ' {2,}' }, ' '))
+  if (model.removesExtraSpaces)
+    normalizers.push(replace({ Regex: '\\A +|[ \u2581]+\\z' }, ''), replace({ Regex: ' {2,}' }, ' '))
   if (model.addsDummyPrefix && !model.whitespaceIsSuffix) normalizers.push({ type: 'Prepend', prepend: SPACE })
   if (model.addsDummyPrefix && model.whitespaceIsSuffix) normalizers.push(replace({ Regex: '(?<=[\\s\\S])\\z' }, SPACE))
   normalizers.push(replace({ String: ' ' }, SPACE))
