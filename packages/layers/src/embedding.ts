@@ -1,22 +1,46 @@
-import { embedding, type tf } from '@heed/tensor-backend'
+import { embedding, tf } from '@heed/tensor-backend'
 import { initialValue, normal } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
+
+export interface EmbeddingOptions {
+  /** A table [numEmbeddings, hiddenSize] to share. */
+  weight?: Parameter
+  /** A row that gets no gradient from here, as `padding_idx` of PyTorch; none by default. */
+  paddingIdx?: number | null
+}
 
 /** y[..., :] = weight[ids[...], :]. Same numbers and keys as `torch.nn.Embedding`; begins standard normal, as it does. */
 export class Embedding extends Module {
   readonly weight: Parameter // [numEmbeddings, hiddenSize]
+  readonly paddingIdx: number | undefined
 
   constructor(
     readonly numEmbeddings: number,
     readonly hiddenSize: number,
-    { weight }: { weight?: Parameter } = {},
+    { weight, paddingIdx }: EmbeddingOptions = {},
   ) {
     super()
+    this.paddingIdx = paddingIdx ?? undefined
     this.weight = this.parameter('weight', weight ?? initialValue([numEmbeddings, hiddenSize], normal(1)))
   }
 
   /** ids: int32 of any shape, from 0 to numEmbeddings - 1 -> [...ids.shape, hiddenSize]. */
   forward(ids: tf.Tensor): tf.Tensor {
-    return embedding(ids, this.weight)
+    const y = embedding(ids, this.weight)
+    if (this.paddingIdx === undefined || tf.engine().state.gradientDepth === 0) return y
+    const isToken = tf.tidy(() => tf.notEqual(ids, this.paddingIdx!).expandDims(-1).toFloat()) // [...ids.shape, 1]
+    return withGradientWhere(y, isToken)
   }
+}
+
+/** x itself, whose gradient counts only where the mask is 1. */
+function withGradientWhere(x: tf.Tensor, mask: tf.Tensor): tf.Tensor {
+  const masked = tf.customGrad((value, save) => {
+    ;(save as (tensors: tf.Tensor[]) => void)([mask])
+    return {
+      value: (value as tf.Tensor).clone(),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]!),
+    }
+  })
+  return masked(x)
 }

@@ -10,7 +10,7 @@ export {
 } from './attention.ts'
 export { Conv1D } from './conv1d.ts'
 export { Dropout, seedDropout } from './dropout.ts'
-export { Embedding } from './embedding.ts'
+export { Embedding, type EmbeddingOptions } from './embedding.ts'
 export { FeedForward, SwiGluFeedForward } from './feed-forward.ts'
 export {
   type Initializer,

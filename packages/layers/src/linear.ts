@@ -3,7 +3,8 @@ import { initialValue, uniform } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
 export interface LinearOptions {
-  bias?: boolean
+  /** True for one of its own, false for none, or a bias [outFeatures] to share. */
+  bias?: boolean | Parameter
   /** A weight [outFeatures, inFeatures] to share: an output projection tied to an embedding. */
   weight?: Parameter
 }
@@ -21,7 +22,8 @@ export class Linear extends Module {
     super()
     const initializer = uniform(1 / Math.sqrt(inFeatures))
     this.weight = this.parameter('weight', weight ?? initialValue([outFeatures, inFeatures], initializer))
-    this.bias = bias ? this.parameter('bias', initialValue([outFeatures], initializer)) : undefined
+    const ownBias = (): tf.Tensor => initialValue([outFeatures], initializer)
+    this.bias = bias ? this.parameter('bias', bias === true ? ownBias() : bias) : undefined
   }
 
   /** x: [..., inFeatures] -> [..., outFeatures]. Throws HEED_SHAPE_MISMATCH. */

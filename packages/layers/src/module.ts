@@ -33,7 +33,7 @@ export abstract class Module {
     return parameter
   }
 
-  /** Registers a part and returns it. */
+  /** Registers a part and returns it. An empty name adds nothing to the keys of its parameters. */
   protected child<M extends Module>(name: string, module: M): M {
     this.#checkName(name)
     this.#children.set(name, module)
@@ -56,13 +56,13 @@ export abstract class Module {
   /** Every module of the tree with its path, this one first (path `''`), each before its children. */
   *namedModules(prefix = ''): Generator<[path: string, module: Module]> {
     yield [prefix, this]
-    for (const [name, module] of this.#children) yield* module.namedModules(prefix ? `${prefix}.${name}` : name)
+    for (const [name, module] of this.#children) yield* module.namedModules(joined(prefix, name))
   }
 
   /** Every key with its parameter, in the order of PyTorch's state dict; a tied parameter comes under each of its keys. */
   *parameterKeys(): Generator<[key: string, parameter: Parameter]> {
     for (const [path, module] of this.namedModules()) {
-      for (const [name, parameter] of module.#parameters) yield [path ? `${path}.${name}` : name, parameter]
+      for (const [name, parameter] of module.#parameters) yield [joined(path, name), parameter]
     }
   }
 
@@ -131,4 +131,8 @@ export abstract class Module {
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose()
   }
+}
+
+function joined(path: string, name: string): string {
+  return path && name ? `${path}.${name}` : path || name
 }

@@ -128,13 +128,13 @@ export class LlamaModel extends PretrainedModel {
     { seed = 0 }: LlamaOptions = {},
   ) {
     super()
-    const { vocabSize, hiddenSize, numHiddenLayers, headDim, rmsNormEps } = config
+    const { vocabSize, hiddenSize, numHiddenLayers, headDim, rmsNormEps, padTokenId: paddingIdx } = config
     const layers = (): LlamaDecoderLayer[] =>
       Array.from({ length: numHiddenLayers }, () => new LlamaDecoderLayer(config))
     this.architecture = `${classPrefixes[config.modelType] ?? 'Llama'}Model`
     this.embedTokens = this.child(
       'embed_tokens',
-      skipInitialization(() => new Embedding(vocabSize, hiddenSize)),
+      skipInitialization(() => new Embedding(vocabSize, hiddenSize, { paddingIdx })),
     )
     this.layers = this.childList('layers', skipInitialization(layers))
     this.norm = this.child('norm', new RMSNorm(hiddenSize, rmsNormEps))

@@ -71,6 +71,9 @@ export interface Gpt2Config extends BaseConfig {
   readonly eosTokenId: readonly number[]
   readonly padTokenId: number | null
   readonly tieWordEmbeddings: boolean
+  /** Whether scores are divided by sqrt(headDim), and by the number of the layer, from 1. */
+  readonly scaleAttnWeights: boolean
+  readonly scaleAttnByInverseLayerIdx: boolean
   /** Names of the classes of a classification head. */
   readonly labels: readonly string[]
   readonly problemType: ProblemType | null
@@ -96,6 +99,8 @@ export const gpt2Config: ConfigTable<Gpt2Config> = defineConfig<Gpt2Config>(
     eosTokenId: tokenIds('eos_token_id', [50256]),
     padTokenId: tokenId('pad_token_id'),
     tieWordEmbeddings: flag('tie_word_embeddings', true),
+    scaleAttnWeights: flag('scale_attn_weights', true),
+    scaleAttnByInverseLayerIdx: flag('scale_attn_by_inverse_layer_idx', false),
     labels: labelNames,
     problemType,
   },
@@ -108,7 +113,7 @@ export const gpt2Config: ConfigTable<Gpt2Config> = defineConfig<Gpt2Config>(
             rule: key => `a divisor of ${key('hiddenSize')} (${hiddenSize})`,
             mend: () => 'Change one of them.',
           },
-    unserved: { scale_attn_weights: [true], scale_attn_by_inverse_layer_idx: [false], add_cross_attention: [false] },
+    unserved: { add_cross_attention: [false] },
   },
 )
 
@@ -118,10 +123,16 @@ export class Gpt2Attention extends Module {
   readonly cProj: Conv1D
   readonly attnDropout: Dropout
   readonly residDropout: Dropout
+  readonly scale: number
 
-  constructor(readonly config: Gpt2Config) {
+  constructor(
+    readonly config: Gpt2Config,
+    layerIdx: number,
+  ) {
     super()
-    const { hiddenSize, attentionDropout, hiddenDropout } = config
+    const { hiddenSize, numAttentionHeads, attentionDropout, hiddenDropout } = config
+    const divisor = config.scaleAttnByInverseLayerIdx ? layerIdx + 1 : 1
+    this.scale = (config.scaleAttnWeights ? 1 / Math.sqrt(hiddenSize / numAttentionHeads) : 1) / divisor
     this.cAttn = this.child('c_attn', new Conv1D(hiddenSize, 3 * hiddenSize))
     this.cProj = this.child('c_proj', new Conv1D(hiddenSize, hiddenSize))
     this.attnDropout = this.child('attn_dropout', new Dropout(attentionDropout))
@@ -134,7 +145,9 @@ export class Gpt2Attention extends Module {
     const parts = tf.split(this.cAttn.forward(x), 3, -1)
     const [q, k, v] = parts.map(part => splitHeads(part, numAttentionHeads)) as [tf.Tensor, tf.Tensor, tf.Tensor]
     const [keys, values] = cache ? cache.append(k, v) : [k, v] // [batch, keyLen, numHeads, headDim]
-    const y = this.cProj.forward(mergeHeads(attend(q, keys, values, step, this.attnDropout.option)))
+    const y = this.cProj.forward(
+      mergeHeads(attend(q, keys, values, step, { scale: this.scale, ...this.attnDropout.option })),
+    )
     return this.residDropout.forward(y)
   }
 }
@@ -168,11 +181,11 @@ export class Gpt2Block extends Module {
   readonly ln2: LayerNorm
   readonly mlp: Gpt2Mlp
 
-  constructor(config: Gpt2Config) {
+  constructor(config: Gpt2Config, layerIdx: number) {
     super()
     const { hiddenSize, layerNormEps: eps } = config
     this.ln1 = this.child('ln_1', new LayerNorm(hiddenSize, { eps }))
-    this.attn = this.child('attn', new Gpt2Attention(config))
+    this.attn = this.child('attn', new Gpt2Attention(config, layerIdx))
     this.ln2 = this.child('ln_2', new LayerNorm(hiddenSize, { eps }))
     this.mlp = this.child('mlp', new Gpt2Mlp(config))
   }
@@ -216,7 +229,7 @@ export class Gpt2Model extends PretrainedModel {
   ) {
     super()
     const { vocabSize, maxPositionEmbeddings, hiddenSize, numHiddenLayers, layerNormEps: eps } = config
-    const blocks = (): Gpt2Block[] => Array.from({ length: numHiddenLayers }, () => new Gpt2Block(config))
+    const blocks = (): Gpt2Block[] => Array.from({ length: numHiddenLayers }, (_, i) => new Gpt2Block(config, i))
     this.wte = this.child(
       'wte',
       skipInitialization(() => new Embedding(vocabSize, hiddenSize)),

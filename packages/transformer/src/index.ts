@@ -1,5 +1,42 @@
 export { AutoModel, AutoModelForCausalLM } from './auto.ts'
-export { choice, flag, optionalSize, rate, real, size, tokenId, tokenIds } from './config-fields.ts'
+export {
+  BertEmbeddings,
+  BertLayer,
+  BertModel,
+  type BertModelOutput,
+  type BertOptions,
+} from './bert.ts'
+export { type BertConfig, bertConfig, distilBertConfig, robertaConfig } from './bert-config.ts'
+export {
+  BertForMaskedLM,
+  BertForPreTraining,
+  BertForQuestionAnswering,
+  BertForSequenceClassification,
+  BertForTokenClassification,
+  bertArchitectures,
+  type MaskedLmInputs,
+  type MaskedLmOutput,
+  type PreTrainingInputs,
+  type PreTrainingOutput,
+  type QuestionAnsweringInputs,
+  type QuestionAnsweringOutput,
+  type SequenceClassificationInputs,
+} from './bert-heads.ts'
+export { type ClassifierOutput, rowsAt, type SequenceLabels, sequenceLoss, tokenLoss } from './classification.ts'
+export {
+  activation,
+  choice,
+  flag,
+  labelNames,
+  optionalSize,
+  type ProblemType,
+  problemType,
+  rate,
+  real,
+  size,
+  tokenId,
+  tokenIds,
+} from './config-fields.ts'
 export {
   type DecoderStep,
   decoderStep,
@@ -8,6 +45,7 @@ export {
   paddingMask,
   rotaryAngles,
 } from './decoder-inputs.ts'
+export { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
 export { CausalDecoding, type Decoding } from './generation/decoding.ts'
 export { generate } from './generation/generate.ts'
