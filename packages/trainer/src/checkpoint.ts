@@ -93,9 +93,10 @@ function checkSettings(folder: string, saved: ResumePoint['settings'], own: Resu
   }
 }
 
-/** The weight files of a folder as `transformers` lays them out: one, or shards with their index. */
+/** The weight files of a folder as `transformers` and PEFT lay them out: one, or shards with their index. */
 async function weightFiles(folder: string): Promise<string[]> {
   const names = await folders.list(folder)
+  if (names.includes('adapter_model.safetensors')) return [`${folder}/adapter_model.safetensors`]
   if (!names.includes('model.safetensors.index.json')) return [`${folder}/model.safetensors`]
   const { weightMap } = await readShardedIndex(`${folder}/model.safetensors.index.json`)
   return [...new Set(weightMap.values())].map(name => `${folder}/${name}`)

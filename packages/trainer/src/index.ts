@@ -54,6 +54,7 @@ export {
   textCorpus,
 } from './data/text.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
+export { type LoraConfig, LoraModel } from './lora.ts'
 export { bitsPerByte, perplexity } from './metrics.ts'
 export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 export { AdamW, type AdamWConfig } from './optim/adamw.ts'

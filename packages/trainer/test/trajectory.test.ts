@@ -1,26 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { LlamaForCausalLM } from '@heed/llama'
 import { type BackendName, init, readSafetensors, tf } from '@heed/tensor-backend'
 import { describe, expect, test } from 'vitest'
-import type { TrainingArguments } from '../src/arguments.ts'
 import { type Collator, causalLmCollator } from '../src/data/collators.ts'
 import type { TokenExample } from '../src/data/packed-tokens.ts'
 import type { TrainableModel } from '../src/model.ts'
 import { Trainer } from '../src/trainer.ts'
-
-interface Rows {
-  inputIds: number[][]
-  labels: number[][]
-  attentionMask?: number[][]
-}
-interface Trajectory {
-  recipe: Partial<TrainingArguments> & { steps: number }
-  batches: Rows[][]
-  steps: Array<{ loss: number; gradNorm: number; learningRate: number }>
-}
-
-const folder = (name: string): string => fileURLToPath(new URL(`./fixtures/trajectory-${name}`, import.meta.url))
+import { readTrajectory, trajectoryExamples, trajectoryFolder } from './trajectory-fixture.ts'
 
 const models: Array<{
   name: string
@@ -38,16 +23,6 @@ async function reasonAgainst(backend: BackendName): Promise<string | undefined> 
   )
 }
 
-function examplesOf({ batches }: Trajectory): TokenExample[] {
-  return batches.flat().flatMap(({ inputIds, labels, attentionMask }) =>
-    inputIds.map((ids, row) => ({
-      inputIds: ids,
-      labels: labels[row]!,
-      ...(attentionMask && { attentionMask: attentionMask[row]! }),
-    })),
-  )
-}
-
 for (const backend of ['native', 'wasm', 'cpu'] as const) {
   const reason = await reasonAgainst(backend)
   describe.each(models)('20 steps of $name', ({ name, load, collator }) => {
@@ -55,10 +30,11 @@ for (const backend of ['native', 'wasm', 'cpu'] as const) {
     test.skipIf(reason)(reason ? `${title} (skipped: ${reason})` : title, async () => {
       await init({ backend })
       const numTensors = tf.memory().numTensors
-      const trajectory: Trajectory = JSON.parse(readFileSync(`${folder(name)}/trajectory.json`, 'utf8'))
+      const folder = trajectoryFolder(name)
+      const trajectory = readTrajectory(name)
       const { steps, ...recipe } = trajectory.recipe
-      const examples = examplesOf(trajectory)
-      const model = await load(folder(name))
+      const examples = trajectoryExamples(trajectory)
+      const model = await load(folder)
       const trainer = new Trainer({
         model,
         args: { ...recipe, maxSteps: steps, perDeviceTrainBatchSize: 2, shuffle: false, loggingSteps: 1 },
@@ -72,7 +48,7 @@ for (const backend of ['native', 'wasm', 'cpu'] as const) {
       const close = { atol: 1e-4, rtol: 1e-4 }
       for (const key of ['loss', 'gradNorm', 'learningRate'])
         expect(column(log, key)).toBeAllclose(column(trajectory.steps, key), close)
-      const final = await readSafetensors(`${folder(name)}/final.safetensors`)
+      const final = await readSafetensors(`${folder}/final.safetensors`)
       for (const [key, parameter] of model.namedParameters())
         expect(parameter.dataSync(), key).toBeAllclose(final[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
       tf.dispose(final)

@@ -1,0 +1,183 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { LlamaForCausalLM } from '@heed/llama'
+import { init, linear, readSafetensors, tf } from '@heed/tensor-backend'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { LoraModel } from '../src/lora.ts'
+import type { ModelInputs, TrainingOutput } from '../src/model.ts'
+import { Trainer } from '../src/trainer.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { TinyModel, tinyDataset, weightsOf } from './tiny-model.ts'
+import { readTrajectory, trajectoryExamples } from './trajectory-fixture.ts'
+
+const path = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+const fixture: { inputIds: number[][]; lastLogits: number[]; steps: Array<{ loss: number; gradNorm: number }> } =
+  JSON.parse(readFileSync(path('lora-llama/lora.json'), 'utf8'))
+
+beforeAll(async () => {
+  await init()
+})
+
+const lastLogits = (model: LlamaForCausalLM): Float32Array =>
+  tf.tidy(() => model.forward({ inputIds: fixture.inputIds, logitsToKeep: 1 }).logits.dataSync<'float32'>().slice())
+
+describe('LoRA against PyTorch', () => {
+  test('20 steps from an adapter that PEFT could have written give the losses, norms and last adapter', async () => {
+    const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
+    const before = weightsOf(model)
+    const adapted = await LoraModel.fromPretrained(model, path('lora-llama/first'))
+    const trajectory = readTrajectory('llama')
+    const examples = trajectoryExamples(trajectory)
+    const { steps, ...recipe } = trajectory.recipe
+    const trainer = new Trainer({
+      model: adapted,
+      args: { ...recipe, maxSteps: steps, perDeviceTrainBatchSize: 2, shuffle: false, loggingSteps: 1 },
+      trainDataset: { length: examples.length, get: index => examples[index]! },
+    })
+    await trainer.train()
+    const log = trainer.state.logHistory.filter(record => record.loss !== undefined)
+    const close = { atol: 1e-4, rtol: 1e-4 }
+    expect(log.map(record => record.loss!)).toBeAllclose(
+      fixture.steps.map(step => step.loss),
+      close,
+    )
+    expect(log.map(record => record.gradNorm!)).toBeAllclose(
+      fixture.steps.map(step => step.gradNorm),
+      close,
+    )
+    const last = await readSafetensors(`${path('lora-llama/last')}/adapter_model.safetensors`)
+    const state = adapted.stateDict()
+    expect([...state.keys()].sort()).toEqual(Object.keys(last).sort())
+    for (const [key, parameter] of state)
+      expect(parameter.dataSync(), key).toBeAllclose(last[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
+    expect(weightsOf(model)).toEqual(before)
+    tf.dispose(last)
+    adapted.detach().dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
+  test('an adapted model gives the logits of PyTorch, merged and unmerged alike, and its own after detaching', async () => {
+    const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
+    const plain = lastLogits(model)
+    const adapted = await LoraModel.fromPretrained(model, path('lora-llama/last'))
+    expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
+    adapted.merge()
+    expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
+    adapted.unmerge()
+    adapted.detach()
+    expect(lastLogits(model)).toBeAllclose(plain, { atol: 1e-5, rtol: 1e-5 })
+    expect(model.parameters().every(parameter => parameter.trainable)).toBe(true)
+    model.dispose()
+  })
+})
+
+describe('an adapter', () => {
+  test('is saved with PEFT keys and config, loads again, and resumes from a checkpoint bit for bit', async () => {
+    const outputDir = temporaryFolder()
+    const run = async (maxSteps: number, folder?: string, resume = false): Promise<number[][]> => {
+      const adapted = new LoraModel(new TinyModel({ dropout: 0.2 }), {
+        r: 2,
+        loraDropout: 0.1,
+        targetModules: ['lm_head'],
+      })
+      const args = {
+        maxSteps,
+        learningRate: 0.05,
+        lrSchedulerType: 'constant',
+        ...(folder && { outputDir: folder }),
+      } as const
+      await new Trainer({ model: adapted, args, trainDataset: tinyDataset() }).train({ resumeFromCheckpoint: resume })
+      const weights = weightsOf(adapted)
+      adapted.detach().dispose()
+      return weights
+    }
+    const whole = await run(8)
+    await run(3, outputDir)
+    expect(JSON.parse(readFileSync(`${outputDir}/checkpoint-3/adapter_config.json`, 'utf8'))).toEqual({
+      base_model_name_or_path: '',
+      bias: 'none',
+      fan_in_fan_out: false,
+      inference_mode: true,
+      init_lora_weights: true,
+      lora_alpha: 8,
+      lora_dropout: 0.1,
+      modules_to_save: null,
+      peft_type: 'LORA',
+      r: 2,
+      target_modules: ['lm_head'],
+      task_type: 'CAUSAL_LM',
+      use_rslora: false,
+    })
+    expect(await run(8, outputDir, true)).toEqual(whole)
+    const loaded = await LoraModel.fromPretrained(new TinyModel(), `${outputDir}/checkpoint-8`)
+    expect(weightsOf(loaded)).toEqual(whole)
+    expect([...loaded.stateDict().keys()]).toEqual([
+      'base_model.model.lm_head.lora_A.weight',
+      'base_model.model.lm_head.lora_B.weight',
+    ])
+    loaded.detach().dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
+  test('changes nothing before it is trained', () => {
+    const model = new TinyModel()
+    const ids = tf.tensor2d([[1, 2, 3]], [1, 3], 'int32')
+    const logits = (): number[] => tf.tidy(() => Array.from(model.forward({ inputIds: ids }).logits.dataSync()))
+    const before = logits()
+    const adapted = new LoraModel(model, { targetModules: ['lm_head'] })
+    expect(logits()).toEqual(before)
+    adapted.detach().dispose()
+    ids.dispose()
+  })
+
+  test('of a layer whose weight the model uses directly is refused, since it could not learn', () => {
+    class Bypassing extends TinyModel {
+      override forward({ inputIds }: ModelInputs): TrainingOutput {
+        return { logits: linear(this.embed.forward(inputIds), this.head.weight) }
+      }
+    }
+    const adapted = new LoraModel(new Bypassing(), { targetModules: ['lm_head'] })
+    const ids = tf.tensor2d([[1, 2]], [1, 2], 'int32')
+    expect(() => tf.tidy(() => void adapted.forward({ inputIds: ids }))).toThrow(
+      'LoraConfig: target_modules include lm_head, expected layers that the model calls: it uses this weight directly. Leave it out.',
+    )
+    adapted.detach().dispose()
+    ids.dispose()
+  })
+
+  test('of another model, or with what is not served, is refused by name', async () => {
+    const model = new TinyModel()
+    expect(() => new LoraModel(model, { targetModules: ['query'] })).toThrow(
+      'LoraConfig: targetModules include "query", expected names of linear layers: lm_head.',
+    )
+    expect(() => new LoraModel(model, { targetModules: ['norm'] })).toThrow(
+      'LoraConfig: targetModules include "norm", expected names of linear layers: lm_head.',
+    )
+    expect(() => new LoraModel(model, { targetModules: [] })).toThrow(
+      'LoraConfig: targetModules is [], expected at least one name.',
+    )
+    expect(() => new LoraModel(model, { targetModules: ['lm_head'], r: 0 })).toThrow(
+      'LoraConfig: r is 0, expected an integer at least 1.',
+    )
+    const folder = temporaryFolder()
+    const load = async (config: object): Promise<string> => {
+      writeFileSync(`${folder}/adapter_config.json`, JSON.stringify({ target_modules: ['lm_head'], ...config }))
+      const error = await LoraModel.fromPretrained(model, folder).catch(error => error)
+      return error.message.replaceAll(folder, 'DIR')
+    }
+    expect(await load({ peft_type: 'IA3' })).toBe('DIR/adapter_config.json: peft_type is "IA3", expected "LORA".')
+    expect(await load({ use_dora: true })).toBe('DIR/adapter_config.json: use_dora is true, expected false.')
+    expect(await load({ target_modules: 'all-linear' })).toBe(
+      'DIR/adapter_config.json: target_modules is "all-linear", expected a list of names.',
+    )
+    const other = new LoraModel(new TinyModel({ hiddenSize: 12 }), { targetModules: ['lm_head'] })
+    await other.savePretrained(folder)
+    other.detach().dispose()
+    expect(await load({})).toBe(
+      'DIR: base_model.model.lm_head.lora_A.weight is of shape [8, 12], expected shape [8, 8]. The adapter is of another model.',
+    )
+    expect(model.parameters().every(parameter => parameter.trainable)).toBe(true)
+    model.dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+})
