@@ -19,6 +19,17 @@ enum class Binary : int {
 int32_t product(int32_t a, int32_t b) { return (int32_t)(uint32_t)(int64_t)((double)a * (double)b); }
 float product(float a, float b) { return a * b; }
 
+// NaN if either is. WebAssembly has instructions for it; there the compiler gets comparisons wrong that it takes for others.
+#if defined(__wasm__)
+float maximum(float a, float b) { return __builtin_wasm_max_f32(a, b); }
+float minimum(float a, float b) { return __builtin_wasm_min_f32(a, b); }
+#else
+float maximum(float a, float b) { return a > b || a != a ? a : b; }
+float minimum(float a, float b) { return a < b || a != a ? a : b; }
+#endif
+int32_t maximum(int32_t a, int32_t b) { return a > b ? a : b; }
+int32_t minimum(int32_t a, int32_t b) { return a < b ? a : b; }
+
 /** JavaScript's `**`: unlike C's, NaN to the power of anything but 0, and ±1 to an infinite power, are NaN. */
 float power(float a, float b) {
     if (b != b || (fabsf(a) == 1.0f && isinf(b))) return NAN;
@@ -31,8 +42,8 @@ HEED_INLINE Out combine(In a, In b) {
     if constexpr (kKind == Binary::kSubtract) return a - b;
     if constexpr (kKind == Binary::kMultiply) return product(a, b);
     if constexpr (kKind == Binary::kDivide) return a / b;
-    if constexpr (kKind == Binary::kMaximum) return a > b || a != a ? a : b;
-    if constexpr (kKind == Binary::kMinimum) return a < b || a != a ? a : b;
+    if constexpr (kKind == Binary::kMaximum) return maximum(a, b);
+    if constexpr (kKind == Binary::kMinimum) return minimum(a, b);
     if constexpr (kKind == Binary::kSquaredDifference) return product((In)(a - b), (In)(a - b));
     if constexpr (kKind == Binary::kPower) return power(a, b);
     if constexpr (kKind == Binary::kEqual) return a == b;
@@ -136,8 +147,8 @@ HEED_INLINE float apply(float x, float alpha) {
     if constexpr (kKind == Unary::kReciprocalSquareRoot) return 1.0f / sqrtf(x);
     if constexpr (kKind == Unary::kReciprocal) return 1.0f / x;
     if constexpr (kKind == Unary::kLog) return logf(x);
-    if constexpr (kKind == Unary::kRelu) return x < 0.0f ? 0.0f : x;
-    if constexpr (kKind == Unary::kRelu6) return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;
+    if constexpr (kKind == Unary::kRelu) return maximum(x, 0.0f);
+    if constexpr (kKind == Unary::kRelu6) return minimum(maximum(x, 0.0f), 6.0f);
     if constexpr (kKind == Unary::kLeakyRelu) return x < 0.0f ? alpha * x : x;
     if constexpr (kKind == Unary::kElu) return x >= 0.0f ? x : expm1f(x);
     if constexpr (kKind == Unary::kFloor) return floorf(x);
@@ -210,10 +221,7 @@ void HEED_KERNEL(unary)(const float* x, float* y, int count, int kind, float alp
 /** y = min(max(x, low), high); NaN stays NaN. */
 void HEED_KERNEL(clip)(const float* x, float* y, int count, float low, float high) {
     for_pieces(count, [&](ptrdiff_t from, int n) {
-        for (int i = 0; i < n; i++) {
-            const float v = x[from + i];
-            y[from + i] = v > high ? high : v < low ? low : v;
-        }
+        for (int i = 0; i < n; i++) y[from + i] = minimum(maximum(x[from + i], low), high);
     });
 }
 

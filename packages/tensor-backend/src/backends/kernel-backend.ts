@@ -2,7 +2,7 @@ import { HeedError } from '../errors.ts'
 import { MathBackendCPU, tf } from '../tf.ts'
 import type { KernelLibrary } from './library.ts'
 
-type NumericDtype = 'float32' | 'int32' | 'bool'
+export type NumericDtype = 'float32' | 'int32' | 'bool'
 
 /**
  * A kernel of this backend. Each declares the inputs it takes (named as tfjs names them, or a list for the fused ops of
@@ -56,7 +56,7 @@ function numericView(
   return new Uint8Array(buffer, byteOffset, size)
 }
 
-function isNumeric(dtype: tf.DataType): dtype is NumericDtype {
+export function isNumeric(dtype: tf.DataType): dtype is NumericDtype {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool'
 }
 
@@ -158,6 +158,11 @@ export class KernelBackend extends MathBackendCPU {
 
   /** Where the values of a tensor lie, as the kernels want it. */
   readonly address = (tensor: tf.TensorInfo): number => this.tensorData(tensor.dataId).address
+
+  /** The values of a numeric tensor where they lie; only until the next kernel runs, since memory may move. */
+  values(tensor: tf.TensorInfo): Float32Array | Int32Array | Uint8Array {
+    return this.tensorData(tensor.dataId).values as Float32Array
+  }
 
   /** A second tensor over the same memory, with another shape. */
   alias(tensor: tf.TensorInfo, shape: number[]): tf.TensorInfo {

@@ -186,6 +186,24 @@ export interface Kernels {
     correction1: number,
     correction2: number,
   ): void
+  sgd(
+    table: number,
+    count: number,
+    norm: number,
+    maxNorm: number,
+    learningRate: number,
+    momentum: number,
+    isNesterov: number,
+  ): void
+  lion(
+    table: number,
+    count: number,
+    norm: number,
+    maxNorm: number,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+  ): void
   writeRows(
     target: number,
     rows: number,

@@ -11,12 +11,18 @@ import { rotaryKernels } from '../ops/rotary.ts'
 import { swiGluKernels } from '../ops/swiglu.ts'
 import { tf } from '../tf.ts'
 import { type BackendKernel, KernelBackend } from './kernel-backend.ts'
+import { elementwiseKernels } from './kernels/elementwise.ts'
+import { layoutKernels } from './kernels/layout.ts'
 import { matmulKernels } from './kernels/matmul.ts'
+import { reduceKernels } from './kernels/reduce.ts'
 import type { KernelLibrary } from './library.ts'
 
 /** Kernels that run in the C++ library; every other kernel of tfjs is its cpu backend's. */
 const libraryKernels: Record<string, BackendKernel> = {
+  ...elementwiseKernels,
+  ...layoutKernels,
   ...matmulKernels,
+  ...reduceKernels,
   ...activationKernels,
   ...attentionKernels,
   ...crossEntropyKernels,
@@ -41,7 +47,8 @@ export function registerLibrary(library: KernelLibrary): void {
     tf.registerKernel({
       kernelName,
       backendName: library.name,
-      kernelFunc: ({ inputs, attrs, backend }) => kernel(backend as KernelBackend, inputs as never, attrs as never),
+      kernelFunc: ({ inputs, attrs, backend }) =>
+        kernel(backend as KernelBackend, inputs as never, (attrs ?? {}) as never),
     })
   }
 }

@@ -1,6 +1,6 @@
 import { tf } from '../../tf.ts'
 import type { BackendKernel, KernelBackend } from '../kernel-backend.ts'
-import { batchSteps } from './broadcast.ts'
+import { batchRuns } from './axes.ts'
 
 interface MatMulInputs {
   a: tf.TensorInfo
@@ -42,7 +42,7 @@ function multiply(
   const { address, library } = backend
   const [aAddress, bAddress, cAddress] = [address(a), address(b), address(c)]
   const biasAddress = bias ? address(bias) : 0
-  const runs = batchSteps(batch, a.shape.slice(0, -2), b.shape.slice(0, -2))
+  const runs = batchRuns(batch, a.shape.slice(0, -2), b.shape.slice(0, -2))
   for (const { at, count, a: aMatrix, b: bMatrix, aStep, bStep } of runs) {
     library.kernels.matmul(
       aAddress + 4 * aMatrix * rows * depth,
