@@ -100,6 +100,8 @@ export function importTiktoken(file: string, encoding: TiktokenName | TiktokenEn
   const chosen = typeof encoding === 'string' ? tiktokenEncodings[encoding] : encoding
   const { pattern, specialTokens = {}, bosToken, eosToken } = chosen
   const ranks = readRanks(file)
+  // In the vocabulary too: HF gives an added token that the model lacks the next free id, whatever the file says.
+  const vocab = Object.fromEntries([...ranks, ...Object.entries(specialTokens)])
   const bos = bosToken === undefined ? undefined : { content: bosToken, id: specialTokens[bosToken]! }
   const template = surroundingTemplate(bos, undefined)
   const offsets = byteLevelJson({ trim_offsets: false })
@@ -113,7 +115,7 @@ export function importTiktoken(file: string, encoding: TiktokenName | TiktokenEn
       pre_tokenizer: byteLevelPreTokenizer([pattern]),
       post_processor: template ? { type: 'Sequence', processors: [offsets, template] } : offsets,
       decoder: byteLevelJson(),
-      model: byteLevelModel({ vocab: Object.fromEntries(ranks), merges: mergesOf(ranks), ignoreMerges: true }),
+      model: byteLevelModel({ vocab, merges: mergesOf(ranks), ignoreMerges: true }),
     },
     config: {
       ...(bosToken !== undefined && { bos_token: bosToken }),
