@@ -1,7 +1,8 @@
 import { LlamaForCausalLM } from '@heed/llama'
 import { type BackendName, init, readSafetensors, tf } from '@heed/tensor-backend'
+import { BertForMaskedLM, bertConfig, Gpt2LMHeadModel, gpt2Config, loadPretrained } from '@heed/transformer'
 import { describe, expect, test } from 'vitest'
-import { type Collator, causalLmCollator } from '../src/data/collators.ts'
+import { type Collator, causalLmCollator, maskedLmCollator } from '../src/data/collators.ts'
 import type { TokenExample } from '../src/data/packed-tokens.ts'
 import type { TrainableModel } from '../src/model.ts'
 import { Trainer } from '../src/trainer.ts'
@@ -11,7 +12,23 @@ const models: Array<{
   name: string
   load: (folder: string) => Promise<TrainableModel & { dispose(): void }>
   collator: Collator<TokenExample>
-}> = [{ name: 'llama', load: LlamaForCausalLM.fromPretrained, collator: causalLmCollator() }]
+  /** Elements of a bias whose gradient is 0 but for rounding, which Adam makes into steps: they are compared loosely. */
+  isLoose?: (key: string, index: number) => boolean
+}> = [
+  { name: 'llama', load: LlamaForCausalLM.fromPretrained, collator: causalLmCollator() },
+  {
+    name: 'gpt2',
+    load: folder => loadPretrained(folder, (hf, source) => new Gpt2LMHeadModel(gpt2Config.fromHf(hf, source))),
+    collator: causalLmCollator(),
+    isLoose: (key, index) => key.endsWith('c_attn.bias') && index >= 16 && index < 32, // of the keys
+  },
+  {
+    name: 'bert',
+    load: folder => loadPretrained(folder, (hf, source) => new BertForMaskedLM(bertConfig.fromHf(hf, source))),
+    collator: maskedLmCollator({ maskTokenId: 4, vocabSize: 31 }),
+    isLoose: key => key.endsWith('key.bias'),
+  },
+]
 
 /** Why a backend cannot run here, or undefined when it can. */
 async function reasonAgainst(backend: BackendName): Promise<string | undefined> {
@@ -25,7 +42,7 @@ async function reasonAgainst(backend: BackendName): Promise<string | undefined> 
 
 for (const backend of ['native', 'wasm', 'cpu'] as const) {
   const reason = await reasonAgainst(backend)
-  describe.each(models)('20 steps of $name', ({ name, load, collator }) => {
+  describe.each(models)('20 steps of $name', ({ name, load, collator, isLoose }) => {
     const title = `on ${backend} give PyTorch's losses, gradient norms, learning rates and final weights`
     test.skipIf(reason)(reason ? `${title} (skipped: ${reason})` : title, async () => {
       await init({ backend })
@@ -50,7 +67,12 @@ for (const backend of ['native', 'wasm', 'cpu'] as const) {
         expect(column(log, key)).toBeAllclose(column(trajectory.steps, key), close)
       const final = await readSafetensors(`${folder}/final.safetensors`)
       for (const [key, parameter] of model.namedParameters())
-        expect(parameter.dataSync(), key).toBeAllclose(final[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
+        for (const loose of [false, true]) {
+          const part = (values: ArrayLike<number>): number[] =>
+            Array.from(values).filter((_, i) => (isLoose?.(key, i) ?? false) === loose)
+          const tolerance = loose ? { atol: 0.02 } : { atol: 2e-4, rtol: 1e-3 }
+          expect(part(parameter.dataSync()), key).toBeAllclose(part(final[key]!.dataSync()), tolerance)
+        }
       tf.dispose(final)
       model.dispose()
       expect(tf.memory().numTensors).toBe(numTensors)
