@@ -1,10 +1,16 @@
 import type { AddedToken } from '../added-tokens.ts'
-import { HeedError } from '../errors.ts'
 import { BpeModel, type MergePair } from '../models/bpe.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { Vocabulary } from '../vocabulary.ts'
 import { PairCounts } from './pair-counts.ts'
-import { completeSpecialTokens, countPieces, type TextSource, type TrainOptions } from './trainer.ts'
+import {
+  checkCounts,
+  completeSpecialTokens,
+  countPieces,
+  type TextSource,
+  type TrainOptions,
+  wrongModel,
+} from './trainer.ts'
 import { WordSymbols } from './word-symbols.ts'
 
 export interface BpeTrainerOptions {
@@ -43,25 +49,14 @@ export class BpeTrainer {
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(options: BpeTrainerOptions = {}) {
     this.options = { ...options, vocabSize: options.vocabSize ?? 30000, minFrequency: options.minFrequency ?? 0 }
-    for (const name of ['vocabSize', 'minFrequency', 'limitAlphabet', 'maxTokenLength'] as const) {
-      const value = this.options[name]
-      if (value === undefined || (Number.isInteger(value) && value >= 0)) continue
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `BpeTrainer: ${name} is ${value}, expected an integer from 0 on. Correct the option.`,
-      )
-    }
+    const { vocabSize, minFrequency, limitAlphabet, maxTokenLength } = this.options
+    checkCounts('BpeTrainer', { vocabSize, minFrequency, limitAlphabet, maxTokenLength })
   }
 
   /** Replaces the tokenizer's model and adds the special tokens. Throws HEED_ARGUMENT_INVALID. */
   async train(tokenizer: Tokenizer, texts: TextSource, options: TrainOptions = {}): Promise<void> {
     const { model } = tokenizer
-    if (!(model instanceof BpeModel)) {
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `BpeTrainer: the tokenizer's model is ${model.constructor.name}, expected BpeModel. Use the trainer of that model.`,
-      )
-    }
+    if (!(model instanceof BpeModel)) throw wrongModel('BpeTrainer', 'BpeModel', model)
     const { vocabulary, merges } = this.learn(await countPieces(tokenizer, texts, options), options)
     tokenizer.model = new BpeModel({
       ...model.options,

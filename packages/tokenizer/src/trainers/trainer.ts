@@ -1,6 +1,7 @@
 import type { AddedToken } from '../added-tokens.ts'
 import { toByteCharacters } from '../byte-alphabet.ts'
 import { HeedError } from '../errors.ts'
+import type { Model } from '../models/model.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 
 /** How far a training is: `done` of `total` in one of its stages. */
@@ -20,6 +21,25 @@ export type TextSource = Iterable<string> | AsyncIterable<string>
 /** Special tokens as users give them: a string is one that the text's normalization leaves alone. */
 export function completeSpecialTokens(tokens: readonly (string | AddedToken)[]): AddedToken[] {
   return tokens.map(token => (typeof token === 'string' ? { content: token, special: true } : token))
+}
+
+/** The error for a tokenizer whose model is of another kind than a trainer's. */
+export function wrongModel(trainer: string, expected: string, model: Model): HeedError {
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${trainer}: the tokenizer's model is ${model.constructor.name}, expected ${expected}. Use the trainer of that model.`,
+  )
+}
+
+/** Throws HEED_ARGUMENT_INVALID if an option is given that is no integer from 0 on. */
+export function checkCounts(trainer: string, options: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || (Number.isInteger(value) && value >= 0)) continue
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${trainer}: ${name} is ${value}, expected an integer from 0 on. Correct the option.`,
+    )
+  }
 }
 
 /** Texts between two progress reports. */

@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { byteLevelAlphabet, createByteLevelBpe } from '../../src/byte-level-bpe.ts'
 import { BpeTrainer } from '../../src/trainers/bpe.ts'
 import { readFixture, type TokenizerFixture } from '../fixture.ts'
-
-const shakespeare = readFileSync(new URL('../../../../data/tiny-shakespeare.txt', import.meta.url), 'utf8')
-const lines = shakespeare.match(/.*\n|.+$/g)!
+import { shakespeare as lines } from './corpora.ts'
 
 test('a byte-level BPE trained on Tiny Shakespeare has the vocabulary and merges that HF learns', async () => {
   const expected = readFixture<TokenizerFixture>('byte-level-bpe').tokenizer.model
