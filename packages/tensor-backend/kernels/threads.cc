@@ -19,6 +19,7 @@ namespace {
 // Long enough to bridge the gap between two kernels of a step (about 10 microseconds), short enough to leave an idle
 // process idle.
 constexpr auto kSpin = std::chrono::microseconds(200);
+constexpr int kSpinsBeforeYield = 1000;
 // Chunks per thread: more even out unequal chunks, fewer cost less hand-over.
 constexpr int kChunksPerThread = 4;
 
@@ -77,7 +78,11 @@ public:
         drain();
         // Close the loop to late workers, then wait for those inside it.
         open_.store(false, std::memory_order_seq_cst);
-        while (inside_.load(std::memory_order_seq_cst) > 0) pause();
+        for (int spins = 0; inside_.load(std::memory_order_seq_cst) > 0; spins++) {
+            // On a busy machine a worker inside the loop may have lost its core: let it have this one.
+            if (spins < kSpinsBeforeYield) pause();
+            else std::this_thread::yield();
+        }
     }
 
 private:
@@ -112,6 +117,7 @@ private:
                 if (ticket_.load(std::memory_order_acquire) != seen) return true;
                 pause();
             }
+            std::this_thread::yield();
         } while (std::chrono::steady_clock::now() < deadline && !stopping_.load(std::memory_order_relaxed));
         std::unique_lock<std::mutex> lock(mutex_);
         sleeping_.fetch_add(1, std::memory_order_seq_cst);
