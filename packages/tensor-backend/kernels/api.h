@@ -83,6 +83,10 @@
     KERNEL(global_norm, (const double* table, int count, float* norm, float* partial))                              \
     KERNEL(adamw, (const double* table, int count, const float* norm, double max_norm, double learning_rate,        \
                    double beta1, double beta2, double eps, double correction1, double correction2))                 \
+    KERNEL(sgd, (const double* table, int count, const float* norm, double max_norm, double learning_rate,          \
+                 double momentum, int is_nesterov))                                                                 \
+    KERNEL(lion, (const double* table, int count, const float* norm, double max_norm, double learning_rate,         \
+                  double beta1, double beta2))                                                                      \
     /* cache.cc: target [batch, capacity, row_size]; rows [batch, num_rows, row_size] */                            \
     KERNEL(write_rows, (float* target, const float* rows, int batch, int capacity, int num_rows, int offset, int row_size))
 

@@ -1,7 +1,7 @@
 import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkFloats, checkShape } from './checks.ts'
 import { addressToWrite, inPlaceBackend } from './in-place.ts'
+import { type Clip, checkParameter, clipArguments, clipFactor } from './optimizer-step.ts'
 import { withTable } from './workspace.ts'
 
 export interface AdamWParameter {
@@ -21,8 +21,8 @@ export interface AdamWOptions {
   eps: number
   /** 1 on the first step: the exponent of the bias corrections. */
   step: number
-  /** Clips by the global norm, in the same pass: gradients are scaled by min(1, maxNorm / (norm + 1e-6)). */
-  clip?: { norm: tf.Scalar; maxNorm: number }
+  /** Clips by the global norm in the same pass. */
+  clip?: Clip
 }
 
 /**
@@ -32,11 +32,7 @@ export interface AdamWOptions {
  */
 export function adamW(parameters: AdamWParameter[], options: AdamWOptions): void {
   for (const { value, gradient, mean, meanSquare } of parameters) {
-    const { shape } = value
-    checkShape('adamW', 'gradient', gradient, shape)
-    checkShape('adamW', 'mean', mean, shape)
-    checkShape('adamW', 'meanSquare', meanSquare, shape)
-    checkFloats('adamW', { value, gradient, mean, meanSquare })
+    checkParameter('adamW', value, { gradient, mean, meanSquare })
   }
   const backend = inPlaceBackend()
   if (backend) stepInPlace(backend, parameters, options)
@@ -53,11 +49,10 @@ function stepInPlace(backend: KernelBackend, parameters: AdamWParameter[], optio
     weightDecay,
   ])
   const { learningRate, beta1, beta2, eps, step, clip } = options
-  const norm = clip ? backend.address(clip.norm) : 0
   const corrections = [1 - beta1 ** step, 1 - beta2 ** step] as const
   withTable(backend, table, at => {
-    const settings = [clip?.maxNorm ?? 0, learningRate, beta1, beta2, eps] as const
-    backend.library.kernels.adamw(at, parameters.length, norm, ...settings, ...corrections)
+    const settings = [...clipArguments(backend, clip), learningRate, beta1, beta2, eps] as const
+    backend.library.kernels.adamw(at, parameters.length, ...settings, ...corrections)
   })
 }
 
@@ -69,7 +64,7 @@ export function composedAdamW(
   const correction1 = 1 - beta1 ** step
   const correction2 = Math.sqrt(1 - beta2 ** step)
   tf.tidy(() => {
-    const scale = clip ? tf.minimum(1, tf.div(clip.maxNorm, tf.add(clip.norm, 1e-6))) : tf.scalar(1)
+    const scale = clipFactor(clip)
     for (const { value, gradient, mean, meanSquare, weightDecay } of parameters) {
       const g = tf.mul(gradient, scale)
       const m = tf.add(tf.mul(mean, beta1), tf.mul(g, 1 - beta1))

@@ -25,6 +25,11 @@ export function casesOf(...ops: string[]): OpCase[] {
   return cases.filter(({ op }) => ops.includes(op))
 }
 
+/** The attributes of a case as the operation takes them. */
+export function attrsOf<T>({ attrs }: { attrs: unknown }): T {
+  return attrs as T
+}
+
 /** All tensors of the fixture, on the active backend; the caller disposes of them. */
 export function readFixture(): Promise<Record<string, tf.Tensor>> {
   return readSafetensors(fixturePath('ops.safetensors'))

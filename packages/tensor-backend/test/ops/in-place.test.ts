@@ -1,4 +1,4 @@
-import { adamW, tf, writeRows } from '@heed/tensor-backend'
+import { adamW, lion, tf, writeRows } from '@heed/tensor-backend'
 import { expect, test } from 'vitest'
 import { expectNoLeak, noiseTensor, onEachBackend } from './conformance.ts'
 
@@ -25,6 +25,19 @@ onEachBackend(() => {
     expect(value.dataSync()).toBeAllclose([0, 3, 2])
     expect(gradient.dataSync()).toEqual(new Float32Array([1, -1, 2]))
     tf.dispose([start, copy, gradient, value, mean, meanSquare])
+  })
+
+  test('lion moves by the learning rate in the direction of its running mean', () => {
+    const value = tf.tidy(() => tf.variable(tf.tensor1d([1, 1, 1, 1])))
+    const mean = tf.tidy(() => tf.variable(tf.tensor1d([1, -1, 0, 0.1])))
+    const gradient = tf.tensor1d([-1, 4, 0, -2])
+    const norm = tf.scalar(8)
+    const options = { learningRate: 0.5, beta1: 0.9, beta2: 0.5, clip: { norm, maxNorm: 4 } }
+    lion([{ value, gradient, mean, weightDecay: 0.1 }], options)
+    // Gradients halved: 0.9 · mean + 0.1 · g is 0.85, -0.7, 0 and -0.01.
+    expect(value.dataSync()).toBeAllclose([0.45, 1.45, 0.95, 1.45])
+    expect(mean.dataSync()).toBeAllclose([0.25, 0.5, 0, -0.45])
+    tf.dispose([value, mean, gradient, norm])
   })
 
   test('adamW of no parameters does nothing', () => {

@@ -1,6 +1,9 @@
 import {
   type Activation,
+  type AdafactorOptions,
+  type AdamWOptions,
   type AttentionOptions,
+  adafactor,
   adamW,
   attention,
   attentionWithWeights,
@@ -13,13 +16,20 @@ import {
   linear,
   rmsNorm,
   rotary,
+  type SgdOptions,
+  sgd,
   silu,
   swiGlu,
   tf,
 } from '@heed/tensor-backend'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectNoLeak, onEachBackend } from './conformance.ts'
-import { casesOf, type OpCase, readFixture } from './fixture.ts'
+import { attrsOf, casesOf, type OpCase, readFixture } from './fixture.ts'
+
+interface OptimizerCase<Decay> {
+  steps: number
+  weightDecay: Decay
+}
 
 type Inputs = Record<string, tf.Tensor>
 
@@ -95,36 +105,85 @@ onEachBackend(() => {
     })
   })
 
-  describe('adamW', () => {
-    test.each(casesOf('adamW'))('takes the steps of PyTorch: $name', each => {
-      const inputs = pick(tensors, each.inputs)
-      const { steps, weightDecay, ...settings } = each.attrs as {
-        steps: number
-        weightDecay: number[]
-        learningRate: number
-        beta1: number
-        beta2: number
-        eps: number
-      }
-      const parameters = weightDecay.map((decay, i) => {
-        const start = inputs[`param${i}`]!
-        const zeros = (): tf.Variable => tf.tidy(() => tf.variable(tf.zeros(start.shape)))
-        return { value: tf.variable(start), mean: zeros(), meanSquare: zeros(), weightDecay: decay }
+  /** Variables of the parameters of a case, and of zeros in the shapes of the state that PyTorch keeps. */
+  function optimizerOf(each: OpCase): {
+    values: tf.Variable[]
+    state: (name: string, i: number) => tf.Variable | undefined
+    gradient: (i: number, step: number) => tf.Tensor
+    finish: () => void
+  } {
+    const inputs = pick(tensors, each.inputs)
+    const outputs = pick(tensors, each.outputs)
+    const starts = Object.keys(inputs)
+      .filter(name => name.startsWith('param'))
+      .map(name => inputs[name]!)
+    const values = starts.map(start => tf.variable(start))
+    const before = starts[0]!.dataSync()
+    const states = new Map(
+      Object.entries(outputs)
+        .filter(([name]) => !name.startsWith('param'))
+        .map(([name, { shape }]) => [name, tf.tidy(() => tf.variable(tf.zeros(shape)))]),
+    )
+    return {
+      values,
+      state: (name, i) => states.get(`${name}${i}`),
+      gradient: (i, step) => inputs[`grad${i}.step${step}`]!,
+      finish: () => {
+        for (const [i, value] of values.entries()) expectClose(value, outputs[`param${i}`]!, each)
+        for (const [name, state] of states) expectClose(state, outputs[name]!, each)
+        // The tensor a variable was made from is not the variable.
+        expect(starts[0]!.dataSync()).toEqual(before)
+        tf.dispose([...values, ...states.values()])
+      },
+    }
+  }
+
+  test.each(casesOf('adamW'))('adamW takes the steps of PyTorch: $name', each => {
+    const { steps, weightDecay, ...settings } = attrsOf<Omit<AdamWOptions, 'step'> & OptimizerCase<number[]>>(each)
+    const { values, state, gradient, finish } = optimizerOf(each)
+    for (let step = 1; step <= steps; step++) {
+      const parameters = values.map((value, i) => ({
+        value,
+        gradient: gradient(i, step),
+        mean: state('mean', i)!,
+        meanSquare: state('meanSquare', i)!,
+        weightDecay: weightDecay[i]!,
+      }))
+      adamW(parameters, { ...settings, step })
+    }
+    finish()
+  })
+
+  test.each(casesOf('sgd'))('sgd takes the steps of PyTorch: $name', each => {
+    const { steps, weightDecay, ...settings } = attrsOf<SgdOptions & OptimizerCase<number>>(each)
+    const { values, state, gradient, finish } = optimizerOf(each)
+    for (let step = 1; step <= steps; step++) {
+      const parameters = values.map((value, i) => ({
+        value,
+        gradient: gradient(i, step),
+        velocity: state('velocity', i),
+        weightDecay,
+      }))
+      sgd(parameters, settings)
+    }
+    finish()
+  })
+
+  test.each(casesOf('adafactor'))('adafactor takes the steps of PyTorch: $name', each => {
+    type Settings = Omit<AdafactorOptions, 'step' | 'eps'> & { eps: [null, number] } & OptimizerCase<number>
+    const { steps, weightDecay, eps, ...settings } = attrsOf<Settings>(each)
+    const { values, state, gradient, finish } = optimizerOf(each)
+    for (let step = 1; step <= steps; step++) {
+      const parameters = values.map((value, i) => {
+        const states = (['rowVariance', 'columnVariance', 'variance'] as const).flatMap(name => {
+          const found = state(name, i)
+          return found ? [[name, found]] : []
+        })
+        return { value, gradient: gradient(i, step), weightDecay, ...Object.fromEntries(states) }
       })
-      const before = inputs.param0!.dataSync()
-      for (let step = 1; step <= steps; step++) {
-        const withGradients = parameters.map((each, i) => ({ ...each, gradient: inputs[`grad${i}.step${step}`]! }))
-        adamW(withGradients, { ...settings, step })
-      }
-      for (const [i, { value, mean, meanSquare }] of parameters.entries()) {
-        expectClose(value, tensors[each.outputs[`param${i}`]!]!, each)
-        expectClose(mean, tensors[each.outputs[`mean${i}`]!]!, each)
-        expectClose(meanSquare, tensors[each.outputs[`meanSquare${i}`]!]!, each)
-      }
-      // The tensor a variable was made from is not the variable.
-      expect(inputs.param0!.dataSync()).toEqual(before)
-      for (const { value, mean, meanSquare } of parameters) tf.dispose([value, mean, meanSquare])
-    })
+      adafactor(parameters, { ...settings, eps: [2 ** -23, eps[1]], step })
+    }
+    finish()
   })
 
   describe('globalNorm', () => {
