@@ -49,7 +49,7 @@ CHAT = [
     {"role": "user", "content": "Speak, caf\u00e9 \U0001f600!"},
     {"role": "assistant", "content": " I am resolved.\nWe are. "},
     {"role": "user", "content": "Who?"},
-    {"role": "assistant", "content": "All \u4f60\u597d"},
+    {"role": "assistant", "content": "All \u4f60\u597d."},
 ]
 TOOL = {"type": "function", "function": {"name": "find", "description": "Finds \u00e9 <b>", "parameters": {"type": "object", "properties": {"n": {"type": "number"}}}}}
 CALLS = [
