@@ -1,5 +1,6 @@
 export type { AddedToken } from './added-tokens.ts'
 export { type ByteLevelBpeOptions, byteLevelAlphabet, createByteLevelBpe } from './byte-level-bpe.ts'
+export type { ChatMessage, ChatTemplateOptions } from './chat-template.ts'
 export { DecodeStream } from './decode-stream.ts'
 export { BpeDecoder } from './decoders/bpe.ts'
 export { ByteFallbackDecoder } from './decoders/byte-fallback.ts'
@@ -14,6 +15,15 @@ export { StripDecoder } from './decoders/strip.ts'
 export { WordPieceDecoder } from './decoders/wordpiece.ts'
 export { type Direction, Encoding } from './encoding.ts'
 export { HeedError, type HeedErrorCode, heedErrorCodes } from './errors.ts'
+export { importVocabAndMerges } from './importers/byte-level-files.ts'
+export { type GgufValue, readGgufMetadata } from './importers/gguf-metadata.ts'
+export { importGgufVocabulary } from './importers/gguf-vocabulary.ts'
+export type { ImportedTokenizer } from './importers/imported-tokenizer.ts'
+export { importLlama2c } from './importers/llama2c.ts'
+export type { PieceOptions } from './importers/piece-model.ts'
+export { importSentencePiece } from './importers/sentencepiece.ts'
+export { importVocabTxt } from './importers/single-file.ts'
+export { importTiktoken, type TiktokenEncoding, type TiktokenName, tiktokenEncodings } from './importers/tiktoken.ts'
 export { BpeModel, type BpeOptions, type MergePair } from './models/bpe.ts'
 export type { Model, PieceTokens } from './models/model.ts'
 export { type ScoredToken, UnigramModel, type UnigramOptions } from './models/unigram.ts'
@@ -57,7 +67,15 @@ export { type SplitOptions, SplitPreTokenizer } from './pre-tokenizers/split.ts'
 export { UnicodeScriptsPreTokenizer } from './pre-tokenizers/unicode-scripts.ts'
 export { WhitespacePreTokenizer, WhitespaceSplitPreTokenizer } from './pre-tokenizers/whitespace.ts'
 export { type Pattern, translatePattern } from './regex.ts'
-export { type DecodeOptions, type EncodeOptions, type TextInput, Tokenizer, type TokenizerParts } from './tokenizer.ts'
+export {
+  type ChatEncoding,
+  type ChatOptions,
+  type DecodeOptions,
+  type EncodeOptions,
+  type TextInput,
+  Tokenizer,
+  type TokenizerParts,
+} from './tokenizer.ts'
 export type { TokenizerConfig } from './tokenizer-config.ts'
 export { BpeTrainer, type BpeTrainerOptions } from './trainers/bpe.ts'
 export type { TextSource, TrainingProgress, TrainOptions } from './trainers/trainer.ts'

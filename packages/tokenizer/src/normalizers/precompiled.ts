@@ -3,7 +3,7 @@ import type { NormalizedText } from '../normalized-text.ts'
 import type { Normalizer } from './normalizer.ts'
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** A cluster of more UTF-8 bytes is looked up character by character. */
 const MAX_CLUSTER_BYTES = 5
 const nonAscii = /[^\0-\x7f]/

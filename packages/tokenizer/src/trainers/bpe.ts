@@ -2,7 +2,7 @@ import type { AddedToken } from '../added-tokens.ts'
 import { BpeModel, type MergePair } from '../models/bpe.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { Vocabulary } from '../vocabulary.ts'
-import { PairCounts } from './pair-counts.ts'
+import { type Candidate, PairCounts } from './pair-counts.ts'
 import {
   checkCounts,
   completeSpecialTokens,
@@ -28,6 +28,8 @@ export interface BpeTrainerOptions {
   readonly endOfWordSuffix?: string
   /** Longest token in characters; default no limit. */
   readonly maxTokenLength?: number
+  /** Of two pairs seen equally often, which merges first (negative: the first). Default that of lower ids, as HF. */
+  readonly compareTies?: (a: MergePair, b: MergePair) => number
 }
 
 /** The result of training: what a BPE model is made of. */
@@ -86,7 +88,9 @@ export class BpeTrainer {
     for (const character of this.alphabet(wordCounts)) idFor(character)
     const words = new WordSymbols(wordCounts, ids, idFor, this.options)
 
-    const pairs = new PairCounts()
+    const { compareTies } = this.options
+    const tokensOf = ({ left, right }: Candidate): MergePair => [tokens[left]!, tokens[right]!]
+    const pairs = new PairCounts(compareTies && ((a, b) => compareTies(tokensOf(a), tokensOf(b))))
     words.countPairs(pairs)
     pairs.queueNew()
 

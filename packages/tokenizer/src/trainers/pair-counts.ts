@@ -9,10 +9,12 @@ export interface Candidate {
   readonly words: number[]
 }
 
-/** Most frequent first, then the pair of lowest ids: the order that makes training reproducible. */
-function isBefore(a: Candidate, b: Candidate): boolean {
-  if (a.count !== b.count) return a.count > b.count
-  return a.left !== b.left ? a.left < b.left : a.right < b.right
+/** Negative if of two pairs seen equally often the first comes first. */
+export type CompareTies = (a: Candidate, b: Candidate) => number
+
+/** The pair of lowest ids first: HF's order, which makes training reproducible. */
+function compareIds(a: Candidate, b: Candidate): number {
+  return a.left - b.left || a.right - b.right
 }
 
 /**
@@ -28,6 +30,8 @@ export class PairCounts {
   private readonly newWords: (number[] | null)[] = []
   private readonly touched: number[] = []
   private readonly heap: Candidate[] = []
+
+  constructor(private readonly compareTies: CompareTies = compareIds) {}
 
   /** Counts `change` more of a pair that `word` holds; more than 0 also notes the word. */
   add(left: number, right: number, change: number, word: number): void {
@@ -72,13 +76,17 @@ export class PairCounts {
     }
   }
 
+  private isBefore(a: Candidate, b: Candidate): boolean {
+    return a.count !== b.count ? a.count > b.count : this.compareTies(a, b) < 0
+  }
+
   private push(candidate: Candidate): void {
     const { heap } = this
     let i = heap.length
     heap.push(candidate)
     while (i > 0) {
       const parent = (i - 1) >> 1
-      if (!isBefore(candidate, heap[parent]!)) break
+      if (!this.isBefore(candidate, heap[parent]!)) break
       heap[i] = heap[parent]!
       i = parent
     }
@@ -99,8 +107,8 @@ export class PairCounts {
     for (;;) {
       let child = 2 * i + 1
       if (child >= size) break
-      if (child + 1 < size && isBefore(heap[child + 1]!, heap[child]!)) child++
-      if (!isBefore(heap[child]!, candidate)) break
+      if (child + 1 < size && this.isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!this.isBefore(heap[child]!, candidate)) break
       heap[i] = heap[child]!
       i = child
     }
