@@ -23,18 +23,23 @@ export interface Progress {
   memoryBytes: number | undefined
 }
 
-export interface TrainerEvent {
-  args: TrainingArguments
-  state: TrainerState
-  control: TrainerControl
-  model: TrainableModel
-  progress: Progress
+/** What only some events have. */
+export interface EventDetails {
   /** Of `onLog`. */
   logs?: LogRecord
   /** Of `onEvaluate`. */
   metrics?: Record<string, number>
   /** Of `onSave`: the checkpoint's folder. */
   checkpoint?: string
+}
+
+export interface TrainerEvent extends EventDetails {
+  args: TrainingArguments
+  state: TrainerState
+  control: TrainerControl
+  model: TrainableModel
+  /** Measured when read. */
+  readonly progress: Progress
 }
 
 export type TrainerHook = (event: TrainerEvent) => void | Promise<void>
@@ -77,4 +82,25 @@ export const defaultFlow: TrainerCallback = {
     if (args.evalStrategy === 'epoch') control.shouldEvaluate = true
     if (args.saveStrategy === 'epoch') control.shouldSave = true
   },
+}
+
+/** The callbacks of a run, in their order. */
+export class CallbackList {
+  constructor(readonly callbacks: readonly TrainerCallback[]) {}
+
+  /** Calls each in turn, and waits for it. */
+  async emit(name: TrainerEventName, event: TrainerEvent): Promise<void> {
+    for (const callback of this.callbacks) await callback[name]?.(event)
+  }
+
+  exportStates(): Record<string, unknown> {
+    const named = this.callbacks.filter(({ name, exportState }) => name !== undefined && exportState)
+    return Object.fromEntries(named.map(callback => [callback.name, callback.exportState!()]))
+  }
+
+  loadStates(states: Readonly<Record<string, unknown>>): void {
+    for (const callback of this.callbacks) {
+      if (callback.name !== undefined) callback.loadState?.(states[callback.name])
+    }
+  }
 }

@@ -1,9 +1,11 @@
 import { HeedError, isHeedError, tf } from '@heed/tensor-backend'
 import { folders, memoryInUse } from '#folder'
-import { stepsOf, type TrainingArguments } from './arguments.ts'
+import type { TrainingArguments } from './arguments.ts'
 import { noteBest } from './best-model.ts'
 import {
+  CallbackList,
   defaultFlow,
+  type EventDetails,
   type Progress,
   type TrainerCallback,
   type TrainerControl,
@@ -12,18 +14,18 @@ import {
 import { loadWeights, readCheckpoint, resumeSettings, writeCheckpoint } from './checkpoint.ts'
 import { type Batch, countTokens } from './data/batch.ts'
 import type { DatasetLike } from './data/sources.ts'
-import { type BatchPlan, batchesPerEpoch, updatesOf, updatesPerEpoch } from './data/updates.ts'
+import { type BatchPlan, batchesPerEpoch, updatesOf } from './data/updates.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
-import { AdamW } from './optim/adamw.ts'
+import { createOptimizer } from './optim/create-optimizer.ts'
 import { gradientNorm } from './optim/gradient-clipping.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
-import { createSchedule, type Schedule } from './optim/schedules.ts'
-import { Sgd } from './optim/sgd.ts'
+import type { Schedule } from './optim/schedules.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
 import { checkNewRun, cleanRunFolder, lastCheckpoint, publishCheckpoint, rotateCheckpoints } from './run-folder.ts'
 import { RunLog } from './run-log.ts'
+import { planSteps } from './step-plan.ts'
 import { type LogRecord, newState, type TrainerState } from './trainer-state.ts'
 import { lossAndGradients } from './training-step.ts'
 
@@ -55,7 +57,8 @@ export class TrainingRun<T> {
   readonly #dataset: DatasetLike<T>
   readonly #parameters: NamedParameter[]
   readonly #optimizer: Optimizer
-  readonly #callbacks: TrainerCallback[]
+  readonly #schedule: Schedule
+  readonly #callbacks: CallbackList
   readonly #log = new RunLog()
   readonly #control: TrainerControl = {
     shouldTrainingStop: false,
@@ -64,7 +67,6 @@ export class TrainingRun<T> {
     shouldEvaluate: false,
     shouldSave: false,
   }
-  #schedule: Schedule = () => 1
   #learningRate = 0
   #epoch = 0
   #updatesInEpoch = 0
@@ -75,7 +77,7 @@ export class TrainingRun<T> {
   #unlock: (() => Promise<void>) | undefined
 
   constructor(owner: RunOwner, plan: BatchPlan<T>, dataset: DatasetLike<T>) {
-    const { model, args, callbacks, createOptimizer } = owner
+    const { model, args, callbacks } = owner
     this.#owner = owner
     this.#plan = plan
     this.#dataset = dataset
@@ -92,30 +94,12 @@ export class TrainingRun<T> {
         'Trainer: model.savePretrained is undefined, expected one since outputDir is set.',
       )
     }
-    this.#planSteps()
-    this.#optimizer = (createOptimizer ?? (parameters => optimizerOf(args, parameters)))(this.#parameters)
+    const { maxSteps, numTrainEpochs, schedule } = planSteps(args, plan)
+    Object.assign(this.state, { maxSteps, numTrainEpochs })
+    this.#schedule = schedule
+    this.#optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(this.#parameters)
     const log = args.outputDir === undefined ? [] : [metricsLog(`${args.outputDir}/metrics.jsonl`)]
-    this.#callbacks = [defaultFlow, ...callbacks, ...log]
-  }
-
-  /** As HF's Trainer counts: maxSteps, or whole epochs of updates. */
-  #planSteps(): void {
-    const { args } = this.#owner
-    const perEpoch = updatesPerEpoch(this.#plan)
-    if (args.maxSteps > 0) this.state.maxSteps = args.maxSteps
-    else if (perEpoch !== undefined) this.state.maxSteps = Math.ceil(args.numTrainEpochs * perEpoch)
-    else {
-      throw new HeedError(
-        'HEED_CONFIG_INVALID',
-        `TrainingArguments: maxSteps is ${args.maxSteps}, expected at least 1 since trainDataset is a stream without a length.`,
-      )
-    }
-    const { maxSteps } = this.state
-    this.state.numTrainEpochs = perEpoch === undefined ? Number.MAX_SAFE_INTEGER : Math.ceil(maxSteps / perEpoch)
-    const numWarmupSteps = stepsOf(args.warmupSteps, maxSteps) || Math.ceil(args.warmupRatio * maxSteps)
-    const { lrSchedulerType, lrSchedulerKwargs, learningRate } = args
-    const steps = { numWarmupSteps, numTrainingSteps: maxSteps, learningRate }
-    this.#schedule = createSchedule(lrSchedulerType, steps, lrSchedulerKwargs)
+    this.#callbacks = new CallbackList([defaultFlow, ...callbacks, ...log])
   }
 
   /** Takes the run's folder, loads the checkpoint to go on from, and tells the callbacks. */
@@ -151,9 +135,7 @@ export class TrainingRun<T> {
     this.#log.lossSum = point.lossSum
     this.#log.lossSteps = point.lossSteps
     this.#control.shouldTrainingStop = state.globalStep >= maxSteps
-    for (const callback of this.#callbacks) {
-      if (callback.name !== undefined) callback.loadState?.(state.statefulCallbacks[callback.name])
-    }
+    this.#callbacks.loadStates(state.statefulCallbacks)
   }
 
   get hasEpochsLeft(): boolean {
@@ -220,26 +202,19 @@ export class TrainingRun<T> {
     await this.logEvaluateSave(signal)
   }
 
-  /** Tells all callbacks in turn. */
-  async emit(
-    event: TrainerEventName,
-    extra: { logs?: LogRecord; metrics?: Record<string, number>; checkpoint?: string } = {},
-  ): Promise<void> {
+  /** Tells all callbacks. */
+  emit(event: TrainerEventName, details: EventDetails = {}): Promise<void> {
     const { model, args } = this.#owner
+    const { state } = this
     if (event === 'onEpochBegin') this.#control.shouldEpochStop = false
-    const run = this
-    for (const callback of this.#callbacks) {
-      await callback[event]?.({
-        args,
-        state: this.state,
-        control: this.#control,
-        model,
-        get progress() {
-          return run.#progress()
-        },
-        ...extra,
-      })
-    }
+    const measure = (): Progress => this.#progress()
+    return this.#callbacks.emit(event, {
+      ...{ args, state, control: this.#control, model },
+      get progress() {
+        return measure()
+      },
+      ...details,
+    })
   }
 
   #progress(): Progress {
@@ -315,9 +290,7 @@ export class TrainingRun<T> {
     if (outputDir === undefined || this.#lastSave?.step === globalStep) return
     if (this.state.bestGlobalStep === globalStep)
       this.state.bestModelCheckpoint = `${outputDir}/checkpoint-${globalStep}`
-    for (const { name, exportState } of this.#callbacks) {
-      if (name !== undefined && exportState) this.state.statefulCallbacks[name] = exportState()
-    }
+    this.state.statefulCallbacks = this.#callbacks.exportStates()
     const point = {
       epoch: this.#epoch,
       updatesInEpoch: this.#updatesInEpoch,
@@ -357,11 +330,4 @@ export class TrainingRun<T> {
     this.#optimizer.dispose()
     await this.#unlock?.()
   }
-}
-
-function optimizerOf(args: TrainingArguments, parameters: NamedParameter[]): Optimizer {
-  const { adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, momentum, weightDecay } = args
-  return args.optim === 'sgd'
-    ? new Sgd(parameters, { momentum, weightDecay })
-    : new AdamW(parameters, { beta1, beta2, eps, weightDecay })
 }
