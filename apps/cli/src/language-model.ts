@@ -78,9 +78,9 @@ function progressLine(): TrainerCallback {
     onTrainBegin({ state }) {
       bar = new ProgressBar('train', state.maxSteps - state.globalStep, false)
     },
-    onLog({ logs, progress }) {
+    onLog({ logs }) {
       if (logs?.loss === undefined) return
-      const pace = `${formatCount(progress.tokensPerSecond)} tokens/s`
+      const pace = `${formatCount(logs.tokensPerSecond ?? 0)} tokens/s`
       words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}`
     },
     onEvaluate({ state, metrics }) {
@@ -106,12 +106,7 @@ function jsonLines(): TrainerCallback {
   const print = (event: string, step: number, values: object): void =>
     void process.stdout.write(`${JSON.stringify({ event, step, ...values })}\n`)
   return {
-    onLog: ({ state, logs, progress }) =>
-      print('log', state.globalStep, {
-        ...logs,
-        tokensPerSecond: progress.tokensPerSecond,
-        numTensors: tf.memory().numTensors,
-      }),
+    onLog: ({ state, logs }) => print('log', state.globalStep, { ...logs, numTensors: tf.memory().numTensors }),
     onEvaluate: ({ state, metrics }) => print('evaluate', state.globalStep, metrics ?? {}),
     onSave: ({ state, checkpoint }) => print('save', state.globalStep, { checkpoint }),
   }

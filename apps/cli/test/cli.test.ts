@@ -86,7 +86,7 @@ test('doctor names the chosen backend and a reason for each that cannot run', as
   ])
   const chosen = report.backends.find((finding: { isAvailable: boolean }) => finding.isAvailable)
   expect(report.chosen).toBe(chosen.backend)
-  for (const { isAvailable, detail } of report.backends) if (!isAvailable) expect(detail).toContain('cannot run here')
+  for (const { isAvailable, reason } of report.backends) if (!isAvailable) expect(reason.length).toBeGreaterThan(10)
 })
 
 test('tokenizer train, encode and decode give the text back', async () => {

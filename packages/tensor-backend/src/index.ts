@@ -34,7 +34,14 @@ export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export { openTorchCheckpoint, type TorchFile } from './files/torch-pickle.ts'
 export type { UrlOptions } from './files/url-source.ts'
 export { type VariableGradients, variableGradients } from './gradients.ts'
-export { type BackendName, type BackendReport, type InitOptions, init } from './init.ts'
+export {
+  type BackendFinding,
+  type BackendName,
+  type BackendReport,
+  examineBackends,
+  type InitOptions,
+  init,
+} from './init.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
 export { type AdafactorOptions, type AdafactorParameter, adafactor } from './ops/adafactor.ts'
 export { type AdamWOptions, type AdamWParameter, adamW } from './ops/adamw.ts'

@@ -94,3 +94,22 @@ export async function init(options: InitOptions = {}): Promise<BackendReport> {
       "Leave backend out to take the fastest that can, or run 'heed doctor'.",
   )
 }
+
+/** What one backend would be on this machine, or why it cannot run here. */
+export type BackendFinding =
+  | { backend: BackendName; isAvailable: true; threads: number; instructionSet: string }
+  | { backend: BackendName; isAvailable: false; reason: string }
+
+/** Tries every backend in turn, without choosing one; for `heed doctor`. */
+export async function examineBackends(): Promise<BackendFinding[]> {
+  const findings: BackendFinding[] = []
+  for (const backend of ['native', 'wasm', 'webgpu', 'cpu'] as const) {
+    const prepared = ready.get(backend) ?? (await prepare(backend, resolveOptions({}).threads))
+    if (typeof prepared === 'string') findings.push({ backend, isAvailable: false, reason: prepared })
+    else {
+      ready.set(backend, prepared)
+      findings.push({ backend, isAvailable: true, threads: prepared.threads, instructionSet: prepared.instructionSet })
+    }
+  }
+  return findings
+}

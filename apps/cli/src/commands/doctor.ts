@@ -1,28 +1,9 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { type BackendName, init, isHeedError } from '@heed/tensor-backend'
+import { type BackendFinding, examineBackends, init } from '@heed/tensor-backend'
 import { Command } from 'commander'
 import { action } from '../failure.ts'
 import { formatBytes, formatTable } from '../terminal/format.ts'
 import { bold, green, red } from '../terminal/style.ts'
-
-interface BackendFinding {
-  backend: BackendName
-  isAvailable: boolean
-  /** Instruction set and threads, or why it cannot run here. */
-  detail: string
-}
-
-const backends: BackendName[] = ['native', 'wasm', 'webgpu', 'cpu']
-
-async function examine(backend: BackendName): Promise<BackendFinding> {
-  try {
-    const { instructionSet, threads } = await init({ backend })
-    return { backend, isAvailable: true, detail: `${instructionSet}, ${threads} thread${threads === 1 ? '' : 's'}` }
-  } catch (error) {
-    if (!isHeedError(error)) throw error
-    return { backend, isAvailable: false, detail: error.message }
-  }
-}
 
 /** `heed doctor`: what was found on this machine, and why a backend was not chosen. */
 export function doctorCommand(): Command {
@@ -31,11 +12,7 @@ export function doctorCommand(): Command {
     .option('--json', 'print one JSON object')
     .action(
       action(async ({ json }: { json?: boolean }) => {
-        const wanted = process.env.HEED_BACKEND
-        delete process.env.HEED_BACKEND // each backend is tried, also those the variable hides
-        const findings: BackendFinding[] = []
-        for (const backend of backends) findings.push(await examine(backend))
-        if (wanted) process.env.HEED_BACKEND = wanted
+        const findings = await examineBackends()
         const { backend: chosen } = await init()
         const machine = {
           node: process.versions.node,
@@ -59,10 +36,19 @@ export function doctorCommand(): Command {
           ]),
         )
         console.log(`\n${bold('Backends')}`)
-        for (const { backend, isAvailable, detail } of findings) {
-          const mark = isAvailable ? green('yes') : red('no ')
-          console.log(`  ${mark}  ${backend.padEnd(7)} ${detail}${backend === chosen ? bold('  <- chosen') : ''}`)
+        for (const finding of findings) {
+          const mark = finding.isAvailable ? green('yes') : red('no ')
+          const { backend } = finding
+          console.log(
+            `  ${mark}  ${backend.padEnd(7)} ${detail(finding)}${backend === chosen ? bold('  <- chosen') : ''}`,
+          )
         }
       }),
     )
+}
+
+function detail(finding: BackendFinding): string {
+  if (!finding.isAvailable) return finding.reason
+  const { instructionSet, threads } = finding
+  return `${instructionSet}, ${threads} thread${threads === 1 ? '' : 's'}`
 }
