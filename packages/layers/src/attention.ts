@@ -47,6 +47,8 @@ export interface MultiHeadAttentionOptions {
   bias?: boolean
   /** Dropout rate of the attention weights. */
   dropout?: number
+  /** Factor of the scores; 1 / sqrt(headDim) by default. */
+  scale?: number
   /** Checkpoint keys of the query, key, value and output projections. */
   keys?: readonly [query: string, key: string, value: string, output: string]
 }
@@ -70,6 +72,7 @@ export class MultiHeadAttention extends Module {
   readonly value: Linear
   readonly output: Linear
   readonly dropout: Dropout
+  readonly scale: number
 
   /** Throws HEED_CONFIG_INVALID when the heads do not divide. */
   constructor({
@@ -79,13 +82,15 @@ export class MultiHeadAttention extends Module {
     headDim = hiddenSize / numAttentionHeads,
     bias = true,
     dropout = 0,
+    scale = 1 / Math.sqrt(headDim),
     keys = ['q_proj', 'k_proj', 'v_proj', 'out_proj'],
   }: MultiHeadAttentionOptions) {
     super()
-    checkDivides('hiddenSize', hiddenSize, 'numAttentionHeads', hiddenSize / headDim)
+    if (!Number.isInteger(headDim)) checkDivides('hiddenSize', hiddenSize, 'numAttentionHeads', numAttentionHeads)
     checkDivides('numAttentionHeads', numAttentionHeads, 'numKeyValueHeads', numKeyValueHeads)
     this.numAttentionHeads = numAttentionHeads
     this.numKeyValueHeads = numKeyValueHeads
+    this.scale = scale
     const project = (size: number): Linear => new Linear(hiddenSize, size, { bias })
     this.query = this.child(keys[0], project(numAttentionHeads * headDim))
     this.key = this.child(keys[1], project(numKeyValueHeads * headDim))
@@ -105,7 +110,7 @@ export class MultiHeadAttention extends Module {
       const isKept = memory !== undefined && cache !== undefined && cache.length > 0
       const [k, v] = isKept ? cache.tensors : this.#keysAndValues(memory ?? x, turn, cache)
       const keyLen = cache?.length ?? k.shape[1]!
-      const y = attend(turn(q), k, v, { ...step, keyLen }, this.dropout.option)
+      const y = attend(turn(q), k, v, { ...step, keyLen }, { scale: this.scale, ...this.dropout.option })
       return this.output.forward(mergeHeads(y))
     })
   }

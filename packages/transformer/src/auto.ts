@@ -1,8 +1,26 @@
+import type {
+  MaskedLmInputs,
+  MaskedLmOutput,
+  QuestionAnsweringInputs,
+  QuestionAnsweringOutput,
+  SequenceClassificationInputs,
+} from './bert-heads.ts'
+import type { ClassifierOutput } from './classification.ts'
+import type { EncoderInputs } from './encoder-inputs.ts'
 import { type CheckpointLocation, type LoadOptions, loadPretrained, readConfig } from './loading/from-pretrained.ts'
-import type { CausalLm, PretrainedModel } from './model.ts'
+import type { BaseModelOutput, CausalLm, PretrainedModel } from './model.ts'
 import { findArchitecture, type Task } from './registry.ts'
+import type { Seq2SeqLm } from './seq2seq.ts'
 
-interface AutoClass<M extends PretrainedModel> {
+type WithForward<Inputs, Outputs> = PretrainedModel & { forward(inputs: Inputs): Outputs }
+
+export type MaskedLm = WithForward<MaskedLmInputs, MaskedLmOutput>
+export type SequenceClassifier = WithForward<SequenceClassificationInputs, ClassifierOutput>
+export type TokenClassifier = WithForward<MaskedLmInputs, ClassifierOutput>
+export type QuestionAnswerer = WithForward<QuestionAnsweringInputs, QuestionAnsweringOutput>
+export type BareModel = WithForward<EncoderInputs, BaseModelOutput>
+
+export interface AutoClass<M extends PretrainedModel> {
   /**
    * The model of an HF folder, in evaluation mode. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID,
    * HEED_STATE_DICT_MISMATCH, HEED_IO.
@@ -21,6 +39,13 @@ function autoClass<M extends PretrainedModel>(task: Task): AutoClass<M> {
 }
 
 /** The bare model of a folder, without a head. */
-export const AutoModel: AutoClass<PretrainedModel> = autoClass('base')
+export const AutoModel: AutoClass<BareModel> = autoClass('base')
 /** A model that writes on: LLaMA, GPT-2 and the like. */
 export const AutoModelForCausalLM: AutoClass<CausalLm> = autoClass('causal-lm')
+/** A model that reads one text and writes another: BART, Marian, T5, the Transformer of 2017. */
+export const AutoModelForSeq2SeqLM: AutoClass<Seq2SeqLm> = autoClass('seq2seq-lm')
+/** A model that fills masked places: BERT and its relatives. */
+export const AutoModelForMaskedLM: AutoClass<MaskedLm> = autoClass('masked-lm')
+export const AutoModelForSequenceClassification: AutoClass<SequenceClassifier> = autoClass('sequence-classification')
+export const AutoModelForTokenClassification: AutoClass<TokenClassifier> = autoClass('token-classification')
+export const AutoModelForQuestionAnswering: AutoClass<QuestionAnswerer> = autoClass('question-answering')

@@ -1,4 +1,19 @@
-export { AutoModel, AutoModelForCausalLM } from './auto.ts'
+export {
+  type AutoClass,
+  AutoModel,
+  AutoModelForCausalLM,
+  AutoModelForMaskedLM,
+  AutoModelForQuestionAnswering,
+  AutoModelForSeq2SeqLM,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+  type BareModel,
+  type MaskedLm,
+  type QuestionAnswerer,
+  type SequenceClassifier,
+  type TokenClassifier,
+} from './auto.ts'
+export { type BartConfig, BartForConditionalGeneration, bartArchitectures, bartConfig, marianConfig } from './bart.ts'
 export {
   BertEmbeddings,
   BertLayer,
@@ -96,3 +111,20 @@ export {
   PretrainedModel,
 } from './model.ts'
 export { type Architecture, registerArchitecture, registeredArchitectures, type Task } from './registry.ts'
+export {
+  type DecoderPass,
+  type DecoderPassOutput,
+  Seq2SeqCache,
+  type Seq2SeqConfig,
+  type Seq2SeqInputs,
+  Seq2SeqLm,
+  type Seq2SeqOutput,
+} from './seq2seq.ts'
+export {
+  Transformer,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+  transformerArchitectures,
+} from './transformer.ts'
+export { type TransformerConfig, transformerConfig, transformerPresets } from './transformer-config.ts'

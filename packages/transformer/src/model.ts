@@ -26,6 +26,11 @@ export abstract class PretrainedModel extends Module {
     return !key.startsWith(prefix) && Array.from(this.parameterKeys()).some(([name]) => name.startsWith(prefix))
   }
 
+  /** Whether a key of a checkpoint holds what this model computes, so that it is passed over. */
+  isIgnoredKey(_key: string): boolean {
+    return false
+  }
+
   /** Writes config.json, generation_config.json and model.safetensors as `transformers` does. Throws HEED_IO, HEED_NUMERIC. */
   savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
     return savePretrained(this, folder, options)

@@ -1,6 +1,7 @@
 import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
 import type { CausalLm } from '../model.ts'
+import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
 
 /** One generation under way: what a model keeps between tokens. */
 export interface Decoding {
@@ -46,6 +47,55 @@ export class CausalDecoding implements Decoding {
 
   dispose(): void {
     this.#cache.dispose()
+  }
+}
+
+/** Decoding with an encoder-decoder model: the source is encoded once. */
+export class Seq2SeqDecoding implements Decoding {
+  readonly #cache: Seq2SeqCache
+  #memory: tf.Tensor
+  /** Of which prompt each row is. */
+  #prompts: readonly number[]
+
+  /** `capacity`: how many tokens there will be at most. */
+  constructor(
+    private readonly model: Seq2SeqLm,
+    sources: readonly (readonly number[])[],
+    private attentionMask: readonly (readonly number[])[] | undefined,
+    capacity: number,
+  ) {
+    const { lastHiddenState } = model.encode({ inputIds: sources, attentionMask })
+    this.#memory = lastHiddenState
+    this.#prompts = [...sources.keys()]
+    this.#cache = model.createCache(capacity)
+  }
+
+  async step(tokens: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    const output = this.model.decode({
+      inputIds: tokens,
+      memory: this.#memory,
+      memoryMask: this.attentionMask,
+      cache: this.#cache,
+      logitsToKeep: 1,
+    })
+    return logitRows(output)
+  }
+
+  reorder(rows: readonly number[]): void {
+    this.#cache.self.reorder(rows)
+    const prompts = rows.map(row => this.#prompts[row]!)
+    if (prompts.join() === this.#prompts.join()) return // the same sources: beams of one prompt changed places
+    this.#cache.cross.reorder(rows)
+    this.attentionMask &&= rows.map(row => this.attentionMask![row]!)
+    const memory = tf.tidy(() => tf.gather(this.#memory, tf.tensor1d([...rows], 'int32')))
+    this.#memory.dispose()
+    this.#memory = memory
+    this.#prompts = prompts
+  }
+
+  dispose(): void {
+    this.#cache.dispose()
+    this.#memory.dispose()
   }
 }
 

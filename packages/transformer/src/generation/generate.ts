@@ -2,9 +2,10 @@ import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
 import { checkIdShape, checkIds, flattenIds, idRows, type TokenIds } from '../inputs.ts'
 import type { CausalLm } from '../model.ts'
+import type { Seq2SeqLm } from '../seq2seq.ts'
 import { beamSearch } from './beam-search.ts'
-import { CausalDecoding, type Decoding } from './decoding.ts'
-import { type GenerateOptions, type GenerationPlan, planGeneration } from './plan.ts'
+import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
+import { type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
 import { argmax, sample } from './sampling.ts'
 import { checkAborted, Turns } from './turns.ts'
 
@@ -25,6 +26,35 @@ export async function generate(
   return decode(new CausalDecoding(model, attentionMask, plan.maxLength - 1), plan, options)
 }
 
+/**
+ * Writes a target for each source with an encoder-decoder model, as `generate`. Each begins with the start token.
+ * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
+ */
+export async function generateFromSource(
+  model: Seq2SeqLm,
+  inputIds: TokenIds,
+  options: GenerateOptions = {},
+): Promise<number[][]> {
+  const ids = flattenIds('generate', 'inputIds', inputIds)
+  checkIds('generate', 'inputIds', ids, { below: model.config.vocabSize, boundName: 'vocabSize' })
+  const attentionMask = options.attentionMask && readMask(options.attentionMask, [ids.batch, ids.seqLen])
+  const { decoderStartTokenId, bosTokenId } = mergeSettings(model, options)
+  const start = decoderStartTokenId ?? model.config.decoderStartTokenId ?? bosTokenId
+  if (start === undefined) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'generate: decoderStartTokenId is undefined, expected a token id. Give the token that targets begin with.',
+    )
+  }
+  const sources = idRows(ids)
+  const plan = planGeneration(
+    model,
+    sources.map(() => [start]),
+    options,
+  )
+  return decode(new Seq2SeqDecoding(model, sources, attentionMask, plan.maxLength - 1), plan, options)
+}
+
 /** Runs a generation to its end and frees what it held. */
 export async function decode(decoding: Decoding, plan: GenerationPlan, options: GenerateOptions): Promise<number[][]> {
   try {
@@ -34,11 +64,16 @@ export async function decode(decoding: Decoding, plan: GenerationPlan, options: 
   }
 }
 
-function promptMask(mask: TokenIds, shape: [number, number]): number[][] {
+function readMask(mask: TokenIds, shape: [number, number]): number[][] {
   const ids = flattenIds('generate', 'attentionMask', mask)
   checkIdShape('generate', 'attentionMask', ids, shape)
   checkIds('generate', 'attentionMask', ids, { below: 2, boundName: 'the number of mask values' })
-  const rows = idRows(ids)
+  return idRows(ids)
+}
+
+/** The mask of prompts, which new tokens follow: padding must be on the left. */
+function promptMask(mask: TokenIds, shape: [number, number]): number[][] {
+  const rows = readMask(mask, shape)
   const wrong = rows.findIndex(row => row.at(-1) !== 1)
   if (wrong < 0) return rows
   throw new HeedError(

@@ -130,7 +130,7 @@ function namesInFile(model: PretrainedModel, names: string[]): Map<string, strin
   const isFilePrefixed = names.some(name => name.startsWith(prefix))
   const found = new Map<string, string>()
   for (const name of names) {
-    if (obsoleteKeys.test(name)) continue
+    if (obsoleteKeys.test(name) || model.isIgnoredKey(name)) continue
     const key = name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias')
     if (isPrefixed === isFilePrefixed || keys.has(key)) found.set(key, name)
     else if (isPrefixed) found.set(prefix + key, name)
