@@ -14,7 +14,7 @@ export type BackendKernel = (
   attributes: never,
 ) => tf.TensorInfo | tf.TensorInfo[]
 
-/** One tensor: a block of the library's memory; or values of JavaScript for strings and complex numbers. */
+/** One tensor: a block of the library's memory; or values of JavaScript, as strings and complex numbers always are. */
 class TensorData {
   refCount = 1
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
@@ -24,8 +24,8 @@ class TensorData {
     readonly dtype: tf.DataType,
     readonly size: number,
     /** 0 for an empty tensor, and for those whose values are kept in JavaScript. */
-    readonly address: number,
-    private readonly kept?: unknown,
+    public address: number,
+    private kept?: unknown,
   ) {}
 
   /** The values where they lie now, for tfjs's own cpu kernels; a view that only lives until the next kernel. */
@@ -34,14 +34,22 @@ class TensorData {
       ? this.kept
       : numericView(this.library, this.dtype as NumericDtype, this.address, this.size)
   }
+
+  /** Moves the values from JavaScript to a block of their own. */
+  settle(address: number): void {
+    const values = this.kept as Float32Array
+    this.kept = undefined
+    this.address = address
+    ;(this.values as Float32Array).set(values)
+  }
 }
 
 function bytesPerElement(dtype: tf.DataType): number {
   return dtype === 'bool' ? 1 : 4
 }
 
-function emptyValues(dtype: tf.DataType): Float32Array | Int32Array | Uint8Array {
-  return dtype === 'float32' ? new Float32Array(0) : dtype === 'int32' ? new Int32Array(0) : new Uint8Array(0)
+function zeros(dtype: NumericDtype, size: number): Float32Array | Int32Array | Uint8Array {
+  return dtype === 'float32' ? new Float32Array(size) : dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size)
 }
 
 function numericView(
@@ -66,6 +74,8 @@ export function isNumeric(dtype: tf.DataType): dtype is NumericDtype {
  */
 export class KernelBackend extends MathBackendCPU {
   private static nextId = 0
+  /** How many of tfjs's cpu kernels are running, one inside the other. */
+  private cpuKernels = 0
 
   constructor(readonly library: KernelLibrary) {
     super()
@@ -79,15 +89,15 @@ export class KernelBackend extends MathBackendCPU {
     this.data.set(dataId, data as never)
   }
 
-  /** A new block for `size` elements. Throws HEED_ARGUMENT_INVALID beyond 2^31 - 1 elements and HEED_OUT_OF_MEMORY. */
-  private allocate(dtype: tf.DataType, size: number): TensorData {
+  /** The address of a new block. Throws HEED_ARGUMENT_INVALID beyond 2^31 - 1 elements and HEED_OUT_OF_MEMORY. */
+  private allocate(dtype: tf.DataType, size: number): number {
     if (size > 0x7fffffff) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
         `${this.library.name} backend: a tensor of ${size} elements was asked for, expected at most 2147483647. Split it.`,
       )
     }
-    if (size === 0) return new TensorData(this.library, dtype, 0, 0, emptyValues(dtype))
+    if (size === 0) return 0
     const bytes = size * bytesPerElement(dtype)
     const address = this.library.allocate(bytes)
     if (address === 0) {
@@ -97,18 +107,25 @@ export class KernelBackend extends MathBackendCPU {
           'Dispose of tensors that are not needed, or use a smaller batch or model.',
       )
     }
-    return new TensorData(this.library, dtype, size, address)
+    return address
+  }
+
+  private create(dtype: NumericDtype, size: number): TensorData {
+    return new TensorData(
+      this.library,
+      dtype,
+      size,
+      this.allocate(dtype, size),
+      size === 0 ? zeros(dtype, 0) : undefined,
+    )
   }
 
   private place(values: unknown, shape: number[], dtype: tf.DataType): TensorData {
-    if (!isNumeric(dtype)) return new TensorData(this.library, dtype, tf.util.sizeFromShape(shape), 0, values)
-    const offset = (values as Float32Array | undefined)?.byteOffset ?? 0
-    const data = this.allocate(dtype, tf.util.sizeFromShape(shape))
-    if (!values || data.size === 0) return data
-    // A view of this backend's own memory, as tfjs's slice passes: allocating may have grown the memory and detached it.
-    const isDetached = (values as Float32Array).length === 0
-    const source = isDetached ? numericView(this.library, dtype, offset, data.size) : (values as Float32Array)
-    ;(data.values as Float32Array).set(source)
+    const size = tf.util.sizeFromShape(shape)
+    if (!isNumeric(dtype)) return new TensorData(this.library, dtype, size, 0, values)
+    const data =
+      this.cpuKernels > 0 ? new TensorData(this.library, dtype, size, 0, zeros(dtype, size)) : this.create(dtype, size)
+    if (values) (data.values as Float32Array).set(values as Float32Array)
     return data
   }
 
@@ -133,7 +150,7 @@ export class KernelBackend extends MathBackendCPU {
   /** The values of a tensor, copied: they stay valid when the tensor is disposed. */
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const data = this.tensorData(dataId)
-    if (data.address === 0) return super.readSync(dataId)
+    if (!isNumeric(data.dtype)) return super.readSync(dataId)
     return (data.values as Float32Array).slice()
   }
 
@@ -152,12 +169,16 @@ export class KernelBackend extends MathBackendCPU {
   /** A new tensor with undefined content, for a kernel to fill. */
   output(shape: number[], dtype: NumericDtype = 'float32'): tf.TensorInfo {
     const dataId = { id: KernelBackend.nextId++ }
-    this.store(dataId, this.allocate(dtype, tf.util.sizeFromShape(shape)))
+    this.store(dataId, this.create(dtype, tf.util.sizeFromShape(shape)))
     return { dataId, shape, dtype }
   }
 
   /** Where the values of a tensor lie, as the kernels want it. */
-  readonly address = (tensor: tf.TensorInfo): number => this.tensorData(tensor.dataId).address
+  readonly address = ({ dataId }: tf.TensorInfo): number => {
+    const data = this.tensorData(dataId)
+    if (data.address === 0 && data.size > 0 && isNumeric(data.dtype)) data.settle(this.allocate(data.dtype, data.size))
+    return data.address
+  }
 
   /** The values of a numeric tensor where they lie; only until the next kernel runs, since memory may move. */
   values(tensor: tf.TensorInfo): Float32Array | Int32Array | Uint8Array {
@@ -176,9 +197,17 @@ export class KernelBackend extends MathBackendCPU {
     return kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: this }) as tf.TensorInfo
   }
 
-  /** Runs tfjs's own cpu kernel, for dtypes and cases the library does not serve. */
+  /**
+   * Runs tfjs's own cpu kernel. What it makes stays in JavaScript until another kernel asks for its address: a cpu kernel
+   * holds views of its inputs, which would break if memory grew, and reads results that it has disposed of.
+   */
   cpuKernel(kernelName: string, inputs: object, attributes: object = {}): tf.TensorInfo {
     const { kernelFunc } = tf.getKernel(kernelName, 'cpu')
-    return kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: this }) as tf.TensorInfo
+    this.cpuKernels++
+    try {
+      return kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: this }) as tf.TensorInfo
+    } finally {
+      this.cpuKernels--
+    }
   }
 }

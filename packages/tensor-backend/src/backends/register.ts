@@ -39,11 +39,15 @@ const libraryKernels: Record<string, BackendKernel> = {
 /** Registers a library as the tfjs backend of its name, with every kernel of tfjs and the fused ones of Heed. */
 export function registerLibrary(library: KernelLibrary): void {
   tf.registerBackend(library.name, () => new KernelBackend(library), library.name === 'native' ? 4 : 3)
-  const own = new Set(Object.keys(libraryKernels))
-  for (const kernel of tf.getKernelsForBackend('cpu')) {
-    if (!own.has(kernel.kernelName)) tf.registerKernel({ ...kernel, backendName: library.name })
-  }
-  for (const [kernelName, kernel] of Object.entries(libraryKernels)) {
+  const cpuKernels = Object.fromEntries(
+    tf
+      .getKernelsForBackend('cpu')
+      .map(({ kernelName }): [string, BackendKernel] => [
+        kernelName,
+        (backend, inputs, attributes) => backend.cpuKernel(kernelName, inputs, attributes),
+      ]),
+  )
+  for (const [kernelName, kernel] of Object.entries({ ...cpuKernels, ...libraryKernels })) {
     tf.registerKernel({
       kernelName,
       backendName: library.name,

@@ -121,8 +121,10 @@ export const elementwiseKernels: Record<string, BackendKernel> = {
   Fill(backend, _inputs, { shape, value, dtype }: { shape: number[]; value: number; dtype?: tf.DataType }) {
     return fill(backend, shape, dtype ?? tf.util.inferDtype(value), value)
   },
-  OnesLike(backend, { x }: UnaryInputs) {
-    return fill(backend, x.shape, x.dtype, 1)
+  OnesLike(backend, inputs: UnaryInputs) {
+    const { dtype, shape } = inputs.x
+    if (types[dtype] === undefined) return backend.cpuKernel('OnesLike', inputs)
+    return fill(backend, shape, dtype, 1)
   },
   ZerosLike(backend, inputs: UnaryInputs) {
     const { dtype, shape } = inputs.x
