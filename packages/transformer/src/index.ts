@@ -120,6 +120,7 @@ export {
   Seq2SeqLm,
   type Seq2SeqOutput,
 } from './seq2seq.ts'
+export { type T5Config, type T5FeedForwardKind, T5ForConditionalGeneration, t5Architectures, t5Config } from './t5.ts'
 export {
   Transformer,
   TransformerDecoderLayer,
