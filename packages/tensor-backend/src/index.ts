@@ -42,6 +42,7 @@ export {
   type InitOptions,
   init,
 } from './init.ts'
+export { accumulate } from './ops/accumulate.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
 export { type AdafactorOptions, type AdafactorParameter, adafactor } from './ops/adafactor.ts'
 export { type AdamWOptions, type AdamWParameter, adamW } from './ops/adamw.ts'

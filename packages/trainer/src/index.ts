@@ -41,7 +41,6 @@ export {
   streamDataset,
 } from './data/load-dataset.ts'
 export { PackedTokens, type PackedTokensOptions, type TokenArray, type TokenExample } from './data/packed-tokens.ts'
-export { randomSampler, type Sampler, sequentialSampler } from './data/sampler.ts'
 export type { DatasetLike, IndexedDataset, StreamDataset } from './data/sources.ts'
 export { type InterleaveOptions, IterableDataset, interleaveDatasets } from './data/stream.ts'
 export {

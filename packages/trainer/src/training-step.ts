@@ -1,5 +1,5 @@
 import { Module, seedDropout } from '@heed/layers'
-import { crossEntropy, HeedError, tf, variableGradients } from '@heed/tensor-backend'
+import { accumulate, crossEntropy, HeedError, tf, variableGradients } from '@heed/tensor-backend'
 import { type Batch, batchTensors, countLabels } from './data/batch.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter } from './optim/optimizer.ts'
@@ -70,19 +70,12 @@ export function lossAndGradients(
     const { value, gradients } = withBatchLoss(model, batch, options, mean =>
       variableGradients(() => (share === 1 ? mean() : tf.mul(mean(), share)), variables),
     )
-    loss = loss ? addInto(loss, value) : value
+    loss = loss ? accumulate(loss, value) : value
     for (const [variable, gradient] of gradients) {
       const sum = sums.get(variable)
-      sums.set(variable, sum ? addInto(sum, gradient) : gradient)
+      sums.set(variable, sum ? accumulate(sum, gradient) : gradient)
     }
   }
   const named = parameters.flatMap(([name, value]) => (sums.has(value) ? [[name, sums.get(value)!] as const] : []))
   return { loss: loss!, gradients: new Map(named) }
-}
-
-/** sum + term; both are disposed of. */
-function addInto<T extends tf.Tensor>(sum: T, term: T): T {
-  const next = tf.add(sum, term) as T
-  tf.dispose([sum, term])
-  return next
 }
