@@ -1,8 +1,22 @@
 /** Everything in one package: the names of design and documentation, with every architecture registered. */
 import { llamaArchitectures } from '@heed/llama'
-import { registerArchitecture } from '@heed/transformer'
+import {
+  bartArchitectures,
+  bertArchitectures,
+  gpt2Architectures,
+  registerArchitecture,
+  t5Architectures,
+  transformerArchitectures,
+} from '@heed/transformer'
 
-registerArchitecture(...llamaArchitectures)
+registerArchitecture(
+  ...transformerArchitectures,
+  ...bertArchitectures,
+  ...gpt2Architectures,
+  ...bartArchitectures,
+  ...t5Architectures,
+  ...llamaArchitectures,
+)
 
 export { type LlamaConfig, LlamaForCausalLM, LlamaModel, llamaConfig } from '@heed/llama'
 export {
@@ -29,12 +43,30 @@ export {
 export {
   AutoModel,
   AutoModelForCausalLM,
+  AutoModelForMaskedLM,
+  AutoModelForQuestionAnswering,
+  AutoModelForSeq2SeqLM,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+  BartForConditionalGeneration,
+  BertForMaskedLM,
+  BertForPreTraining,
+  BertForSequenceClassification,
+  BertModel,
+  bertConfig,
   CausalLm,
   type GenerateOptions,
   type GenerationSettings,
+  Gpt2LMHeadModel,
+  Gpt2Model,
+  gpt2Config,
   type LoadOptions,
   PretrainedModel,
   registerArchitecture,
   type SaveOptions,
+  Seq2SeqLm,
   type Streamer,
+  T5ForConditionalGeneration,
+  Transformer,
+  transformerConfig,
 } from '@heed/transformer'
