@@ -14,10 +14,13 @@ export function trimSpaces(encoding: Encoding, addPrefixSpace: boolean): number[
     const start = spans[2 * i]!
     const end = spans[2 * i + 1]!
     // A single space at the start may be the one that the pre-tokenizer put there: nothing of the text to leave out.
-    if (leading === 1 && addPrefixSpace && (i === 0 || start === 0)) leading = 0
+    const isPutIn = leading === 1 && addPrefixSpace && (i === 0 || start === 0)
+    if (isPutIn) leading = 0
     const newStart = Math.min(start + leading, end)
     spans[2 * i] = newStart
-    if (trailing > 0 && end >= trailing) spans[2 * i + 1] = Math.max(end - trailing, newStart)
+    // Alone, a space that was put in has the span of the first character, which may be two units long.
+    if (isPutIn && token.length === 1) spans[2 * i + 1] = newStart
+    else if (trailing > 0 && end >= trailing) spans[2 * i + 1] = Math.max(end - trailing, newStart)
   }
   return spans
 }
