@@ -39,6 +39,11 @@ export interface LanguageModelResult {
   tokensPerSecond: number
 }
 
+/** Where a run keeps its tokenizer from its first step on, so that it can be resumed. */
+export function tokenizerFolder(outputDir: string): string {
+  return join(outputDir, 'tokenizer')
+}
+
 /**
  * Trains a model, saves it with its tokenizer under `outputDir/model`, and draws its losses. After Ctrl-C the checkpoint is
  * saved and what was reached is reported. Throws as `Trainer`.
@@ -51,7 +56,11 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
     args,
     trainDataset: run.trainDataset,
     evalDataset: run.evalDataset,
-    callbacks: [isJson ? jsonLines() : progressLine(), lossPlot(outputDir)],
+    callbacks: [
+      { onTrainBegin: () => tokenizer.save(tokenizerFolder(outputDir)) },
+      isJson ? jsonLines() : progressLine(),
+      lossPlot(outputDir),
+    ],
   })
   const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
   const evaluation = await trainer.evaluate()

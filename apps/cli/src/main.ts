@@ -29,4 +29,10 @@ for (const command of [
   program.addCommand(command)
 }
 
+/** Commands made apart do not take over how errors are shown and end the process. */
+function passOnSettings(parent: Command): void {
+  for (const command of parent.commands) passOnSettings(command.copyInheritedSettings(parent) as Command)
+}
+passOnSettings(program)
+
 await program.parseAsync()

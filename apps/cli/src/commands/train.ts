@@ -1,11 +1,11 @@
 import { init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
-import { interruptSignal, lastCheckpoint, readTextFiles, splitText, textCorpus } from '@heed/trainer'
+import { interruptSignal, readTextFiles, splitText, textCorpus } from '@heed/trainer'
 import { Command, Option } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
-import { type LanguageModelResult, trainLanguageModel } from '../language-model.ts'
+import { type LanguageModelResult, tokenizerFolder, trainLanguageModel } from '../language-model.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
 import { bold, dim } from '../terminal/style.ts'
 import { endOfText, trainByteLevelBpe } from './tokenizer.ts'
@@ -104,7 +104,7 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
       (why && dim(`  not ${why}`)),
   )
 
-  const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? await lastCheckpoint(recipe.out) : undefined)
+  const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
   const tokenizer = source
     ? await Tokenizer.fromPretrained(source)
     : await trainByteLevelBpe(splitText(text, validationSplit)[0], { ...recipe, minFrequency: 2, isQuiet: isJson })
