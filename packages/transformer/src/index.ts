@@ -121,6 +121,7 @@ export {
   type Seq2SeqOutput,
 } from './seq2seq.ts'
 export { type T5Config, type T5FeedForwardKind, T5ForConditionalGeneration, t5Architectures, t5Config } from './t5.ts'
+export { stateFromTorch, stateToTorch } from './torch-transformer.ts'
 export {
   Transformer,
   TransformerDecoderLayer,
