@@ -1,7 +1,8 @@
 import { HeedError } from '../errors.ts'
 import { unitsAt } from '../normalized-text.ts'
 import type { Vocabulary } from '../vocabulary.ts'
-import { byteTokenIds } from './byte-tokens.ts'
+import { byteTokenIds, byteTokens } from './byte-tokens.ts'
+import { MergeBoundaries } from './merge-boundaries.ts'
 import { type Merges, mergeWord, mergeWordWithDropout, type Word } from './merge-word.ts'
 import type { Model, PieceTokens } from './model.ts'
 import { PairTable } from './pair-table.ts'
@@ -29,6 +30,13 @@ export interface BpeOptions {
   readonly random?: () => number
 }
 
+/** A longer piece is looked through for places to cut it. */
+const LONGEST_WHOLE = 24
+/** Longer parts hardly repeat. */
+const LONGEST_REMEMBERED = 64
+/** Parts remembered before starting anew. */
+const MOST_REMEMBERED = 65536
+
 /** Byte pair encoding. Sennrich et al. 2016 (arXiv:1508.07909); same ids as `BPE` of HF tokenizers. */
 export class BpeModel implements Model {
   readonly vocabulary: Vocabulary
@@ -37,6 +45,14 @@ export class BpeModel implements Model {
   private readonly mergeTable: Merges
   /** Id of each one-unit token by its UTF-16 unit, -1 for none; asked for each character of each new word. */
   private readonly unitIds = new Int32Array(0x10000).fill(-1)
+
+  private boundaries: MergeBoundaries | undefined
+  /** Parts of long pieces that were met before. */
+  private readonly parts = new Map<string, Word>()
+  /** Whether a symbol's text is the text it stands for, without a prefix or suffix. */
+  private readonly isSeparable: boolean
+  /** Whether every unknown character can be spelled in tokens of bytes. */
+  private readonly spellsUnknown: boolean
 
   /** Throws HEED_CONFIG_INVALID. */
   constructor(options: BpeOptions = {}) {
@@ -61,6 +77,9 @@ export class BpeModel implements Model {
     this.vocabulary = toVocabulary(vocab, 'BpeModel')
     this.merges = merges
     this.mergeTable = this.compileMerges()
+    this.isSeparable = this.options.continuingSubwordPrefix === null && this.options.endOfWordSuffix === null
+    this.spellsUnknown =
+      this.options.byteFallback && byteTokens.every(token => this.vocabulary.idOf(token) !== undefined)
     for (const [token, id] of this.vocabulary.entries()) if (token.length === 1) this.unitIds[token.charCodeAt(0)] = id
   }
 
@@ -74,11 +93,13 @@ export class BpeModel implements Model {
       const id = this.vocabulary.idOf(piece)
       if (id !== undefined) return { ids: [id], spans: [0, piece.length] }
     }
-    const word = this.symbolsOf(piece)
     const { dropout, random } = this.options
-    if (dropout) mergeWordWithDropout(word, this.mergeTable, dropout, random)
-    else mergeWord(word, this.mergeTable)
-    return word
+    if (dropout) {
+      const word = this.symbolsOf(piece)
+      mergeWordWithDropout(word, this.mergeTable, dropout, random)
+      return word
+    }
+    return piece.length > LONGEST_WHOLE && this.isSeparable ? this.mergeInParts(piece) : this.mergeWhole(piece)
   }
 
   toJSON(): Record<string, unknown> {
@@ -100,6 +121,48 @@ export class BpeModel implements Model {
   files(): Record<string, string> {
     const lines = this.merges.map(pair => `${pair.join(' ')}\n`)
     return { 'vocab.json': JSON.stringify(this.vocabulary), 'merges.txt': `#version: 0.2\n${lines.join('')}` }
+  }
+
+  private mergeWhole(piece: string): Word {
+    const word = this.symbolsOf(piece)
+    mergeWord(word, this.mergeTable)
+    return word
+  }
+
+  /** Cut where no merge reaches across, each part merged on its own or remembered. */
+  private mergeInParts(piece: string): Word {
+    this.boundaries ??= new MergeBoundaries(this.merges)
+    const { boundaries } = this
+    const areUnknownAlone = this.spellsUnknown && boundaries.areBytesAlone
+    const ids: number[] = []
+    const spans: number[] = []
+    let start = 0
+    let left = piece.charCodeAt(0)
+    for (let i = 1; i <= piece.length; i++) {
+      const right = piece.charCodeAt(i)
+      const isCut =
+        i === piece.length ||
+        (!boundaries.mayJoin(left, right) &&
+          (areUnknownAlone || (this.unitIds[left]! >= 0 && this.unitIds[right]! >= 0)))
+      left = right
+      if (!isCut) continue
+      const part = this.mergePart(piece.slice(start, i))
+      for (const id of part.ids) ids.push(id)
+      for (const position of part.spans) spans.push(start + position)
+      start = i
+    }
+    return { ids, spans }
+  }
+
+  private mergePart(text: string): Word {
+    if (text.length > LONGEST_REMEMBERED) return this.mergeWhole(text)
+    let word = this.parts.get(text)
+    if (!word) {
+      word = this.mergeWhole(text)
+      if (this.parts.size >= MOST_REMEMBERED) this.parts.clear()
+      this.parts.set(text, word)
+    }
+    return word
   }
 
   private symbolsOf(piece: string): Word {
