@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
 
@@ -10,7 +10,12 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).map(name => join('packages', name, 'README.md'))]
 
+test('every package has a README', () => {
+  expect(readmes.filter(path => !existsSync(join(root, path)))).toEqual([])
+})
+
 function blocksOf(path: string): string[] {
+  if (!existsSync(join(root, path))) return []
   const text = readFileSync(join(root, path), 'utf8')
   return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1]!)
 }
