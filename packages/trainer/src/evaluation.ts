@@ -1,10 +1,11 @@
-import { countLabels } from './data/batch.ts'
+import { tf } from '@heed/tensor-backend'
+import { type Batch, countLabels, ignoreIndex } from './data/batch.ts'
 import { type DatasetLike, isStream } from './data/sources.ts'
 import { type BatchPlan, updatesOf } from './data/updates.ts'
 import { bitsPerByte, perplexity } from './metrics.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
-import { type LossOptions, withBatchLoss } from './training-step.ts'
+import { type LossOptions, withBatch } from './training-step.ts'
 
 export interface Evaluation {
   /** Mean over all labels, in nats. */
@@ -15,6 +16,22 @@ export interface Evaluation {
   /** Seconds, and examples in one. */
   runtime: number
   samplesPerSecond: number
+  /** What `computeMetrics` gave. */
+  [metric: string]: number | undefined
+}
+
+/** The most probable class or token at each label that counts, in the order of the data. */
+export interface PredictedLabels {
+  predictions: Int32Array
+  labels: Int32Array
+}
+
+/** Numbers of one's own from what was predicted, by their names without `eval`. */
+export type ComputeMetrics = (predicted: PredictedLabels) => Record<string, number>
+
+export interface EvaluationOptions extends LossOptions {
+  signal?: AbortSignal
+  computeMetrics?: ComputeMetrics | undefined
 }
 
 /** The model's mean loss over a data set, which stays in eval mode; undefined when `signal` stopped it. */
@@ -22,21 +39,22 @@ export async function evaluateModel<T>(
   model: TrainableModel,
   dataset: DatasetLike<T>,
   plan: BatchPlan<T>,
-  { signal, ...options }: LossOptions & { signal?: AbortSignal } = {},
+  { signal, computeMetrics, ...options }: EvaluationOptions = {},
 ): Promise<Evaluation | undefined> {
   const startedAt = performance.now()
   let lossSum = 0
   let numLabels = 0
   let numExamples = 0
+  const collected: PredictedLabels[] = []
   model.eval()
   for await (const batches of updatesOf(dataset, plan, 0)) {
     if (signal?.aborted) return undefined
     for (const batch of batches) {
-      const loss = withBatchLoss(model, batch, options, compute => compute())
+      const { loss, predictions } = await evaluateBatch(model, batch, computeMetrics !== undefined, options)
       const labels = countLabels(batch)
-      lossSum += (await loss.data())[0]! * labels
-      loss.dispose()
+      lossSum += loss * labels
       numLabels += labels
+      if (predictions) collected.push(countedPairs(batch, predictions))
       numExamples += Object.values(batch.inputs)[0]?.shape[0] ?? 0
     }
     await nextTask()
@@ -50,5 +68,45 @@ export async function evaluateModel<T>(
     ...(bytesPerToken !== undefined && { bitsPerByte: bitsPerByte(loss, bytesPerToken) }),
     runtime,
     samplesPerSecond: numExamples / runtime,
+    ...computeMetrics?.(joined(collected)),
   }
+}
+
+async function evaluateBatch(
+  model: TrainableModel,
+  batch: Batch,
+  wantsPredictions: boolean,
+  options: LossOptions,
+): Promise<{ loss: number; predictions?: Int32Array }> {
+  const [loss, predictions] = withBatch(model, batch, options, compute =>
+    tf.tidy((): tf.Tensor[] => {
+      const output = compute()
+      return wantsPredictions ? [output.loss, tf.argMax(output.logits, -1)] : [output.loss]
+    }),
+  )
+  try {
+    const [value] = await loss!.data()
+    return { loss: value!, ...(predictions && { predictions: await predictions.data<'int32'>() }) }
+  } finally {
+    tf.dispose([loss!, ...(predictions ? [predictions] : [])])
+  }
+}
+
+/** Of a batch, the labels that count, each with what was predicted for it. */
+function countedPairs({ inputs, labelShift }: Batch, predictions: Int32Array): PredictedLabels {
+  const { values, shape } = inputs.labels!
+  const rowLength = shape.at(-1)!
+  const places: number[] = []
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] !== ignoreIndex && !(labelShift === 1 && i % rowLength === 0)) places.push(i)
+  }
+  return {
+    predictions: Int32Array.from(places, place => predictions[place - labelShift]!),
+    labels: Int32Array.from(places, place => values[place]!),
+  }
+}
+
+function joined(parts: readonly PredictedLabels[]): PredictedLabels {
+  const join = (key: keyof PredictedLabels): Int32Array => Int32Array.from(parts.flatMap(part => [...part[key]]))
+  return { predictions: join('predictions'), labels: join('labels') }
 }

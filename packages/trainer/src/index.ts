@@ -53,8 +53,9 @@ export {
   textCorpus,
 } from './data/text.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
+export type { ComputeMetrics, PredictedLabels } from './evaluation.ts'
 export { type LoraConfig, LoraModel } from './lora.ts'
-export { bitsPerByte, perplexity } from './metrics.ts'
+export { accuracy, bitsPerByte, f1Score, perplexity } from './metrics.ts'
 export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 export { AdamW, type AdamWConfig } from './optim/adamw.ts'
 export { clipFactor, gradientNorm } from './optim/gradient-clipping.ts'

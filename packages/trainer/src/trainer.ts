@@ -5,7 +5,7 @@ import { type Collator, causalLmCollator } from './data/collators.ts'
 import type { TokenExample } from './data/packed-tokens.ts'
 import type { DatasetLike } from './data/sources.ts'
 import { type BatchPlan, batchPlan, checkNotEmpty } from './data/updates.ts'
-import { evaluateModel } from './evaluation.ts'
+import { type ComputeMetrics, evaluateModel } from './evaluation.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
 import { newState, type TrainerState } from './trainer-state.ts'
@@ -18,6 +18,8 @@ export interface TrainerOptions<T> {
   evalDataset?: DatasetLike<T>
   /** `causalLmCollator()` when left out. */
   collator?: Collator<T>
+  /** More numbers for each evaluation: `({ predictions, labels }) => ({ accuracy: accuracy(predictions, labels) })`. */
+  computeMetrics?: ComputeMetrics
   callbacks?: TrainerCallback[]
   /** In place of the one that `args.optim` names. */
   createOptimizer?: (parameters: NamedParameter[]) => Optimizer
@@ -39,24 +41,19 @@ export class Trainer<T = TokenExample> {
   readonly #trainDataset: DatasetLike<T> | undefined
   readonly #evalDataset: DatasetLike<T> | undefined
   readonly #collator: Collator<T>
+  readonly #computeMetrics: ComputeMetrics | undefined
   /** How far the last run came. */
   state: TrainerState = newState()
 
   /** Throws HEED_CONFIG_INVALID. */
-  constructor({
-    model,
-    args = {},
-    trainDataset,
-    evalDataset,
-    collator,
-    callbacks,
-    createOptimizer,
-  }: TrainerOptions<T>) {
+  constructor(options: TrainerOptions<T>) {
+    const { model, args = {}, trainDataset, evalDataset, collator, computeMetrics, callbacks = [] } = options
     this.model = model
     this.args = completeArguments(args)
-    this.callbacks = callbacks ?? []
-    this.createOptimizer = createOptimizer
+    this.callbacks = callbacks
+    this.createOptimizer = options.createOptimizer
     this.#trainDataset = trainDataset
+    this.#computeMetrics = computeMetrics
     this.#evalDataset = evalDataset
     this.#collator = collator ?? (causalLmCollator() as unknown as Collator<T>)
     if (this.args.evalStrategy !== 'no' && !evalDataset)
@@ -103,10 +100,13 @@ export class Trainer<T = TokenExample> {
     if (!dataset) throw missing('evalDataset', 'evaluate() was called')
     const plan = this.#evaluationPlan(dataset)
     checkNotEmpty('evalDataset', plan)
-    const evaluation = await evaluateModel(this.model, dataset, plan, signal && { signal })
+    const evaluation = await evaluateModel(this.model, dataset, plan, {
+      computeMetrics: this.#computeMetrics,
+      ...(signal && { signal }),
+    })
     if (!evaluation) throw new HeedError('HEED_ABORTED', 'Trainer: the evaluation was cancelled.')
     const prefixed = (name: string): string => `${prefix}${name[0]!.toUpperCase()}${name.slice(1)}`
-    return Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [prefixed(name), value]))
+    return Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [prefixed(name), value!]))
   }
 
   #evaluationPlan(dataset: DatasetLike<T>): BatchPlan<T> {

@@ -12,28 +12,36 @@ export interface LossOptions {
   seed?: number
 }
 
+/** A mean loss over labels, with the logits it comes from. */
+export interface BatchOutput {
+  loss: tf.Scalar
+  logits: tf.Tensor
+}
+
 /**
- * Hands the model's mean loss over the labels of a batch to `use`: what makes a number of it, or its gradients. The
- * inputs live until then. Throws HEED_CONFIG_INVALID when the model returns no loss, and what it throws.
+ * Hands `use` what computes the model's mean loss over the labels of a batch; the inputs live until it returns.
+ * Throws HEED_CONFIG_INVALID when the model returns no loss, and what the model throws.
  */
-export function withBatchLoss<R>(
+export function withBatch<R>(
   model: TrainableModel,
   batch: Batch,
   { labelSmoothing = 0 }: LossOptions,
-  use: (loss: () => tf.Scalar) => R,
+  use: (compute: () => BatchOutput) => R,
 ): R {
   const tensors = batchTensors(batch)
-  const computeLoss = (): tf.Scalar => {
+  const compute = (): BatchOutput => {
     const { loss, logits } = model.forward(tensors)
-    if (labelSmoothing > 0) return smoothedLoss(logits, tensors.labels!, batch.labelShift, labelSmoothing)
-    if (loss) return loss
+    if (labelSmoothing > 0) {
+      return { logits, loss: smoothedLoss(logits, tensors.labels!, batch.labelShift, labelSmoothing) }
+    }
+    if (loss) return { logits, loss }
     throw new HeedError(
       'HEED_CONFIG_INVALID',
       'Trainer: loss is undefined, expected a scalar from model.forward({ labels }).',
     )
   }
   try {
-    return use(() => tf.tidy(computeLoss))
+    return use(compute)
   } finally {
     tf.dispose(Object.values(tensors))
   }
@@ -67,8 +75,8 @@ export function lossAndGradients(
   for (const [index, batch] of batches.entries()) {
     const share = counts[index]! / total
     if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
-    const { value, gradients } = withBatchLoss(model, batch, options, mean =>
-      variableGradients(() => (share === 1 ? mean() : tf.mul(mean(), share)), variables),
+    const { value, gradients } = withBatch(model, batch, options, compute =>
+      variableGradients(() => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))), variables),
     )
     loss = loss ? accumulate(loss, value) : value
     for (const [variable, gradient] of gradients) {

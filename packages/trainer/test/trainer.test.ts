@@ -8,6 +8,8 @@ import { loadWeights } from '../src/checkpoint.ts'
 import { batchTensors, countLabels } from '../src/data/batch.ts'
 import { causalLmCollator } from '../src/data/collators.ts'
 import { PackedTokens, type TokenExample } from '../src/data/packed-tokens.ts'
+import type { PredictedLabels } from '../src/evaluation.ts'
+import { accuracy } from '../src/metrics.ts'
 import type { TrainableModel } from '../src/model.ts'
 import { hash } from '../src/random.ts'
 import { Trainer, type TrainerOptions } from '../src/trainer.ts'
@@ -202,6 +204,31 @@ describe('evaluation', () => {
     expect(metrics.evalLoss).toBeCloseTo(loss, 5)
     expect(metrics.evalPerplexity).toBeCloseTo(Math.exp(loss), 3)
     expect(metrics.evalBitsPerByte).toBeCloseTo(loss / Math.LN2 / 2, 5)
+    model.dispose()
+  })
+
+  test('adds the numbers of computeMetrics, over the labels that count', async () => {
+    const model = new TinyModel()
+    const rows = [{ inputIds: [1, 2, 3, 4], labels: [9, -100, 3, 4] }, { inputIds: [5, 6] }]
+    const seen: PredictedLabels[] = []
+    const trainer = new Trainer({
+      model,
+      args: { perDeviceEvalBatchSize: 1 },
+      evalDataset: { length: 2, get: index => rows[index]! },
+      computeMetrics: predicted => {
+        seen.push(predicted)
+        return { accuracy: accuracy(predicted.predictions, predicted.labels) }
+      },
+    })
+    const { evalAccuracy } = await trainer.evaluate()
+    const likeliest = (id: number): number =>
+      tf.tidy(
+        () => tf.argMax(model.forward({ inputIds: tf.tensor2d([[id]], [1, 1], 'int32') }).logits, -1).dataSync()[0]!,
+      )
+    expect(seen).toEqual([
+      { predictions: Int32Array.of(likeliest(2), likeliest(3), likeliest(5)), labels: Int32Array.of(3, 4, 6) },
+    ])
+    expect(evalAccuracy).toBe([likeliest(2) === 3, likeliest(3) === 4, likeliest(5) === 6].filter(Boolean).length / 3)
     model.dispose()
   })
 
