@@ -13,6 +13,70 @@ interface Alignment {
   readonly ends: Int32Array
 }
 
+/** Characters that replace a stretch of a text, each with the change it makes. */
+export interface TextEdit {
+  readonly start: number
+  readonly end: number
+  readonly characters: Iterable<readonly [character: string, change: number]>
+}
+
+/** A text put together from stretches of another and insertions, with the alignment of each unit. */
+class TextBuilder {
+  text = ''
+  private starts: Int32Array
+  private ends: Int32Array
+  private length = 0
+  private position = 0
+
+  constructor(
+    private readonly source: string,
+    private readonly from: Alignment,
+  ) {
+    this.starts = new Int32Array(source.length + 16)
+    this.ends = new Int32Array(source.length + 16)
+  }
+
+  /** Copies the source from where the builder stands to `end`. */
+  keepUntil(end: number): void {
+    const { position } = this
+    if (end <= position) return
+    this.reserve(end - position)
+    this.text += this.source.slice(position, end)
+    this.starts.set(this.from.starts.subarray(position, end), this.length)
+    this.ends.set(this.from.ends.subarray(position, end), this.length)
+    this.length += end - position
+    this.position = end
+  }
+
+  /** Adds `text`, aligned to unit `at` of the source; to nothing if that is before its start. */
+  insert(text: string, at: number): void {
+    this.reserve(text.length)
+    this.text += text
+    this.starts.fill(this.from.starts[at] ?? 0, this.length, this.length + text.length)
+    this.ends.fill(this.from.ends[at] ?? 0, this.length, this.length + text.length)
+    this.length += text.length
+  }
+
+  /** Leaves the source out up to `position`. */
+  skipTo(position: number): void {
+    this.position = position
+  }
+
+  alignment(): Alignment {
+    return { starts: this.starts.subarray(0, this.length), ends: this.ends.subarray(0, this.length) }
+  }
+
+  private reserve(units: number): void {
+    if (this.length + units <= this.starts.length) return
+    const capacity = 2 * (this.length + units)
+    const [starts, ends] = [new Int32Array(capacity), new Int32Array(capacity)]
+    starts.set(this.starts)
+    ends.set(this.ends)
+    this.starts = starts
+    this.ends = ends
+  }
+}
+
 /**
  * A text on its way through the pipeline: what it has become, and which UTF-16 units of the original each of its own
  * units came from. Same alignment rules as `NormalizedString` of HF tokenizers, there in bytes. Immutable.
@@ -67,24 +131,24 @@ export class NormalizedText {
     return new NormalizedText(text, this.origin, this.shift, this.alignment)
   }
 
-  /** Replaces each code point by `map(codePoint)`, any string; what comes out is aligned to what went in. */
-  mapCharacters(map: (character: string) => string): NormalizedText {
+  /**
+   * Replaces each code point that matches a global pattern of single code points by `map(codePoint)`, any string; what
+   * comes out is aligned to what went in.
+   */
+  mapCharacters(pattern: RegExp, map: (character: string) => string): NormalizedText {
     const { text } = this
-    const { starts, ends } = this.aligned()
-    const newStarts: number[] = []
-    const newEnds: number[] = []
-    let result = ''
-    for (let i = 0; i < text.length; ) {
-      const units = unitsAt(text, i)
-      const mapped = map(units === 1 ? text[i]! : text.slice(i, i + units))
-      for (let k = 0; k < mapped.length; k++) {
-        newStarts.push(starts[i]!)
-        newEnds.push(ends[i]!)
-      }
-      result += mapped
-      i += units
+    let builder: TextBuilder | undefined
+    pattern.lastIndex = 0
+    for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+      const [character] = match
+      const mapped = map(character)
+      if (mapped === character) continue
+      builder ??= new TextBuilder(text, this.aligned())
+      builder.keepUntil(match.index)
+      builder.insert(mapped, match.index)
+      builder.skipTo(match.index + character.length)
     }
-    return this.rebuilt(result, newStarts, newEnds)
+    return builder ? this.built(builder) : this
   }
 
   /** Puts `prefix` before the first code point and aligns it to that code point; an empty text stays empty. */
@@ -112,58 +176,37 @@ export class NormalizedText {
   /** Replaces each span `[from, to)` by `content`, aligned to the last unit of the span. Spans ascend and are flat pairs. */
   replaceSpans(spans: readonly number[], content: string): NormalizedText {
     if (spans.length === 0) return this
-    const { starts, ends } = this.aligned()
-    const newStarts: number[] = []
-    const newEnds: number[] = []
-    let result = ''
-    let last = 0
-    const keepUntil = (to: number) => {
-      result += this.text.slice(last, to)
-      for (let i = last; i < to; i++) {
-        newStarts.push(starts[i]!)
-        newEnds.push(ends[i]!)
-      }
-    }
+    const builder = new TextBuilder(this.text, this.aligned())
     for (let s = 0; s < spans.length; s += 2) {
-      const to = spans[s + 1]!
-      keepUntil(spans[s]!)
-      for (let k = 0; k < content.length; k++) {
-        newStarts.push(starts[to - 1] ?? this.origin)
-        newEnds.push(ends[to - 1] ?? this.origin)
-      }
-      result += content
-      last = to
+      builder.keepUntil(spans[s]!)
+      builder.insert(content, spans[s + 1]! - 1)
+      builder.skipTo(spans[s + 1]!)
     }
-    keepUntil(this.text.length)
-    return this.rebuilt(result, newStarts, newEnds)
+    return this.built(builder)
   }
 
   /**
-   * The text made of `characters`, each with the change it makes: 0 replaces the next code point of this text, 1 is
-   * inserted (aligned to the code point before), -n replaces the next and drops n more.
+   * Replaces stretches of the text, in ascending order, by characters that each say what they change: 0 replaces the
+   * next code point of this text, 1 is inserted (aligned to the code point before), -n replaces the next and drops n more.
    */
-  transform(characters: Iterable<readonly [character: string, change: number]>): NormalizedText {
+  transform(edits: Iterable<TextEdit>): NormalizedText {
     const { text } = this
-    const { starts, ends } = this.aligned()
-    const newStarts: number[] = []
-    const newEnds: number[] = []
-    let result = ''
-    let offset = 0
-    for (const [character, change] of characters) {
-      const from = change > 0 ? offset - 1 : offset
-      for (let k = 0; k < character.length; k++) {
-        newStarts.push(starts[from] ?? this.origin)
-        newEnds.push(ends[from] ?? this.origin)
+    const builder = new TextBuilder(text, this.aligned())
+    for (const { start, end, characters } of edits) {
+      builder.keepUntil(start)
+      let offset = start
+      for (const [character, change] of characters) {
+        builder.insert(character, change > 0 ? offset - 1 : offset)
+        for (let consumed = change; consumed <= 0 && offset < text.length; consumed++) offset += unitsAt(text, offset)
       }
-      result += character
-      for (let consumed = change; consumed <= 0 && offset < text.length; consumed++) offset += unitsAt(text, offset)
+      builder.skipTo(end)
     }
-    return this.rebuilt(result, newStarts, newEnds)
+    return this.built(builder)
   }
 
-  private rebuilt(text: string, starts: number[], ends: number[]): NormalizedText {
-    const alignment = { starts: Int32Array.from(starts), ends: Int32Array.from(ends) }
-    return new NormalizedText(text, this.origin, 0, alignment)
+  private built(builder: TextBuilder): NormalizedText {
+    builder.keepUntil(this.text.length)
+    return new NormalizedText(builder.text, this.origin, 0, builder.alignment())
   }
 
   private aligned(): Alignment {

@@ -110,10 +110,14 @@ export class PreTokenizedText {
   }
 }
 
+const anyCharacter = /[\s\S]/gu
+
 /** Each UTF-8 byte as its character, aligned to the code point it belongs to. */
 export function byteLevelText(source: NormalizedText): NormalizedText {
   const bytes = toByteCharacters(source.text)
-  return bytes.length === source.text.length ? source.withText(bytes) : source.mapCharacters(toByteCharacters)
+  return bytes.length === source.text.length
+    ? source.withText(bytes)
+    : source.mapCharacters(anyCharacter, toByteCharacters)
 }
 
 /** For each byte character of `toByteCharacters(text)`: start of its code point in `text`, in UTF-16 units. */

@@ -14,12 +14,11 @@ export interface BertNormalizerOptions {
   readonly lowercase?: boolean
 }
 
-const unclean = /[\p{Cc}\p{Cf}\p{Co}\ufffd]|(?! )\p{White_Space}/u
-const dropped = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\ufffd]/u
-const whitespace = /\p{White_Space}/u
+const control = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\ufffd]/gu
+const whitespace = /(?! )\p{White_Space}/gu
 const chinese =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/u
-const accent = /\p{Mn}/u
+  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
+const accent = /\p{Mn}/gu
 const nfd = new UnicodeNormalizer('NFD')
 
 /** The cleaning of BERT's BasicTokenizer. Devlin et al. 2018, google-research/bert `tokenization.py`. */
@@ -38,15 +37,12 @@ export class BertNormalizer implements Normalizer {
   normalize(text: NormalizedText): NormalizedText {
     const { options } = this
     let result = text
-    if (options.cleanText && unclean.test(result.text)) result = result.mapCharacters(clean)
-    if (options.handleChineseChars && chinese.test(result.text)) {
-      result = result.mapCharacters(character => (chinese.test(character) ? ` ${character} ` : character))
+    if (options.cleanText) {
+      result = result.mapCharacters(control, () => '')
+      result = result.withText(result.text.replace(whitespace, ' '))
     }
-    if (options.stripAccents ?? options.lowercase) {
-      result = nfd.normalize(result)
-      if (accent.test(result.text))
-        result = result.mapCharacters(character => (accent.test(character) ? '' : character))
-    }
+    if (options.handleChineseChars) result = result.mapCharacters(chinese, character => ` ${character} `)
+    if (options.stripAccents ?? options.lowercase) result = nfd.normalize(result).mapCharacters(accent, () => '')
     return options.lowercase ? lowercase(result) : result
   }
 
@@ -60,9 +56,4 @@ export class BertNormalizer implements Normalizer {
       lowercase: options.lowercase,
     }
   }
-}
-
-function clean(character: string): string {
-  if (dropped.test(character)) return ''
-  return whitespace.test(character) ? ' ' : character
 }

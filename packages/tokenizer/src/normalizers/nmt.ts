@@ -1,30 +1,25 @@
 import type { NormalizedText } from '../normalized-text.ts'
 import type { Normalizer } from './normalizer.ts'
 
-function isDropped(code: number): boolean {
-  if (code < 0x20) return code !== 0 && code !== 0x09 && code !== 0x0a && code !== 0x0c && code !== 0x0d
-  return code === 0x7f || code === 0x8f || code === 0x9f
-}
+/** Control characters and what is made a space: white space and marks of order, width and byte order. */
+const odd = /[\p{Cc}\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/gu
 
-const spaces = new Set([0x09, 0x0a, 0x0c, 0x0d, 0x1680, 0x2028, 0x2029, 0x2581, 0xfeff, 0xfffd])
-
-function isSpaced(code: number): boolean {
-  return spaces.has(code) || (code >= 0x200b && code <= 0x200f)
+/** Control characters that the reference leaves alone. */
+function isKept(code: number): boolean {
+  return code === 0 || (code >= 0x80 && code <= 0x9f && code !== 0x8f && code !== 0x9f)
 }
 
 function clean(character: string): string {
   const code = character.charCodeAt(0)
-  return isDropped(code) ? '' : isSpaced(code) ? ' ' : character
+  if (isKept(code)) return character
+  const isControl = (code < 0x20 && !'\t\n\f\r'.includes(character)) || (code >= 0x7f && code <= 0x9f)
+  return isControl ? '' : ' '
 }
 
 /** Drops control characters and makes spaces of odd ones, as SentencePiece's nmt_nfkc does first. */
 export class NmtNormalizer implements Normalizer {
   normalize(text: NormalizedText): NormalizedText {
-    for (let i = 0; i < text.text.length; i++) {
-      const code = text.text.charCodeAt(i)
-      if (isDropped(code) || isSpaced(code)) return text.mapCharacters(clean)
-    }
-    return text
+    return text.mapCharacters(odd, clean)
   }
 
   toJSON(): Record<string, unknown> {

@@ -50,7 +50,7 @@ export class PrecompiledNormalizer implements Normalizer {
       }
       for (const character of cluster) if (!push(character)) changes.push([character, 0])
     }
-    return isChanged ? text.transform(changes) : text
+    return isChanged ? text.transform([{ start: 0, end: text.text.length, characters: changes }]) : text
   }
 
   toJSON(): Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { Normalizer } from './normalizer.ts'
 
 const leading = /^\p{White_Space}+/u
 const whitespace = /\p{White_Space}/u
-const mark = /\p{M}/u
+const mark = /\p{M}/gu
 
 /** Takes white space off the ends. */
 export class StripNormalizer implements Normalizer {
@@ -27,8 +27,7 @@ export class StripNormalizer implements Normalizer {
 /** Drops combining marks; accents that are part of a letter stay unless a decomposition came before. */
 export class StripAccentsNormalizer implements Normalizer {
   normalize(text: NormalizedText): NormalizedText {
-    if (!mark.test(text.text)) return text
-    return text.mapCharacters(character => (mark.test(character) ? '' : character))
+    return text.mapCharacters(mark, () => '')
   }
 
   toJSON(): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { type NormalizedText, unitsAt } from '../normalized-text.ts'
+import { type NormalizedText, type TextEdit, unitsAt } from '../normalized-text.ts'
 import type { Normalizer } from './normalizer.ts'
 
 export type UnicodeForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
@@ -7,10 +7,11 @@ export type UnicodeForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
 type Change = [character: string, change: number]
 
 /**
- * A stretch that normalizes independently of its surroundings: a character and what may combine with it, that is marks,
+ * A stretch that may change, independently of its surroundings: a character and what may combine with it, that is marks,
  * the vowels and finals of Hangul, and the halfwidth voiced sound marks.
  */
-const stretch = /[\s\S][\p{M}\u1160-\u11ff\ud7b0-\ud7ff\uff9e\uff9f]*/gu
+const stretch =
+  /[^\0-\x7f][\p{M}\u1160-\u11ff\ud7b0-\ud7ff\uff9e\uff9f]*|[\s\S][\p{M}\u1160-\u11ff\ud7b0-\ud7ff\uff9e\uff9f]+/gu
 
 /** The Unicode normalization forms (UAX #15), keeping track of which character came from where. */
 export class UnicodeNormalizer implements Normalizer {
@@ -18,23 +19,24 @@ export class UnicodeNormalizer implements Normalizer {
 
   normalize(text: NormalizedText): NormalizedText {
     if (text.text.normalize(this.form) === text.text) return text
-    return text.transform(this.changes(text.text))
+    return text.transform(this.edits(text.text))
   }
 
   toJSON(): Record<string, unknown> {
     return { type: this.form }
   }
 
-  private *changes(text: string): Generator<Change> {
+  /** The stretches that normalization changes. */
+  private *edits(text: string): Generator<TextEdit> {
     const { form } = this
     const decomposition = form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD'
-    for (const [part] of text.matchAll(stretch)) {
-      if (part.normalize(form) === part) {
-        for (const character of part) yield [character, 0]
-        continue
-      }
+    for (const match of text.matchAll(stretch)) {
+      const [part] = match
+      const normal = part.normalize(form)
+      if (normal === part) continue
       const decomposed = decompose(part, decomposition)
-      yield* form === decomposition ? decomposed : compose(part.normalize(form), decomposed)
+      const characters = form === decomposition ? decomposed : compose(normal, decomposed)
+      yield { start: match.index, end: match.index + part.length, characters }
     }
   }
 }
