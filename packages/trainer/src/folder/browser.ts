@@ -15,7 +15,7 @@ export const folders: FolderAccess = {
   make: async folder => refuse(folder),
   remove: async folder => refuse(folder),
   publish: async folder => refuse(folder),
-  appendLine: async file => refuse(file),
+  append: async file => refuse(file),
   lock: async folder => refuse(folder),
 }
 

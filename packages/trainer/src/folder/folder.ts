@@ -7,7 +7,7 @@ export interface FolderAccess {
   remove(folder: string): Promise<void>
   /** Gives a complete folder its name: brings its files to the disk, renames it, and brings the renaming to the disk. */
   publish(from: string, to: string): Promise<void>
-  appendLine(file: string, line: string): Promise<void>
+  append(file: string, content: string | Uint8Array): Promise<void>
   /** Keeps other processes out of the folder until the returned function is called. Throws HEED_IO when one is in it. */
   lock(folder: string): Promise<() => Promise<void>>
 }

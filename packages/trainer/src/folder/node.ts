@@ -102,7 +102,7 @@ export const folders: FolderAccess = {
       await rename(from, to)
       await sync(dirname(to))
     }),
-  appendLine: (file, line) => attempt(file, 'writing', () => appendFile(file, `${line}\n`)),
+  append: (file, content) => attempt(file, 'writing', () => appendFile(file, content)),
   lock: folder => lock(folder),
 }
 

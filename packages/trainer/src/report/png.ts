@@ -1,3 +1,4 @@
+import { crc32 } from './crc.ts'
 import { textStrokes } from './stroke-font.ts'
 import type { LineStyle, Point, Surface, TextStyle } from './surface.ts'
 
@@ -115,16 +116,4 @@ function chunk(name: string, data: Uint8Array): Uint8Array {
   new DataView(length.buffer).setUint32(0, data.length)
   new DataView(frame.buffer).setUint32(0, crc32(body))
   return join([length, body, frame])
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let c = byte
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
-  return c
-})
-
-function crc32(bytes: Uint8Array): number {
-  let c = 0xffffffff
-  for (const byte of bytes) c = crcTable[(c ^ byte) & 255]! ^ (c >>> 8)
-  return (c ^ 0xffffffff) >>> 0
 }
