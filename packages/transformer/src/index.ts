@@ -110,6 +110,22 @@ export {
   type InnerStates,
   PretrainedModel,
 } from './model.ts'
+export type { FeatureExtractionOptions } from './pipelines/feature-extraction.ts'
+export type { FilledMask, FillMaskOptions, FillMaskResult } from './pipelines/fill-mask.ts'
+export {
+  type BatchOptions,
+  type Pipeline,
+  type PipelineTask,
+  type PipelineTasks,
+  pipeline,
+} from './pipelines/pipeline.ts'
+export type { Answer, Question, QuestionAnsweringOptions } from './pipelines/question-answering.ts'
+export type { TextModel, TextOrPair } from './pipelines/text-batch.ts'
+export type { LabelScore, TextClassificationOptions } from './pipelines/text-classification.ts'
+export type { GeneratedText, TextGenerationOptions } from './pipelines/text-generation.ts'
+export type { SummarizedText, TranslatedText } from './pipelines/text-to-text.ts'
+export type { EntityGroup, TokenClassificationOptions, TokenLabel } from './pipelines/token-classification.ts'
+export type { ZeroShotOptions, ZeroShotResult } from './pipelines/zero-shot.ts'
 export { type Architecture, registerArchitecture, registeredArchitectures, type Task } from './registry.ts'
 export {
   type DecoderPass,

@@ -1,0 +1,65 @@
+import type { Encoding, Tokenizer } from '@heed/tokenizer'
+import type { EncoderInputs } from '../encoder-inputs.ts'
+import type { PretrainedModel } from '../model.ts'
+
+/** A model with the tokenizer it was trained with. */
+export interface TextModel<M extends PretrainedModel = PretrainedModel> {
+  model: M
+  tokenizer: Tokenizer
+}
+
+/** A text, or a pair of texts. */
+export type TextOrPair = string | readonly [text: string, pair: string]
+
+export interface TextBatch {
+  encodings: Encoding[]
+  inputs: Required<Pick<EncoderInputs, 'inputIds' | 'attentionMask' | 'tokenTypeIds'>>
+}
+
+interface ModelLimits {
+  maxPositionEmbeddings?: number
+  padTokenId?: number | null
+  eosTokenId?: readonly number[]
+  modelType: string
+}
+
+/** The most tokens that tokenizer and model can take. */
+function longestInput({ model, tokenizer }: TextModel): number | undefined {
+  const { maxPositionEmbeddings } = model.config as ModelLimits
+  const named = tokenizer.config.model_max_length
+  const limits = [maxPositionEmbeddings, typeof named === 'number' ? named : undefined]
+  const known = limits.filter(limit => limit !== undefined && limit < Number.MAX_SAFE_INTEGER) as number[]
+  return known.length > 0 ? Math.min(...known) : undefined
+}
+
+/** Texts as one batch, cut to what the model takes and padded to one length. */
+export function encodeTexts(
+  { model, tokenizer }: TextModel,
+  texts: readonly TextOrPair[],
+  { direction = 'right' }: { direction?: 'left' | 'right' } = {},
+): TextBatch {
+  const maxLength = longestInput({ model, tokenizer })
+  const { padTokenId, eosTokenId } = model.config as ModelLimits
+  const padId = tokenizer.specialTokenId('pad_token') ?? padTokenId ?? eosTokenId?.[0] ?? 0
+  const encodings = tokenizer.encodeBatch(texts, {
+    truncation: maxLength === undefined ? false : { maxLength },
+    padding: { direction, padId },
+  })
+  return {
+    encodings,
+    inputs: {
+      inputIds: encodings.map(({ ids }) => ids),
+      attentionMask: encodings.map(({ attentionMask }) => attentionMask),
+      tokenTypeIds: encodings.map(({ typeIds }) => typeIds),
+    },
+  }
+}
+
+/** softmax of numbers, in float64. */
+export function probabilities(scores: ArrayLike<number>): number[] {
+  const list = Array.from(scores)
+  const highest = list.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const exps = list.map(score => Math.exp(score - highest))
+  const sum = exps.reduce((a, b) => a + b, 0)
+  return exps.map(exp => exp / sum)
+}

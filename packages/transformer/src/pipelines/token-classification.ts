@@ -1,0 +1,151 @@
+import { tf } from '@heed/tensor-backend'
+import type { Encoding, Tokenizer } from '@heed/tokenizer'
+import type { TokenClassifier } from '../auto.ts'
+import { encodeTexts, probabilities, type TextModel } from './text-batch.ts'
+
+export interface TokenClassificationOptions {
+  /**
+   * `none`: every token; `simple`: neighbours of one kind together; `first`, `average`, `max`: words whole, by their first token,
+   * the mean of their tokens, or the surest one. `none` by default.
+   */
+  aggregationStrategy?: 'none' | 'simple' | 'first' | 'average' | 'max'
+  /** Labels to leave out; `O` by default. */
+  ignoreLabels?: readonly string[]
+}
+
+/** A token or a word with its label. */
+export interface TokenLabel {
+  entity: string
+  score: number
+  /** Index among the tokens; only without aggregation. */
+  index?: number
+  word: string
+  /** Where it stands in the text, in UTF-16 units. */
+  start: number
+  end: number
+}
+
+/** Neighbouring words of one kind. */
+export interface EntityGroup {
+  entityGroup: string
+  score: number
+  word: string
+  start: number
+  end: number
+}
+
+interface Piece {
+  word: string
+  scores: number[]
+  start: number
+  end: number
+  index: number
+  /** Whether it goes on the word of the piece before. */
+  isSubword: boolean
+}
+
+/** Labels the tokens of texts. */
+export async function classifyTokens(
+  { model, tokenizer }: TextModel<TokenClassifier>,
+  texts: readonly string[],
+  { aggregationStrategy = 'none', ignoreLabels = ['O'] }: TokenClassificationOptions = {},
+): Promise<(TokenLabel | EntityGroup)[][]> {
+  const { labels } = model.config as unknown as { labels: readonly string[] }
+  const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
+  const logits = tf.tidy(() => model.forward(inputs).logits) // [batch, seqLen, numLabels]
+  const values = await logits.data()
+  const seqLen = logits.shape[1]!
+  logits.dispose()
+  return encodings.map((encoding, i) => {
+    const rows = encoding.ids.map((_, j) => {
+      const start = (i * seqLen + j) * labels.length
+      return probabilities(values.slice(start, start + labels.length))
+    })
+    const pieces = piecesOf(tokenizer, texts[i]!, encoding, rows)
+    if (aggregationStrategy === 'none') {
+      const entities = pieces.map(piece => ({ ...labelled(piece, labels), index: piece.index }))
+      return entities.filter(({ entity }) => !ignoreLabels.includes(entity))
+    }
+    const words =
+      aggregationStrategy === 'simple'
+        ? pieces.map(piece => labelled(piece, labels))
+        : wordsOf(pieces).map(word => labelled(wholeWord(tokenizer, word, aggregationStrategy), labels))
+    return groupsOf(tokenizer, words).filter(({ entityGroup }) => !ignoreLabels.includes(entityGroup))
+  })
+}
+
+function piecesOf(tokenizer: Tokenizer, text: string, encoding: Encoding, rows: number[][]): Piece[] {
+  const unknown = tokenizer.specialTokenId('unk_token')
+  const pieces: Piece[] = []
+  for (const [index, scores] of rows.entries()) {
+    if (encoding.specialTokensMask[index]) continue
+    const [start, end] = encoding.offsets[index]!
+    const source = text.slice(start, end)
+    const isUnknown = encoding.ids[index] === unknown
+    const word = isUnknown ? source : encoding.tokens[index]!
+    // A token longer than what it stands for has the mark of a continued word, as `##` of WordPiece.
+    pieces.push({ word, scores, start, end, index, isSubword: !isUnknown && word.length !== source.length })
+  }
+  return pieces
+}
+
+function labelled(
+  { word, scores, start, end }: Omit<Piece, 'index' | 'isSubword'>,
+  labels: readonly string[],
+): TokenLabel {
+  const best = indexOfHighest(scores)
+  return { entity: labels[best]!, score: scores[best]!, word, start, end }
+}
+
+function indexOfHighest(scores: readonly number[]): number {
+  return scores.reduce((best, score, i) => (score > scores[best]! ? i : best), 0)
+}
+
+function wordsOf(pieces: readonly Piece[]): Piece[][] {
+  const words: Piece[][] = []
+  for (const piece of pieces) {
+    if (piece.isSubword && words.length > 0) words.at(-1)!.push(piece)
+    else words.push([piece])
+  }
+  return words
+}
+
+function wholeWord(tokenizer: Tokenizer, pieces: readonly Piece[], strategy: 'first' | 'average' | 'max'): Piece {
+  const surest = (piece: Piece): number => Math.max(...piece.scores)
+  const scores = {
+    first: () => pieces[0]!.scores,
+    max: () => pieces.reduce((best, piece) => (surest(piece) > surest(best) ? piece : best)).scores,
+    average: () =>
+      pieces[0]!.scores.map((_, i) => pieces.reduce((sum, piece) => sum + piece.scores[i]!, 0) / pieces.length),
+  }[strategy]()
+  return { ...pieces[0]!, word: joined(tokenizer, pieces), scores, end: pieces.at(-1)!.end }
+}
+
+function joined(tokenizer: Tokenizer, parts: readonly { word: string }[]): string {
+  const words = parts.map(({ word }) => word)
+  return tokenizer.decoder ? tokenizer.decoder.decodeChain(words).join('') : words.join(' ')
+}
+
+/** `B-PER` begins a person, `I-PER` goes on with one; other labels go on with themselves. */
+function tagOf(entity: string): { begins: boolean; tag: string } {
+  const prefix = entity.slice(0, 2)
+  const hasPrefix = prefix === 'B-' || prefix === 'I-'
+  return { begins: prefix === 'B-', tag: hasPrefix ? entity.slice(2) : entity }
+}
+
+function groupsOf(tokenizer: Tokenizer, words: readonly TokenLabel[]): EntityGroup[] {
+  const groups: TokenLabel[][] = []
+  for (const word of words) {
+    const { begins, tag } = tagOf(word.entity)
+    const last = groups.at(-1)
+    if (last && !begins && tagOf(last.at(-1)!.entity).tag === tag) last.push(word)
+    else groups.push([word])
+  }
+  return groups.map(group => ({
+    entityGroup: tagOf(group[0]!.entity).tag,
+    score: group.reduce((sum, { score }) => sum + score, 0) / group.length,
+    word: joined(tokenizer, group),
+    start: group[0]!.start,
+    end: group.at(-1)!.end,
+  }))
+}

@@ -1,0 +1,115 @@
+"""What transformers' pipelines say with tiny random BERTs and a small WordPiece vocabulary, for packages/transformer/test/fixtures/pipelines.
+
+Run: python tooling/oracle/pipelines.py   (torch, transformers, tokenizers; seeded)
+"""
+
+import torch
+from fixture import fixtures, write_json
+from tiny import new_folder, save, seeded
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    PreTrainedTokenizerFast,
+    pipeline,
+)
+
+FOLDER = fixtures("transformer") / "pipelines"
+TEXTS = [
+    "Anna lives in Paris and works for the city.",
+    "The quick brown fox jumps over the lazy dog!",
+    "He said: it rains.",
+    "Unbelievable stories, unlikely places.",
+]
+QUESTIONS = [
+    {"question": "Where does Anna live?", "context": TEXTS[0]},
+    {"question": "What jumps?", "context": TEXTS[1]},
+]
+
+
+def tokenizer():
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    made.train_from_iterator(TEXTS * 3, trainers.WordPieceTrainer(vocab_size=130, special_tokens=special))
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        mask_token="[MASK]", model_max_length=48,
+    )
+
+
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    return round(float(value), 6) if hasattr(value, "__float__") and not isinstance(value, (int, bool)) else value
+
+
+def make(name, model_class, seed, **options):
+    tokens = tokenizer()
+    config = BertConfig(
+        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
+        max_position_embeddings=48, initializer_range=0.5, **options,
+    )
+    model = seeded(model_class, config, seed)
+    folder = new_folder(FOLDER / name)
+    save(model, folder)
+    tokens.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    return model, tokens
+
+
+def answers(model, tokens, question, context, top=1):
+    """The best span of the context, as transformers 4's question-answering pipeline scores it."""
+    encoded = tokens(question, context, return_tensors="pt", return_offsets_mapping=True, return_token_type_ids=True)
+    offsets = encoded.pop("offset_mapping")[0].tolist()
+    with torch.no_grad():
+        output = model(**encoded)
+    inside = torch.tensor([i == 1 for i in encoded.sequence_ids(0)])
+    inside[0] = False
+    start = output.start_logits[0].masked_fill(~inside, -1e4).softmax(-1)
+    end = output.end_logits[0].masked_fill(~inside, -1e4).softmax(-1)
+    spans = torch.outer(start, end).triu().tril(14)
+    score, at = spans.flatten().max(0)
+    first, last = divmod(int(at), spans.shape[1])
+    begin, stop = offsets[first][0], offsets[last][1]
+    return {"score": float(score), "start": begin, "end": stop, "answer": context[begin:stop]}
+
+
+expected = {"texts": TEXTS}
+
+model, tokens = make("fill-mask", BertForMaskedLM, 1)
+masked = ["Anna [MASK] in Paris.", "The [MASK] brown [MASK] jumps."]
+run = pipeline("fill-mask", model=model, tokenizer=tokens)
+expected["fill-mask"] = {"inputs": masked, "outputs": [run(text, top_k=3) for text in masked]}
+extract = pipeline("feature-extraction", model=model.bert, tokenizer=tokens)
+expected["feature-extraction"] = {"inputs": TEXTS[:2], "outputs": [extract(text)[0] for text in TEXTS[:2]]}
+
+labels = {0: "negative", 1: "neutral", 2: "positive"}
+model, tokens = make("text-classification", BertForSequenceClassification, 2, id2label=labels,
+                     label2id={v: k for k, v in labels.items()})
+run = pipeline("text-classification", model=model, tokenizer=tokens)
+expected["text-classification"] = {"inputs": TEXTS, "outputs": [run(text, top_k=None) for text in TEXTS]}
+
+tags = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+model, tokens = make("token-classification", BertForTokenClassification, 3, id2label=dict(enumerate(tags)),
+                     label2id={v: k for k, v in enumerate(tags)})
+expected["token-classification"] = {"inputs": TEXTS, "outputs": {
+    strategy: [pipeline("token-classification", model=model, tokenizer=tokens, aggregation_strategy=strategy)(text) for text in TEXTS]
+    for strategy in ["none", "simple", "first", "average", "max"]
+}}
+
+model, tokens = make("question-answering", BertForQuestionAnswering, 4)
+expected["question-answering"] = {"inputs": QUESTIONS, "outputs": [answers(model, tokens, **question) for question in QUESTIONS]}
+
+write_json(FOLDER / "expected.json", rounded(expected))
