@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 /** A process that does a task so many times and says how long it took. */
 export interface Contestant {
   readonly name: string
-  /** Seconds of each of `repeats` runs of the task. The first request of a task also prepares and warms it up. */
+  /** Seconds of each of `repeats` runs of the task, or of as many as 5 seconds hold. The first request of a task also prepares and warms it up. */
   measure(task: Task, repeats: number): Promise<number[]>
   close(): void
 }
