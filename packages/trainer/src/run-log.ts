@@ -23,6 +23,7 @@ export class RunLog {
   gradNorm = 0
   tokens = 0
   #startedAt = performance.now()
+  #lastPace = 0
 
   /** Takes over the scalars. Throws HEED_NUMERIC, at once or some steps later. */
   async add(step: number, loss: tf.Scalar, norm: tf.Scalar, tokens: number): Promise<void> {
@@ -55,13 +56,16 @@ export class RunLog {
     this.#startedAt += milliseconds
   }
 
+  /** Since the last log; at a log and right after, up to it. */
   get tokensPerSecond(): number {
+    if (this.tokens === 0) return this.#lastPace
     return this.tokens / Math.max(1e-9, (performance.now() - this.#startedAt) / 1000)
   }
 
   /** The mean loss since the last log, and a new beginning. */
   takeLoss(): number {
     const mean = this.lossSum / Math.max(1, this.lossSteps)
+    this.#lastPace = this.tokensPerSecond
     this.lossSum = 0
     this.lossSteps = 0
     this.tokens = 0

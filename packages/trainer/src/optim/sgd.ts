@@ -1,8 +1,8 @@
 import { tf } from '@heed/tensor-backend'
 import { checkNumber } from '../checks.ts'
 import { clipFactor } from './gradient-clipping.ts'
-import type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optimizer.ts'
-import { OptimizerState } from './optimizer-state.ts'
+import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
+import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
 
 export interface SgdConfig {
@@ -12,52 +12,35 @@ export interface SgdConfig {
 }
 
 /** Stochastic gradient descent with momentum: v = momentum · v + g; value -= learningRate · v. Numbers of `torch.optim.SGD`. */
-export class Sgd implements Optimizer {
-  stepCount = 0
-  readonly #parameters: readonly NamedParameter[]
+export class Sgd extends StatefulOptimizer {
   readonly #momentum: number
   readonly #weightDecay: number
-  readonly #state: OptimizerState
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(parameters: Iterable<NamedParameter>, { momentum = 0, weightDecay = 0 }: SgdConfig = {}) {
     checkNumber('Sgd', 'momentum', momentum, { min: 0, below: 1 })
     checkNumber('Sgd', 'weightDecay', weightDecay, { min: 0 })
-    this.#parameters = [...parameters]
+    super(parameters, momentum > 0 ? ['momentum_buffer'] : [])
     this.#momentum = momentum
     this.#weightDecay = weightDecay
-    this.#state = new OptimizerState(this.#parameters, momentum > 0 ? ['momentum_buffer'] : [])
   }
 
-  step(gradients: Gradients, { learningRate, clip }: OptimizerStep): void {
+  override step(gradients: Gradients, { learningRate, clip }: OptimizerStep): void {
     this.stepCount += 1
     tf.tidy(() => {
       const factor = clip && clipFactor(clip.norm, clip.maxNorm)
-      for (const [name, value] of this.#parameters) {
+      for (const [name, value] of this.parameters) {
         const gradient = gradients.get(name)
         if (!gradient) continue
         let update = factor ? tf.mul(gradient, factor) : gradient
         if (this.#weightDecay && hasWeightDecay(name, value)) update = tf.add(update, tf.mul(value, this.#weightDecay))
         if (this.#momentum) {
-          const velocity = this.#state.get('momentum_buffer', name)
+          const velocity = this.stateOf('momentum_buffer', name)
           update = tf.add(tf.mul(velocity, this.#momentum), update)
           velocity.assign(update)
         }
         value.assign(tf.sub(value, tf.mul(update, learningRate)))
       }
     })
-  }
-
-  stateDict(): ReturnType<Optimizer['stateDict']> {
-    return this.#state.stateDict()
-  }
-
-  loadStateDict(state: Parameters<Optimizer['loadStateDict']>[0], stepCount: number): void {
-    this.#state.loadStateDict(state)
-    this.stepCount = stepCount
-  }
-
-  dispose(): void {
-    this.#state.dispose()
   }
 }

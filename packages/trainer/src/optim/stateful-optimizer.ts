@@ -1,13 +1,16 @@
 import { HeedError, tf } from '@heed/tensor-backend'
-import type { NamedParameter } from './optimizer.ts'
+import type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optimizer.ts'
 
-/** One zero-filled variable of each kind for each parameter, named `kind.parameter` as in torch (`exp_avg.lm_head.weight`). */
-export class OptimizerState {
+/** An optimizer with zero-filled variables of some kinds for each parameter, named `kind.parameter` (`exp_avg.lm_head.weight`). */
+export abstract class StatefulOptimizer implements Optimizer {
+  stepCount = 0
+  protected readonly parameters: readonly NamedParameter[]
   readonly #tensors = new Map<string, tf.Variable>()
 
-  constructor(parameters: readonly NamedParameter[], kinds: readonly string[]) {
+  constructor(parameters: Iterable<NamedParameter>, kinds: readonly string[]) {
+    this.parameters = [...parameters]
     for (const kind of kinds) {
-      for (const [name, value] of parameters) {
+      for (const [name, value] of this.parameters) {
         const zeros = tf.zeros(value.shape)
         this.#tensors.set(`${kind}.${name}`, tf.variable(zeros, false))
         zeros.dispose()
@@ -15,7 +18,9 @@ export class OptimizerState {
     }
   }
 
-  get(kind: string, name: string): tf.Variable {
+  abstract step(gradients: Gradients, options: OptimizerStep): void
+
+  protected stateOf(kind: string, name: string): tf.Variable {
     return this.#tensors.get(`${kind}.${name}`)!
   }
 
@@ -24,7 +29,7 @@ export class OptimizerState {
   }
 
   /** Throws HEED_STATE_DICT_MISMATCH, and changes nothing then. */
-  loadStateDict(state: ReadonlyMap<string, tf.Tensor>): void {
+  loadStateDict(state: ReadonlyMap<string, tf.Tensor>, stepCount: number): void {
     const names = new Set([...this.#tensors.keys(), ...state.keys()])
     for (const name of names) {
       const own = this.#tensors.get(name)?.shape.join(', ')
@@ -41,6 +46,7 @@ export class OptimizerState {
       // times 1: a true copy, since assigning shares memory that steps change in place
       for (const [name, value] of state) this.#tensors.get(name)!.assign(tf.mul(value, 1))
     })
+    this.stepCount = stepCount
   }
 
   dispose(): void {
