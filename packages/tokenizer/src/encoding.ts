@@ -37,24 +37,25 @@ const noColumns: EncodingColumns = {
   values: null,
 }
 
-function concatValues(a: EncodingColumns, b: EncodingColumns): (string | undefined)[] | null {
-  if (!a.values && !b.values) return null
-  const values = a.values ? a.values.slice() : []
-  values.length = a.ids.length
-  return b.values ? values.concat(b.values) : values
-}
-
-function concatColumns(a: EncodingColumns, b: EncodingColumns): EncodingColumns {
-  if (a.ids.length === 0) return b
-  if (b.ids.length === 0) return a
+function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
+  const filled = parts.filter(part => part.ids.length > 0)
+  if (filled.length <= 1) return filled[0] ?? noColumns
+  const join = (name: Exclude<keyof EncodingColumns, 'values'>) =>
+    ([] as number[]).concat(...filled.map(part => part[name]))
+  const values = filled.map(part => {
+    const own = part.values?.slice() ?? []
+    own.length = part.ids.length
+    return own
+  })
   return {
-    ids: a.ids.concat(b.ids),
-    typeIds: a.typeIds.concat(b.typeIds),
-    spans: a.spans.concat(b.spans),
-    words: a.words.concat(b.words),
-    attentionMask: a.attentionMask.concat(b.attentionMask),
-    specialTokensMask: a.specialTokensMask.concat(b.specialTokensMask),
-    values: concatValues(a, b),
+    ids: join('ids'),
+    typeIds: join('typeIds'),
+    spans: join('spans'),
+    words: join('words'),
+    attentionMask: join('attentionMask'),
+    specialTokensMask: join('specialTokensMask'),
+    // Unlike flat, concat keeps the places of tokens that have no text of their own.
+    values: filled.some(part => part.values) ? ([] as (string | undefined)[]).concat(...values) : null,
   }
 }
 
@@ -271,12 +272,12 @@ export class Encoding {
       values: new Array<string>(missing).fill(pad.padToken),
     }
     if (direction === 'right') {
-      return new Encoding(concatColumns(this.columns, padding), this.lookup, overflowing, this.ranges)
+      return new Encoding(joinColumns([this.columns, padding]), this.lookup, overflowing, this.ranges)
     }
     const shifted = new Map(
       [...this.ranges].map(([id, [start, end]]) => [id, [start + missing, end + missing] as const]),
     )
-    return new Encoding(concatColumns(padding, this.columns), this.lookup, overflowing, shifted)
+    return new Encoding(joinColumns([padding, this.columns]), this.lookup, overflowing, shifted)
   }
 
   /**
@@ -293,6 +294,20 @@ export class Encoding {
     return count
   }
 
+  /** Encodings one after the other; each overflowing window of one is combined with each of the others. */
+  static join(encodings: readonly Encoding[], lookup: TokenLookup): Encoding {
+    if (encodings.some(encoding => encoding.overflowing.length > 0)) {
+      return encodings.reduce((joined, encoding) => joined.concat(encoding))
+    }
+    const ranges = new Map<number, TokenRange>()
+    let length = 0
+    for (const encoding of encodings) {
+      for (const [id, [start, end]] of encoding.ranges) ranges.set(id, [start + length, end + length])
+      length += encoding.length
+    }
+    return new Encoding(joinColumns(encodings.map(encoding => encoding.columns)), lookup, [], ranges)
+  }
+
   /** This encoding followed by another; each overflowing window of either is combined with each of the other. */
   concat(other: Encoding): Encoding {
     const overflowing: Encoding[] = []
@@ -303,7 +318,7 @@ export class Encoding {
     for (const theirs of other.overflowing) overflowing.push(this.alone().concat(theirs))
     const ranges = new Map(this.ranges)
     for (const [id, [start, end]] of other.ranges) ranges.set(id, [start + this.length, end + this.length])
-    return new Encoding(concatColumns(this.columns, other.columns), this.lookup, overflowing, ranges)
+    return new Encoding(joinColumns([this.columns, other.columns]), this.lookup, overflowing, ranges)
   }
 
   private alone(): Encoding {

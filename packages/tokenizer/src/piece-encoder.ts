@@ -1,6 +1,7 @@
 import { toByteCharacters } from './byte-alphabet.ts'
 import type { EncodingColumns } from './encoding.ts'
 import type { Model, PieceTokens } from './models/model.ts'
+import type { NormalizedText } from './normalized-text.ts'
 import { byteStarts, type PreTokenizedText } from './pre-tokenized-text.ts'
 
 /** Longer pieces hardly repeat. */
@@ -16,48 +17,52 @@ export class PieceEncoder {
 
   /** Offsets are UTF-16 units of the original. */
   encode(text: PreTokenizedText, typeId: number, wordId?: number): EncodingColumns {
-    const ids: number[] = []
-    const spans: number[] = []
-    const words: number[] = []
-    let values: (string | undefined)[] | null = null
-    let piece = 0
-    const setValue = (index: number, value: string | undefined) => {
-      values ??= []
-      values[index] = value
-    }
-    for (const { source, spans: cuts, pieces, addedToken } of text.segments) {
-      if (addedToken !== undefined) {
-        setValue(ids.length, source.text)
-        ids.push(addedToken)
-        spans.push(source.startOf(0), source.endOf(source.text.length - 1))
-        words.push(wordId ?? piece++)
-        continue
+    const found: PieceTokens[] = []
+    let count = 0
+    for (const { pieces, source, addedToken } of text.segments) {
+      for (const piece of pieces) {
+        const tokens =
+          addedToken === undefined ? this.tokensOf(piece, text.isByteLevel) : wholeToken(addedToken, source)
+        found.push(tokens)
+        count += tokens.ids.length
       }
+    }
+    const ids = new Array<number>(count)
+    const spans = new Array<number>(2 * count)
+    const words = new Array<number>(count)
+    let values: (string | undefined)[] | null = null
+    let at = 0
+    let word = 0
+    for (const { source, spans: cuts, pieces } of text.segments) {
       const { isIdentity } = source
       const base = source.startOf(0)
       for (let p = 0; p < pieces.length; p++) {
-        const tokens = this.tokensOf(pieces[p]!, text.isByteLevel)
+        const tokens = found[word]!
         const start = cuts[2 * p]!
-        const word = wordId ?? piece
-        piece++
         for (let t = 0; t < tokens.ids.length; t++) {
-          if (tokens.values?.[t] !== undefined) setValue(ids.length, tokens.values[t])
-          ids.push(tokens.ids[t]!)
           const from = start + tokens.spans[2 * t]!
           const to = start + tokens.spans[2 * t + 1]!
-          if (isIdentity) spans.push(base + from, base + to)
-          else spans.push(source.startOf(from), source.endOf(to - 1))
-          words.push(word)
+          ids[at] = tokens.ids[t]!
+          words[at] = wordId ?? word
+          spans[2 * at] = isIdentity ? base + from : source.startOf(from)
+          spans[2 * at + 1] = isIdentity ? base + to : source.endOf(to - 1)
+          const value = tokens.values?.[t]
+          if (value !== undefined) {
+            values ??= []
+            values[at] = value
+          }
+          at++
         }
+        word++
       }
     }
     return {
       ids,
-      typeIds: new Array<number>(ids.length).fill(typeId),
+      typeIds: new Array<number>(count).fill(typeId),
       spans,
       words,
-      attentionMask: new Array<number>(ids.length).fill(1),
-      specialTokensMask: new Array<number>(ids.length).fill(0),
+      attentionMask: new Array<number>(count).fill(1),
+      specialTokensMask: new Array<number>(count).fill(0),
       values,
     }
   }
@@ -87,4 +92,9 @@ export class PieceEncoder {
     })
     return { ...tokens, spans }
   }
+}
+
+/** An added token, with the text it was found as. */
+function wholeToken(id: number, { text }: NormalizedText): PieceTokens {
+  return { ids: [id], spans: [0, text.length], values: [text] }
 }

@@ -291,13 +291,13 @@ export class Tokenizer {
       const ordered = encodings.map((encoding, i) => encoding.with({ sequenceId: i, typeId: i }))
       encodings = postProcessor.process(ordered, addSpecialTokens, this.tokenText)
     } else if (encodings.length === 2) encodings = encodings.map((encoding, i) => encoding.with({ sequenceId: i }))
-    return encodings.reduce((merged, encoding) => merged.concat(encoding))
+    return encodings.length === 1 ? encodings[0]! : Encoding.join(encodings, this.tokenText)
   }
 
   private encodeOne(text: TextInput, typeId: number, options: EncodeOptions): Encoding {
     if (typeof text !== 'string') {
       const words = text.map((word, i) => new Encoding(this.columnsOf(word, typeId, options, i), this.tokenText))
-      return words.reduce((merged, word) => merged.concat(word), Encoding.empty(this.tokenText))
+      return Encoding.join(words, this.tokenText)
     }
     return new Encoding(this.columnsOf(text, typeId, options), this.tokenText)
   }

@@ -19,7 +19,7 @@ export class BertPostProcessor implements PostProcessor {
     const cls = special(this.cls, 0, lookup)
     return encodings.map((encoding, i) => {
       const sep = special(this.sep, i, lookup)
-      return i === 0 ? cls.concat(encoding).concat(sep) : encoding.concat(sep)
+      return Encoding.join(i === 0 ? [cls, encoding, sep] : [encoding, sep], lookup)
     })
   }
 

@@ -2,6 +2,7 @@ import type { Encoding } from '../encoding.ts'
 import { type ByteLevelOptions, byteLevelJson, completeByteLevel } from '../pre-tokenizers/byte-level.ts'
 import type { PostProcessor } from './post-processor.ts'
 
+const maySpace = /^[Ġ\p{White_Space}]|[Ġ\p{White_Space}]$/u
 const leadingSpaces = /^[Ġ\p{White_Space}]+/u
 const trailingSpaces = /[Ġ\p{White_Space}]+$/u
 
@@ -9,6 +10,7 @@ const trailingSpaces = /[Ġ\p{White_Space}]+$/u
 export function trimSpaces(encoding: Encoding, addPrefixSpace: boolean): number[] {
   const spans = encoding.spans.slice()
   for (const [i, token] of encoding.tokens.entries()) {
+    if (!maySpace.test(token)) continue
     let leading = leadingSpaces.exec(token)?.[0].length ?? 0
     const trailing = trailingSpaces.exec(token)?.[0].length ?? 0
     const start = spans[2 * i]!

@@ -1,4 +1,4 @@
-import type { Encoding, TokenLookup } from '../encoding.ts'
+import { Encoding, type TokenLookup } from '../encoding.ts'
 import { type SpecialTokenPair, special } from './bert.ts'
 import { trimSpaces } from './byte-level.ts'
 import type { PostProcessor } from './post-processor.ts'
@@ -38,7 +38,7 @@ export class RobertaPostProcessor implements PostProcessor {
     if (!addSpecialTokens) return untyped
     const cls = special(this.options.cls, 0, lookup)
     const sep = special(this.options.sep, 0, lookup)
-    return untyped.map((encoding, i) => (i === 0 ? cls : sep).concat(encoding).concat(sep))
+    return untyped.map((encoding, i) => Encoding.join([i === 0 ? cls : sep, encoding, sep], lookup))
   }
 
   toJSON(): Record<string, unknown> {
