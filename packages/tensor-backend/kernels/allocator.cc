@@ -14,7 +14,16 @@ extern unsigned char __heap_base;
 namespace heed {
 namespace {
 
-#if HEED_WASM_HEAP
+#if HEED_WASM_HEAP && defined(__wasm_atomics__)
+bool locked = false;
+struct Lock {
+    Lock() {
+        while (__atomic_test_and_set(&locked, __ATOMIC_ACQUIRE)) {
+        }
+    }
+    ~Lock() { __atomic_clear(&locked, __ATOMIC_RELEASE); }
+};
+#elif HEED_WASM_HEAP
 struct Lock {
     ~Lock() {}  // one thread of JavaScript owns the module
 };

@@ -52,6 +52,7 @@ const instructionSets = {
       '-mavx512bw',
       '-mavx512dq',
       '-mavx512vl',
+      '-mavx512vnni',
       '-mavx2',
       '-mfma',
       '-mf16c',
@@ -157,3 +158,10 @@ async function buildWasm(name, extra) {
 await buildAddon()
 await buildWasm('heed', [])
 await buildWasm('heed-relaxed', ['-mrelaxed-simd'])
+// Shared memory, which the C library was not compiled for; what the kernels take from it keeps no state.
+const sharedMemory = ['--import-memory', '--shared-memory', '--initial-memory=4194304', '--no-check-features']
+const workerExports = ['--export=__stack_pointer', '--export=__wasm_init_tls', '--export=__tls_size']
+await buildWasm('heed-threads', [
+  ...['-mrelaxed-simd', '-matomics'],
+  ...[...sharedMemory, ...workerExports].map(flag => `-Wl,${flag}`),
+])

@@ -55,7 +55,7 @@ async function prepare(
 ): Promise<Pick<BackendReport, 'threads' | 'instructionSet'> | string> {
   if (backend === 'cpu') return { threads: 1, instructionSet: 'javascript' }
   if (backend === 'webgpu') return 'it is not part of this version'
-  const library = backend === 'native' ? await loadNative(threads) : await loadWasm()
+  const library = backend === 'native' ? await loadNative(threads) : await loadWasm(threads)
   if (typeof library === 'string') return library
   registerLibrary(library)
   return library

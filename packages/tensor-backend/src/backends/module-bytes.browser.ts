@@ -7,3 +7,17 @@ export async function moduleBytes(url: URL): Promise<BufferSource> {
   if (!response.ok) throw new Error(`${url}: HTTP status ${response.status}`)
   return response.arrayBuffer()
 }
+
+/** One thread per core. */
+export function defaultThreads(): number {
+  return navigator.hardwareConcurrency
+}
+
+/** Runs `source`, a function, on `data` in a worker. */
+export async function startWorker(source: string, data: unknown): Promise<void> {
+  const url = URL.createObjectURL(
+    new Blob([`onmessage = ({ data }) => (${source})(data)`], { type: 'text/javascript' }),
+  )
+  const worker = new Worker(url)
+  worker.postMessage(data)
+}
