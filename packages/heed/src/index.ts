@@ -66,6 +66,7 @@ export {
   PretrainedModel,
   pipeline,
   registerArchitecture,
+  resolveModel,
   type SaveOptions,
   Seq2SeqLm,
   type Streamer,

@@ -1,3 +1,4 @@
+export { resolveModel } from '#hub'
 export {
   type AutoClass,
   AutoModel,
@@ -100,6 +101,7 @@ export {
   type TokenIds,
 } from './inputs.ts'
 export { type CheckpointLocation, type LoadOptions, loadPretrained } from './loading/from-pretrained.ts'
+export type { HubOptions } from './loading/hub.ts'
 export type { SaveOptions } from './loading/save-pretrained.ts'
 export {
   type BaseModelOutput,

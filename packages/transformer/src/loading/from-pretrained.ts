@@ -9,13 +9,15 @@ import {
   type TensorFile,
   tf,
 } from '@heed/tensor-backend'
+import { resolveModel } from '#hub'
 import { generationConfigFromHf } from '../generation/config.ts'
 import type { HfConfig } from '../hf-config.ts'
 import type { PretrainedModel } from '../model.ts'
+import type { HubOptions } from './hub.ts'
 
 export type { CheckpointLocation }
 
-export interface LoadOptions {
+export interface LoadOptions extends HubOptions {
   /** Keys of config.json to overrule, as HF spells them. */
   config?: HfConfig
   /** Called after each tensor. */
@@ -41,6 +43,11 @@ async function readJson(location: CheckpointLocation, name: string): Promise<{ j
   return { json: json as HfConfig, source }
 }
 
+/** A hub id becomes the folder of its files; all else stays. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
+export async function resolveLocation(location: CheckpointLocation, options: HubOptions): Promise<CheckpointLocation> {
+  return typeof location === 'string' ? resolveModel(location, options) : location
+}
+
 /** The config.json of a folder. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
 export async function readConfig(
   location: CheckpointLocation,
@@ -51,7 +58,7 @@ export async function readConfig(
 }
 
 /**
- * A model from an HF folder, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
+ * A model from an HF folder or hub id, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH, HEED_IO.
  */
 export async function loadPretrained<M extends PretrainedModel>(
@@ -59,14 +66,15 @@ export async function loadPretrained<M extends PretrainedModel>(
   load: (config: HfConfig, source: string) => M,
   options: LoadOptions = {},
 ): Promise<M> {
-  const { config, source } = await readConfig(location, options)
-  const file = await openCheckpoint(location)
+  const folder = await resolveLocation(location, options)
+  const { config, source } = await readConfig(folder, options)
+  const file = await openCheckpoint(folder)
   try {
     const model = skipInitialization(() => load(config, source))
     try {
       const isOfOtherClass = !(Array.isArray(config.architectures) && config.architectures[0] === model.architecture)
       await fillParameters(model, file, isOfOtherClass, options)
-      model.generationConfig = await readGenerationConfig(location)
+      model.generationConfig = await readGenerationConfig(folder)
       return model
     } catch (error) {
       model.dispose()

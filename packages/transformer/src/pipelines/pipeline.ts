@@ -1,5 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
+import { resolveModel } from '#hub'
 import {
   AutoModel,
   AutoModelForCausalLM,
@@ -83,7 +84,7 @@ const tasks: { readonly [T in PipelineTask]: TaskEntry } = {
 const DEFAULT_BATCH_SIZE = 8
 
 /**
- * A task with the model and tokenizer of a folder, or with ones at hand. Results have HF's fields in camelCase.
+ * A task with the model and tokenizer of a folder or hub id, or with ones at hand. Results have HF's fields in camelCase.
  * Throws HEED_ARGUMENT_INVALID on an unknown task, and what loading throws.
  */
 export async function pipeline<T extends PipelineTask>(
@@ -116,7 +117,8 @@ export async function pipeline<T extends PipelineTask>(
   return Object.assign(run as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })
 }
 
-async function loadParts({ model }: TaskEntry, folder: string, options: LoadOptions): Promise<TextModel> {
+async function loadParts({ model }: TaskEntry, source: string, options: LoadOptions): Promise<TextModel> {
+  const folder = await resolveModel(source, options)
   const tokenizer = await Tokenizer.fromPretrained(folder)
   return { model: await model.fromPretrained(folder, options), tokenizer }
 }
