@@ -40,13 +40,9 @@ const noColumns: EncodingColumns = {
 function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
   const filled = parts.filter(part => part.ids.length > 0)
   if (filled.length <= 1) return filled[0] ?? noColumns
-  const join = (name: Exclude<keyof EncodingColumns, 'values'>) =>
-    ([] as number[]).concat(...filled.map(part => part[name]))
-  const values = filled.map(part => {
-    const own = part.values?.slice() ?? []
-    own.length = part.ids.length
-    return own
-  })
+  const join = (name: Exclude<keyof EncodingColumns, 'values'>) => filled.flatMap(part => part[name])
+  const hasValues = filled.some(part => part.values)
+  const valuesOf = (part: EncodingColumns) => part.ids.map((_, i) => part.values?.[i])
   return {
     ids: join('ids'),
     typeIds: join('typeIds'),
@@ -54,8 +50,7 @@ function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
     words: join('words'),
     attentionMask: join('attentionMask'),
     specialTokensMask: join('specialTokensMask'),
-    // Unlike flat, concat keeps the places of tokens that have no text of their own.
-    values: filled.some(part => part.values) ? ([] as (string | undefined)[]).concat(...values) : null,
+    values: hasValues ? filled.flatMap(valuesOf) : null,
   }
 }
 

@@ -295,6 +295,12 @@ export class Tokenizer {
   }
 
   private encodeOne(text: TextInput, typeId: number, options: EncodeOptions): Encoding {
+    if (typeof text !== 'string' && !Array.isArray(text)) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `encode: the text is ${JSON.stringify(text)} of type ${typeof text}, expected a string or a list of strings. Convert it first.`,
+      )
+    }
     if (typeof text !== 'string') {
       const words = text.map((word, i) => new Encoding(this.columnsOf(word, typeId, options, i), this.tokenText))
       return Encoding.join(words, this.tokenText)
@@ -308,12 +314,6 @@ export class Tokenizer {
   }
 
   private cut(text: string, matchesSpecial: boolean): PreTokenizedText {
-    if (typeof text !== 'string') {
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `encode: the text is ${JSON.stringify(text)} of type ${typeof text}, expected a string. Convert it first.`,
-      )
-    }
     const wellFormed = loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text
     const pieces = this.added.extract(wellFormed, this.normalize, matchesSpecial)
     this.preTokenizer?.preTokenize(pieces)

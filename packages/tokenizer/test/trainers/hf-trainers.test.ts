@@ -126,7 +126,7 @@ function testChinese(name: string, vocabSize: number, read: () => readonly strin
   test('unigram learns the same pieces and scores', async () => {
     const expected = readFixture<ChineseFixture>(name).unigram
     expectSameUnigram(await trainLike(expected, unigramTrainer(vocabSize), read()), expected)
-  })
+  }, 300_000)
 }
 
 describe('trained on an excerpt of a Chinese novel as HF trains', () => {
