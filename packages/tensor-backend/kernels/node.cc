@@ -32,7 +32,8 @@ bool choose_instruction_set(const char* wanted) {
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512vnni");
     if (take("avx512", avx512, avx512_kernels) || take("avx2", avx2, avx2_kernels)) return true;
 #elif defined(__aarch64__)
     if (take("neon", true, neon_kernels)) return true;

@@ -213,6 +213,19 @@ export interface Kernels {
     offset: number,
     rowSize: number,
   ): void
+  quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number): void
+  quantizedLinear(
+    x: number,
+    strips: number,
+    bias: number,
+    y: number,
+    workspace: number,
+    kind: number,
+    rows: number,
+    cols: number,
+    out: number,
+  ): void
+  quantizedRows(strips: number, ids: number, y: number, kind: number, count: number, cols: number): void
 }
 
 /** Memory and kernels of one build of the C++ library: the Node addon or a WebAssembly module. */

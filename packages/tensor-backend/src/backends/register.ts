@@ -6,6 +6,8 @@ import { embeddingKernels } from '../ops/embedding.ts'
 import { globalNormKernels } from '../ops/global-norm.ts'
 import { layerNormKernels } from '../ops/layer-norm.ts'
 import { linearKernels } from '../ops/linear.ts'
+import { quantizedLinearKernels } from '../ops/quantized-linear.ts'
+import { quantizedWeightKernels } from '../ops/quantized-weight.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
 import { rotaryKernels } from '../ops/rotary.ts'
 import { swiGluKernels } from '../ops/swiglu.ts'
@@ -31,6 +33,8 @@ const libraryKernels: Record<string, BackendKernel> = {
   ...globalNormKernels,
   ...layerNormKernels,
   ...linearKernels,
+  ...quantizedLinearKernels,
+  ...quantizedWeightKernels,
   ...rmsNormKernels,
   ...rotaryKernels,
   ...swiGluKernels,

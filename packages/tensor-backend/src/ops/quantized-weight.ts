@@ -1,0 +1,132 @@
+import type { BackendKernel } from '../backends/kernel-backend.ts'
+import { HeedError } from '../errors.ts'
+import { dequantizeGgml } from '../files/gguf/dequantize.ts'
+import { quantizeGgml } from '../files/gguf/quantize.ts'
+import { ggmlTypes } from '../files/gguf/types.ts'
+import { tf } from '../tf.ts'
+import { checkArgument, checkFloats, checkRank } from './checks.ts'
+import { hasKernel, runKernel } from './fused.ts'
+
+/** Kinds of weights that kernels compute with as they are; numbered as in kernels/quantized.cc. */
+const kinds = { Q8_0: 0, Q4_0: 1, Q4_K: 2, Q6_K: 3, F16: 4, BF16: 5 } as const
+
+/** ggml's blocks of 8, 4, 4 and 6 bits, and 16-bit floats. */
+export type QuantizedType = keyof typeof kinds
+
+/** Whether a type of a GGUF or safetensors file is one that `QuantizedWeight` keeps as it is. */
+export function isQuantizedType(type: string): type is QuantizedType {
+  return Object.hasOwn(kinds, type)
+}
+
+/** Bytes of a strip of 16 rows for each block of a row, as in kernels/quantized.cc. */
+const stripBytes: Record<QuantizedType, number> = { Q8_0: 544, Q4_0: 288, Q4_K: 2368, Q6_K: 3360, F16: 32, BF16: 32 }
+
+/**
+ * The weight of a linear layer or an embedding, [outFeatures, inFeatures], kept in few bits. On the native and wasm
+ * backends it stays so; on others it is float32. The numbers are those of ggml. It is not trained; dispose of it after use.
+ */
+export class QuantizedWeight {
+  private constructor(
+    readonly type: QuantizedType,
+    readonly shape: readonly [outFeatures: number, inFeatures: number],
+    /** Rearranged blocks as bytes (bool) where kernels read them, else the weights as float32. */
+    readonly data: tf.Tensor,
+  ) {}
+
+  /**
+   * From the bytes of a file: row after row of blocks, as GGUF has them, or 16-bit floats.
+   * Throws HEED_DTYPE_UNSUPPORTED, HEED_SHAPE_MISMATCH.
+   */
+  static fromBytes(type: QuantizedType, shape: readonly [number, number], bytes: Uint8Array): QuantizedWeight {
+    if (!isQuantizedType(type)) {
+      throw new HeedError(
+        'HEED_DTYPE_UNSUPPORTED',
+        `QuantizedWeight: type is ${type}, expected one of ${Object.keys(kinds).join(', ')}. Dequantize it instead.`,
+      )
+    }
+    const [rows, cols] = shape
+    const { elements, bytes: blockBytes } = ggmlTypes[type]
+    if (cols % elements !== 0 || bytes.length !== ((rows * cols) / elements) * blockBytes) {
+      throw new HeedError(
+        'HEED_SHAPE_MISMATCH',
+        `QuantizedWeight: ${bytes.length} bytes of ${type} are given for [${rows}, ${cols}], expected rows of a multiple of ` +
+          `${elements}, with ${blockBytes} bytes for each ${elements}. Check the shape.`,
+      )
+    }
+    if (!hasKernel('HeedQuantizedPack')) {
+      const values = dequantizeGgml(bytes, type, 'QuantizedWeight')
+      return new QuantizedWeight(type, [rows, cols], tf.tensor2d(values, [rows, cols]))
+    }
+    const data = tf.tidy(() => runKernel('HeedQuantizedPack', [tf.tensor1d(bytes, 'bool')], { type, rows, cols })[0]!)
+    return new QuantizedWeight(type, [rows, cols], data)
+  }
+
+  /**
+   * From a float32 matrix, rounded as ggml does. Throws HEED_SHAPE_MISMATCH when inFeatures is no multiple of the block,
+   * HEED_NUMERIC on what the type cannot hold, HEED_DTYPE_UNSUPPORTED.
+   */
+  static quantize(weight: tf.Tensor, type: 'Q8_0' | 'Q4_0' | 'F16' | 'BF16'): QuantizedWeight {
+    checkRank('QuantizedWeight', 'weight', weight, 2, '[outFeatures, inFeatures]')
+    checkFloats('QuantizedWeight', { weight })
+    const [rows, cols] = weight.shape as [number, number]
+    const block = ggmlTypes[type].elements
+    const mend = 'Keep this weight as it is.'
+    checkArgument('QuantizedWeight', 'inFeatures', cols, cols % block === 0, `a multiple of ${block} for ${type}`, mend)
+    const bytes = quantizeGgml(weight.dataSync<'float32'>(), type, 'QuantizedWeight')
+    return QuantizedWeight.fromBytes(type, [rows, cols], bytes)
+  }
+
+  /** Attributes for a kernel. Throws HEED_BACKEND_UNAVAILABLE when it was made on a backend that is not the active one. */
+  attributes(): { type: QuantizedType; rows: number; cols: number } {
+    if (this.isPacked && !hasKernel('HeedQuantizedPack')) {
+      throw new HeedError(
+        'HEED_BACKEND_UNAVAILABLE',
+        `QuantizedWeight: the backend is ${tf.getBackend()}, expected native or wasm, where this weight was made. ` +
+          'Load it again after init.',
+      )
+    }
+    return { type: this.type, rows: this.shape[0], cols: this.shape[1] }
+  }
+
+  /** Whether kernels read it, rather than tfjs's own ops. */
+  get isPacked(): boolean {
+    return this.data.dtype === 'bool'
+  }
+
+  /** float32 [outFeatures, inFeatures], or only the rows `ids`; ids are within the table. */
+  dequantize(ids?: tf.Tensor): tf.Tensor {
+    if (this.isPacked)
+      return runKernel('HeedQuantizedRows', ids ? [this.data, ids] : [this.data], this.attributes())[0]!
+    return ids ? tf.gather(this.data, ids.flatten()) : this.data.clone()
+  }
+
+  dispose(): void {
+    this.data.dispose()
+  }
+}
+
+type WeightAttributes = ReturnType<QuantizedWeight['attributes']>
+
+export const quantizedWeightKernels: Record<string, BackendKernel> = {
+  /** [blocks] -> strips, both as bytes. */
+  HeedQuantizedPack(backend, [blocks]: [tf.TensorInfo], { type, rows, cols }: WeightAttributes) {
+    const { address, library } = backend
+    const perRow = cols / ggmlTypes[type].elements
+    const strips = backend.output([Math.ceil(rows / 16) * perRow * stripBytes[type]], 'bool')
+    library.kernels.quantizedPack(address(blocks), address(strips), kinds[type], rows, cols)
+    return strips
+  },
+
+  /** [strips, ids?] -> y, the rows as floats. */
+  HeedQuantizedRows(backend, [strips, ids]: [tf.TensorInfo, tf.TensorInfo?], { type, rows, cols }: WeightAttributes) {
+    const { address, library } = backend
+    const count = ids ? tf.util.sizeFromShape(ids.shape) : rows
+    const y = backend.output([count, cols])
+    library.kernels.quantizedRows(address(strips), ids ? address(ids) : 0, address(y), kinds[type], count, cols)
+    return y
+  },
+}
+
+export function quantizedKind(type: QuantizedType): number {
+  return kinds[type]
+}
