@@ -49,7 +49,7 @@ export {
   splitText,
   type TextCorpus,
   type TextCorpusOptions,
-  type TextEncoder,
+  type TextTokenizer,
   textCorpus,
 } from './data/text.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
@@ -69,6 +69,7 @@ export {
   schedulerTypes,
 } from './optim/schedules.ts'
 export { Sgd, type SgdConfig } from './optim/sgd.ts'
+export { StatefulOptimizer } from './optim/stateful-optimizer.ts'
 export { hasWeightDecay } from './optim/weight-decay.ts'
 export { type LossPlotOptions, lossPlot, lossPlotPng, lossPlotSvg } from './report/loss-plot.ts'
 export { metricsLog } from './report/metrics-log.ts'

@@ -58,7 +58,7 @@ test('kill -9 at any moment leaves a whole checkpoint, from which the run goes o
     expect(bytes(killed).equals(bytes(whole))).toBe(true)
   }
   expect(readdirSync(killed).sort()).toEqual([`checkpoint-${steps - 1}`, `checkpoint-${steps}`, 'metrics.jsonl'].sort())
-})
+}, 180_000)
 
 test('a folder half-written when the process died is cleared away, and one pushed aside comes back', async () => {
   const folder = temporaryFolder()
@@ -81,4 +81,4 @@ test('Ctrl-C finishes the step, saves, and ends the run cleanly', async () => {
   expect(isInterrupted).toBe(true)
   expect(await lastCheckpoint(folder)).toBe(`${folder}/checkpoint-${globalStep}`)
   expect(readdirSync(folder)).not.toContain('.heed-lock')
-})
+}, 120_000)

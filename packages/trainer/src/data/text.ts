@@ -3,12 +3,12 @@ import { checkNumber } from '../checks.ts'
 import { PackedTokens, tokenArray } from './packed-tokens.ts'
 
 /** What a corpus needs of a tokenizer; `Tokenizer` of `@heed/tokenizer` has it. */
-export interface TextEncoder {
+export interface TextTokenizer {
   encode(text: string, options: { addSpecialTokens: boolean }): { ids: ArrayLike<number> }
 }
 
 export interface TextCorpusOptions {
-  tokenizer: TextEncoder
+  tokenizer: TextTokenizer
   blockSize: number
   /** Start to start of training examples: `blockSize` by default, 1 for every window. */
   stride?: number
@@ -23,6 +23,8 @@ export interface TextCorpus {
   numBytes: number
   numTokens: number
 }
+
+const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
 /** Splits a text where a line ends, so that at least `part` of it comes after. */
 export function splitText(text: string, part: number): [string, string] {
@@ -57,12 +59,12 @@ export function textCorpus(text: string, options: TextCorpusOptions): TextCorpus
     const { ids } = tokenizer.encode(part, { addSpecialTokens: false })
     let highest = 0
     for (let i = 0; i < ids.length; i++) highest = Math.max(highest, ids[i]!)
-    const bytesPerToken = Buffer.byteLength(part) / ids.length
+    const bytesPerToken = byteLength(part) / ids.length
     return new PackedTokens(tokenArray(ids, highest + 1), { blockSize, stride: step, bytesPerToken, name })
   }
   const [first, last] = splitText(text, validationSplit)
   const train = pack('training text', first, stride)
-  const corpus = { train, numBytes: Buffer.byteLength(text), numTokens: train.tokens.length }
+  const corpus = { train, numBytes: byteLength(text), numTokens: train.tokens.length }
   if (last === '') return corpus
   const validation = pack('validation text', last, blockSize)
   return { ...corpus, validation, numTokens: train.tokens.length + validation.tokens.length }
