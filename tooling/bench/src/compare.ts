@@ -1,4 +1,11 @@
-import { type Contestant, heedContestant, type Task, torchContestant } from './contestant.ts'
+import {
+  type Contestant,
+  heedContestant,
+  type Task,
+  tokenizerContestant,
+  tokenizersPythonContestant,
+  torchContestant,
+} from './contestant.ts'
 
 export interface BenchCase {
   title: string
@@ -32,20 +39,31 @@ function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+const peers: Readonly<Record<string, (name: string, threads: number) => Contestant>> = {
+  tfjs: name => heedContestant(name, 'cpu', 1),
+  torch: torchContestant,
+  'torch-compile': torchContestant,
+  tokenizers: tokenizerContestant,
+  'tokenizers-js': tokenizerContestant,
+  'tokenizers-python': tokenizersPythonContestant,
+}
+
 function createContestant(name: string, threads: number): Contestant {
-  if (name === 'tfjs') return heedContestant('tfjs', 'cpu', 1)
-  if (name === 'torch' || name === 'torch-compile') return torchContestant(name, threads)
-  throw new Error(`--against: ${name} is not known, expected torch, torch-compile or tfjs.`)
+  const create = peers[name]
+  if (create) return create(name, threads)
+  throw new Error(`--against: ${name} is not known, expected ${Object.keys(peers).join(', ')}.`)
 }
 
 /** Ours and theirs in turn, round after round. */
 export async function* compare(cases: BenchCase[], options: CompareOptions): AsyncGenerator<CaseResult> {
   const { backend, threads, against, rounds } = options
-  const ours = heedContestant(`heed ${backend}`, backend, threads)
+  const isText = cases.some(({ task }) => task.name === 'encode' || task.name === 'learn')
+  const ours = isText ? tokenizerContestant('heed') : heedContestant(`heed ${backend}`, backend, threads)
   const theirs = against.map(name => createContestant(name, threads))
   try {
     for (const { title, task, repeats, rate, unit } of cases) {
-      const contestants = [ours, ...theirs]
+      const others = theirs.filter(({ tasks }) => tasks.includes(task.name))
+      const contestants = [ours, ...others]
       for (const contestant of contestants) await contestant.measure(task, 1)
       const seconds = contestants.map((): number[] => [])
       for (let round = 0; round < rounds; round++) {
@@ -53,8 +71,8 @@ export async function* compare(cases: BenchCase[], options: CompareOptions): Asy
           seconds[i]!.push(median(await contestant.measure(task, repeats)))
         }
       }
-      const [mine, ...others] = seconds as [number[], ...number[][]]
-      const entries = others.map((other, i) => [theirs[i]!.name, other] as const)
+      const [mine, ...rest] = seconds as [number[], ...number[][]]
+      const entries = rest.map((other, i) => [others[i]!.name, other] as const)
       yield {
         case: title,
         unit,

@@ -1,25 +1,43 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { corpusText } from './corpora.ts'
 
 /** A process that does a task so many times and says how long it took. */
 export interface Contestant {
   readonly name: string
+  readonly tasks: readonly Task['name'][]
   /** Seconds of each of `repeats` runs of the task, or of as many as 5 seconds hold. The first request of a task also prepares and warms it up. */
   measure(task: Task, repeats: number): Promise<number[]>
   close(): void
 }
 
-export interface Task {
+export type Task = TensorTask | TokenizerTask
+
+export interface TensorTask {
   name: 'matmul' | 'train'
   sizes: Record<string, number>
 }
+
+/** Names of `corpora.ts`; to learn, a kind of vocabulary. */
+export interface TokenizerTask {
+  name: 'encode' | 'learn'
+  vocabulary: string
+  text: string
+}
+
+const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit']
+const tensorTasks = ['matmul', 'train'] as const
 
 class WorkerProcess implements Contestant {
   private readonly answers: AsyncIterator<string>
 
   constructor(
     readonly name: string,
+    readonly tasks: readonly Task['name'][],
     private readonly child: ChildProcess,
   ) {
     this.answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
@@ -41,14 +59,36 @@ class WorkerProcess implements Contestant {
 export function heedContestant(name: string, backend: string, threads: number): Contestant {
   const worker = fileURLToPath(new URL('heed-worker.js', import.meta.url))
   const env = { ...process.env, HEED_BACKEND: backend, HEED_THREADS: String(threads) }
-  return new WorkerProcess(name, spawn(process.execPath, [worker], { env, stdio: ['pipe', 'pipe', 'inherit'] }))
+  return new WorkerProcess(name, tensorTasks, spawn(process.execPath, [worker], { env, stdio }))
 }
 
 /** PyTorch, where HEED_BENCH_PYTHON names a Python that has it. */
 export function torchContestant(name: string, threads: number): Contestant {
-  const python = process.env.HEED_BENCH_PYTHON
-  if (!python) throw new Error(`${name}: HEED_BENCH_PYTHON is not set, expected the path of a Python that has torch.`)
+  const python = pythonFor(name, 'torch')
   const worker = fileURLToPath(new URL('../python/torch_worker.py', import.meta.url))
   const args = [worker, '--threads', String(threads), ...(name === 'torch-compile' ? ['--compile'] : [])]
-  return new WorkerProcess(name, spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] }))
+  return new WorkerProcess(name, tensorTasks, spawn(python, args, { stdio }))
+}
+
+/** A tokenizer in a Node process: `heed`, HF's Rust (`tokenizers`) or HF's TypeScript (`tokenizers-js`). */
+export function tokenizerContestant(name: string): Contestant {
+  const worker = fileURLToPath(new URL('tokenizer-worker.js', import.meta.url))
+  const env = { ...process.env, TOKENIZERS_PARALLELISM: 'false', RAYON_NUM_THREADS: '1' }
+  const tasks = name === 'heed' ? (['encode', 'learn'] as const) : (['encode'] as const)
+  return new WorkerProcess(name, tasks, spawn(process.execPath, [worker, name], { env, stdio }))
+}
+
+/** HF's Rust trainers, whose settings its npm package cannot give, where HEED_BENCH_PYTHON has them. */
+export function tokenizersPythonContestant(name: string): Contestant {
+  const python = pythonFor(name, 'tokenizers')
+  const worker = fileURLToPath(new URL('../python/tokenizers_worker.py', import.meta.url))
+  const corpus = join(mkdtempSync(join(tmpdir(), 'heed-bench-')), 'corpus.txt')
+  writeFileSync(corpus, corpusText('corpus'))
+  return new WorkerProcess(name, ['learn'], spawn(python, [worker, corpus], { stdio }))
+}
+
+function pythonFor(name: string, library: string): string {
+  const python = process.env.HEED_BENCH_PYTHON
+  if (python) return python
+  throw new Error(`${name}: HEED_BENCH_PYTHON is not set, expected the path of a Python that has ${library}.`)
 }

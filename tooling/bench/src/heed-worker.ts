@@ -1,8 +1,7 @@
 // Does tasks for `contestant.ts`: a line of JSON in, a line of JSON out.
-import { createInterface } from 'node:readline'
 import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { adamW, globalNorm, init, tf, variableGradients } from '@heed/tensor-backend'
-import type { Task } from './contestant.ts'
+import { serveTasks } from './serve-tasks.ts'
 
 function matmul({ m, n, k }: Record<string, number>): () => void {
   const a = tf.randomUniform<tf.Rank.R2>([m!, k!], -1, 1)
@@ -48,28 +47,9 @@ function train(sizes: Record<string, number>): () => void {
   }
 }
 
-/** A slow contestant does fewer repeats in a turn. */
-const maxTurnSeconds = 5
-
-const prepare = { matmul, train }
-const prepared = new Map<string, () => void>()
-
 await init()
-for await (const line of createInterface({ input: process.stdin })) {
-  const { name, sizes, repeats } = JSON.parse(line) as Task & { repeats: number }
-  const key = JSON.stringify([name, sizes])
-  if (!prepared.has(key)) {
-    const task = prepare[name](sizes)
-    task()
-    prepared.set(key, task)
-  }
-  const task = prepared.get(key)!
-  const seconds: number[] = []
-  const turn = performance.now()
-  while (seconds.length < repeats && (seconds.length === 0 || performance.now() - turn < maxTurnSeconds * 1000)) {
-    const start = performance.now()
-    task()
-    seconds.push((performance.now() - start) / 1000)
-  }
-  process.stdout.write(`${JSON.stringify({ seconds })}\n`)
-}
+await serveTasks(task => {
+  if (task.name === 'matmul') return matmul(task.sizes)
+  if (task.name === 'train') return train(task.sizes)
+  throw new Error(`heed-worker: the task is ${task.name}, expected matmul or train.`)
+})

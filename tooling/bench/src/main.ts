@@ -2,21 +2,24 @@ import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { type CaseResult, compare } from './compare.ts'
 import { matmulCases } from './matmul.ts'
+import { tokenizerCases } from './tokenizer.ts'
 import { trainCases } from './train.ts'
 
-const benches = { matmul: matmulCases, train: trainCases }
+const benches = { matmul: matmulCases, train: trainCases, tokenizer: tokenizerCases }
+
+function figure(value: number): string {
+  return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en-US')
+}
 
 function line({ case: title, unit, ours, theirs, ratio }: CaseResult): string {
-  const others = Object.keys(theirs).map(
-    name => `${name} ${Math.round(theirs[name]!).toLocaleString('en-US')}, ratio ${ratio[name]!.toFixed(2)}`,
-  )
-  return `${title}: ours ${Math.round(ours).toLocaleString('en-US')} ${unit}${others.map(other => `; ${other}`).join('')}`
+  const others = Object.keys(theirs).map(name => `${name} ${figure(theirs[name]!)}, ratio ${ratio[name]!.toFixed(2)}`)
+  return `${title}: ours ${figure(ours)} ${unit}${others.map(other => `; ${other}`).join('')}`
 }
 
 await new Command('bench')
   .description('Measure Heed against its peers, in turn, in one run.')
   .argument('<name>', `one of ${Object.keys(benches).join(', ')}`)
-  .option('--against <names>', 'torch, torch-compile, tfjs; several with commas', '')
+  .option('--against <names>', 'peers that the README names; several with commas', '')
   .option('--backend <name>', 'native, wasm or cpu', 'native')
   .option('--threads <n>', 'threads of each contestant', String(availableParallelism()))
   .option('--rounds <n>', 'turns of each contestant', '7')

@@ -1,0 +1,30 @@
+import { createInterface } from 'node:readline'
+import type { Task } from './contestant.ts'
+
+/** A slow contestant does fewer repeats in a turn. */
+const maxTurnSeconds = 5
+
+export type Run = () => unknown
+
+/** Does the tasks of `contestant.ts`: a line of JSON in, a line of JSON out. A task is prepared and warmed up once. */
+export async function serveTasks(prepare: (task: Task) => Run | Promise<Run>): Promise<void> {
+  const prepared = new Map<string, Run>()
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { repeats, ...task } = JSON.parse(line) as Task & { repeats: number }
+    const key = JSON.stringify(task)
+    let run = prepared.get(key)
+    if (!run) {
+      run = await prepare(task)
+      await run()
+      prepared.set(key, run)
+    }
+    const seconds: number[] = []
+    const turn = performance.now()
+    while (seconds.length < repeats && (seconds.length === 0 || performance.now() - turn < maxTurnSeconds * 1000)) {
+      const start = performance.now()
+      await run()
+      seconds.push((performance.now() - start) / 1000)
+    }
+    process.stdout.write(`${JSON.stringify({ seconds })}\n`)
+  }
+}
