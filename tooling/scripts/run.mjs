@@ -33,6 +33,7 @@ function install() {
     .update(readFileSync(join(root, 'pnpm-lock.yaml')))
     .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return
+  console.log('setting up: installing what the lockfile names')
   run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--loglevel=error'])
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, hash)
@@ -40,11 +41,12 @@ function install() {
 
 /** Builds every package; turbo skips what has not changed. */
 function build() {
+  console.log('setting up: building what has changed')
   run(process.execPath, [
     join(root, 'node_modules', 'turbo', 'bin', 'turbo'),
     'run',
     'build',
-    '--output-logs=new-only',
+    '--output-logs=errors-only',
     '--ui=stream',
   ])
 }
