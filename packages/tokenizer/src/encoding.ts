@@ -40,7 +40,8 @@ const noColumns: EncodingColumns = {
 function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
   const filled = parts.filter(part => part.ids.length > 0)
   if (filled.length <= 1) return filled[0] ?? noColumns
-  const join = (name: Exclude<keyof EncodingColumns, 'values'>) => filled.flatMap(part => part[name])
+  const [first, ...others] = filled as [EncodingColumns, ...EncodingColumns[]]
+  const join = (name: Exclude<keyof EncodingColumns, 'values'>) => first[name].concat(...others.map(part => part[name]))
   const hasValues = filled.some(part => part.values)
   const valuesOf = (part: EncodingColumns) => part.ids.map((_, i) => part.values?.[i])
   return {
@@ -106,7 +107,7 @@ export class Encoding {
       words: fill(-1),
       attentionMask: fill(1),
       specialTokensMask: fill(1),
-      values: tokens,
+      values: tokens.every((token, i) => token === lookup(ids[i]!)) ? null : tokens,
     }
     return new Encoding(columns, lookup)
   }
