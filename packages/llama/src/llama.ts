@@ -42,6 +42,8 @@ import {
   nextTokenLoss,
   PretrainedModel,
   rotaryAngles,
+  runLayers,
+  stackOutput,
 } from '@heed/transformer'
 import { classPrefixes, type LlamaConfig, llamaConfig, ropeParameters } from './config.ts'
 
@@ -153,18 +155,11 @@ export class LlamaModel extends PretrainedModel {
       const { ids, attention, ...positions } = decoderStep(this.architecture, inputs, vocabSize)
       const rotary = rotaryAngles(this.rotary, { ids, ...positions })
       const step = { ...attention, ...(slidingWindow !== null && { slidingWindow }), rotary }
-      const hiddenStates = [this.embedTokens.forward(ids)] // each [batch, seqLen, hiddenSize]
-      for (const [i, layer] of this.layers.entries()) {
-        const x = hiddenStates.at(-1)!
-        hiddenStates.push(layer.forward(x, step, inputs.cache?.layers[i]))
-        if (!inputs.outputHiddenStates) x.dispose()
-      }
-      const lastHiddenState = this.norm.forward(hiddenStates.pop()!)
-      return {
-        lastHiddenState,
-        ...(inputs.outputHiddenStates && { hiddenStates: [...hiddenStates, lastHiddenState] }),
-        ...(attention.weights && { attentions: attention.weights.take() }),
-      }
+      const x = this.embedTokens.forward(ids) // [batch, seqLen, hiddenSize]
+      const run = (layer: LlamaDecoderLayer, y: tf.Tensor, i: number): tf.Tensor =>
+        layer.forward(y, step, inputs.cache?.layers[i])
+      const states = runLayers(x, this.layers, run, inputs.outputHiddenStates)
+      return stackOutput(this.norm.forward(states.last), states, attention.weights)
     })
   }
 }

@@ -24,10 +24,11 @@ import { type DecoderStep, decoderStep, lastPositions, learnedPositions } from '
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 import { type ConfigTable, defineConfig, type HfConfig } from './hf-config.ts'
 import { idTensor } from './inputs.ts'
+import { runLayers, stackOutput } from './layer-stack.ts'
 import type { BaseModelOutput } from './model.ts'
 import type { Architecture } from './registry.ts'
 import { type DecoderPass, type DecoderPassOutput, Seq2SeqCache, type Seq2SeqConfig, Seq2SeqLm } from './seq2seq.ts'
-import { crossStep, runLayers, TransformerDecoderLayer, TransformerEncoderLayer } from './transformer.ts'
+import { crossStep, TransformerDecoderLayer, TransformerEncoderLayer } from './transformer.ts'
 
 /** The numbers that make a BART or a Marian. */
 export interface BartConfig extends Seq2SeqConfig {
@@ -218,12 +219,8 @@ export class BartForConditionalGeneration extends Seq2SeqLm {
       const step = { ids: idTensor(ids), offset: 0, positionIds: undefined }
       const x = this.encoderEmbeddings.forward(this.architecture, step) // [batch, sourceLen, hiddenSize]
       const run = (layer: TransformerEncoderLayer, y: tf.Tensor): tf.Tensor => layer.forward(y, attention)
-      const { last, ...states } = runLayers(x, this.encoderLayers, run, inputs.outputHiddenStates)
-      return {
-        lastHiddenState: last,
-        ...states,
-        ...(attention.weights && { attentions: attention.weights.take() }),
-      }
+      const states = runLayers(x, this.encoderLayers, run, inputs.outputHiddenStates)
+      return stackOutput(states.last, states, attention.weights)
     })
   }
 
@@ -236,12 +233,12 @@ export class BartForConditionalGeneration extends Seq2SeqLm {
       const x = this.decoderEmbeddings.forward(this.architecture, tokens) // [batch, targetLen, hiddenSize]
       const step = { self: attention, cross, memory, cache }
       const run = (layer: TransformerDecoderLayer, y: tf.Tensor, i: number): tf.Tensor => layer.forward(y, step, i)
-      const { last, ...states } = runLayers(x, this.decoderLayers, run, pass.outputHiddenStates)
-      const scores = this.lmHead.forward(lastPositions(last, pass.logitsToKeep)) // [batch, targetLen, vocabSize]
+      const states = runLayers(x, this.decoderLayers, run, pass.outputHiddenStates)
+      const { lastHiddenState, ...inner } = stackOutput(states.last, states, attention.weights)
+      const scores = this.lmHead.forward(lastPositions(lastHiddenState, pass.logitsToKeep)) // [batch, targetLen, vocabSize]
       return {
         logits: tf.add(scores, this.finalLogitsBias),
-        ...states,
-        ...(attention.weights && { attentions: attention.weights.take() }),
+        ...inner,
         ...(cross.weights && { crossAttentions: cross.weights.take() }),
       }
     })

@@ -87,7 +87,7 @@ class MaskedLmHead extends Module {
   }
 }
 
-export interface MaskedLmOutput extends InnerStates {
+export type MaskedLmOutput = InnerStates & {
   logits: tf.Tensor // [batch, seqLen, vocabSize]
   loss?: tf.Scalar
 }
@@ -128,7 +128,7 @@ export interface PreTrainingInputs extends MaskedLmInputs {
   nextSentenceLabel?: tf.Tensor | readonly number[] | undefined
 }
 
-export interface PreTrainingOutput extends InnerStates {
+export type PreTrainingOutput = InnerStates & {
   predictionLogits: tf.Tensor // [batch, seqLen, vocabSize]
   seqRelationshipLogits: tf.Tensor // [batch, 2]
   /** The sum of both losses; there when both labels were given. */
@@ -243,7 +243,7 @@ export interface QuestionAnsweringInputs extends EncoderInputs {
   endPositions?: tf.Tensor | readonly number[] | undefined
 }
 
-export interface QuestionAnsweringOutput extends InnerStates {
+export type QuestionAnsweringOutput = InnerStates & {
   startLogits: tf.Tensor // [batch, seqLen]
   endLogits: tf.Tensor
   loss?: tf.Scalar

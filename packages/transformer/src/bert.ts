@@ -26,6 +26,7 @@ import { learnedPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 import type { HfConfig } from './hf-config.ts'
 import { checkIdShape, checkIds, type FlatIds, flattenIds, idRows, idTensor } from './inputs.ts'
+import { runLayers, stackOutput } from './layer-stack.ts'
 import { type BaseModelOutput, PretrainedModel } from './model.ts'
 
 /** One post-norm layer: h = norm(x + attention(x)); y = norm(h + W₂ · act(W₁ · h)). Vaswani et al. 2017, section 3.1. */
@@ -135,7 +136,7 @@ export interface BertOptions {
   hasPooler?: boolean
 }
 
-export interface BertModelOutput extends BaseModelOutput {
+export type BertModelOutput = BaseModelOutput & {
   /** tanh(W · first token): [batch, hiddenSize]; there when the model has a pooler. */
   poolerOutput?: tf.Tensor
 }
@@ -182,18 +183,12 @@ export class BertModel extends PretrainedModel {
   forward(inputs: EncoderInputs): BertModelOutput {
     return tf.tidy(() => {
       const { ids, attention } = encoderStep(this.architecture, inputs, this.config.vocabSize)
-      const hiddenStates = [this.embeddings.forward(this.architecture, ids, inputs)]
-      for (const layer of this.layers) {
-        const x = hiddenStates.at(-1)! // [batch, seqLen, hiddenSize]
-        hiddenStates.push(layer.forward(x, attention))
-        if (!inputs.outputHiddenStates) x.dispose()
-      }
-      const lastHiddenState = hiddenStates.at(-1)!
+      const x = this.embeddings.forward(this.architecture, ids, inputs) // [batch, seqLen, hiddenSize]
+      const run = (layer: BertLayer, y: tf.Tensor): tf.Tensor => layer.forward(y, attention)
+      const states = runLayers(x, this.layers, run, inputs.outputHiddenStates)
       return {
-        lastHiddenState,
-        ...(this.pooler && { poolerOutput: tf.tanh(this.pooler.forward(firstToken(lastHiddenState))) }),
-        ...(inputs.outputHiddenStates && { hiddenStates }),
-        ...(attention.weights && { attentions: attention.weights.take() }),
+        ...stackOutput(states.last, states, attention.weights),
+        ...(this.pooler && { poolerOutput: tf.tanh(this.pooler.forward(firstToken(states.last))) }),
       }
     })
   }

@@ -3,7 +3,7 @@ import type { ProblemType } from './config-fields.ts'
 import { checkIdShape, checkIds, flattenIds, IGNORE_INDEX, idTensor, type TokenIds } from './inputs.ts'
 import type { InnerStates } from './model.ts'
 
-export interface ClassifierOutput extends InnerStates {
+export type ClassifierOutput = InnerStates & {
   logits: tf.Tensor // [batch, numLabels], or [batch, seqLen, numLabels] for tokens
   loss?: tf.Scalar
 }

@@ -24,24 +24,13 @@ import {
   splitHeads,
   zeros,
 } from '@heed/layers'
-import { type Activation, tf } from '@heed/tensor-backend'
+import { tf } from '@heed/tensor-backend'
 import { type ClassifierOutput, rowsAt, type SequenceLabels, sequenceLoss } from './classification.ts'
-import {
-  activation,
-  flag,
-  labelNames,
-  optionalSize,
-  type ProblemType,
-  problemType,
-  rate,
-  real,
-  size,
-  tokenId,
-  tokenIds,
-} from './config-fields.ts'
 import { decoderStep, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
-import { type BaseConfig, type ConfigTable, defineConfig, type HfConfig } from './hf-config.ts'
+import { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
+import type { HfConfig } from './hf-config.ts'
 import { flattenIds, idRows } from './inputs.ts'
+import { runLayers, stackOutput } from './layer-stack.ts'
 import {
   type BaseModelOutput,
   CausalLm,
@@ -51,71 +40,6 @@ import {
   PretrainedModel,
 } from './model.ts'
 import type { Architecture } from './registry.ts'
-
-/** The numbers that make a GPT-2; names are HF's for other models in camelCase, its own spellings are in the table below. */
-export interface Gpt2Config extends BaseConfig {
-  readonly vocabSize: number
-  readonly maxPositionEmbeddings: number
-  readonly hiddenSize: number
-  readonly numHiddenLayers: number
-  readonly numAttentionHeads: number
-  /** Width of the feed-forward layer; null for 4 · hiddenSize. */
-  readonly intermediateSize: number | null
-  readonly hiddenAct: Activation
-  readonly hiddenDropout: number
-  readonly embeddingDropout: number
-  readonly attentionDropout: number
-  readonly layerNormEps: number
-  readonly initializerRange: number
-  readonly bosTokenId: number | null
-  readonly eosTokenId: readonly number[]
-  readonly padTokenId: number | null
-  readonly tieWordEmbeddings: boolean
-  /** Whether scores are divided by sqrt(headDim), and by the number of the layer, from 1. */
-  readonly scaleAttnWeights: boolean
-  readonly scaleAttnByInverseLayerIdx: boolean
-  /** Names of the classes of a classification head. */
-  readonly labels: readonly string[]
-  readonly problemType: ProblemType | null
-}
-
-/** Reads, checks and writes a GPT-2's config.json; defaults are those of HF `GPT2Config`. */
-export const gpt2Config: ConfigTable<Gpt2Config> = defineConfig<Gpt2Config>(
-  'gpt2',
-  {
-    vocabSize: size('vocab_size', { fallback: 50257 }),
-    maxPositionEmbeddings: size('n_positions', { fallback: 1024 }),
-    hiddenSize: size('n_embd', { fallback: 768 }),
-    numHiddenLayers: size('n_layer', { fallback: 12 }),
-    numAttentionHeads: size('n_head', { fallback: 12 }),
-    intermediateSize: optionalSize('n_inner'),
-    hiddenAct: activation('activation_function', 'geluTanh'),
-    hiddenDropout: rate('resid_pdrop', 0.1),
-    embeddingDropout: rate('embd_pdrop', 0.1),
-    attentionDropout: rate('attn_pdrop', 0.1),
-    layerNormEps: real('layer_norm_epsilon', { min: 0, fallback: 1e-5 }),
-    initializerRange: real('initializer_range', { min: 0, fallback: 0.02 }),
-    bosTokenId: tokenId('bos_token_id', 50256),
-    eosTokenId: tokenIds('eos_token_id', [50256]),
-    padTokenId: tokenId('pad_token_id'),
-    tieWordEmbeddings: flag('tie_word_embeddings', true),
-    scaleAttnWeights: flag('scale_attn_weights', true),
-    scaleAttnByInverseLayerIdx: flag('scale_attn_by_inverse_layer_idx', false),
-    labels: labelNames,
-    problemType,
-  },
-  {
-    check: ({ hiddenSize, numAttentionHeads }) =>
-      hiddenSize % numAttentionHeads === 0
-        ? undefined
-        : {
-            field: 'numAttentionHeads',
-            rule: key => `a divisor of ${key('hiddenSize')} (${hiddenSize})`,
-            mend: () => 'Change one of them.',
-          },
-    unserved: { add_cross_attention: [false] },
-  },
-)
 
 /** softmax(q kᵀ / sqrt(headDim)) v, q, k and v from one projection. */
 export class Gpt2Attention extends Module {
@@ -253,18 +177,11 @@ export class Gpt2Model extends PretrainedModel {
     return tf.tidy(() => {
       const { attention, ...step } = decoderStep(this.architecture, inputs, this.config.vocabSize)
       const positions = learnedPositions(this.architecture, this.wpe, step)
-      const hiddenStates = [this.drop.forward(tf.add(this.wte.forward(step.ids), positions))]
-      for (const [i, block] of this.h.entries()) {
-        const x = hiddenStates.at(-1)! // [batch, seqLen, hiddenSize]
-        hiddenStates.push(block.forward(x, attention, inputs.cache?.layers[i]))
-        if (!inputs.outputHiddenStates) x.dispose()
-      }
-      const lastHiddenState = this.lnF.forward(hiddenStates.pop()!)
-      return {
-        lastHiddenState,
-        ...(inputs.outputHiddenStates && { hiddenStates: [...hiddenStates, lastHiddenState] }),
-        ...(attention.weights && { attentions: attention.weights.take() }),
-      }
+      const x = this.drop.forward(tf.add(this.wte.forward(step.ids), positions)) // [batch, seqLen, hiddenSize]
+      const run = (block: Gpt2Block, y: tf.Tensor, i: number): tf.Tensor =>
+        block.forward(y, attention, inputs.cache?.layers[i])
+      const states = runLayers(x, this.h, run, inputs.outputHiddenStates)
+      return stackOutput(this.lnF.forward(states.last), states, attention.weights)
     })
   }
 }

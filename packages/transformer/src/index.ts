@@ -71,15 +71,14 @@ export type { Streamer } from './generation/streamer.ts'
 export {
   Gpt2Attention,
   Gpt2Block,
-  type Gpt2Config,
   Gpt2ForSequenceClassification,
   Gpt2LMHeadModel,
   Gpt2Mlp,
   Gpt2Model,
   type Gpt2Options,
   gpt2Architectures,
-  gpt2Config,
 } from './gpt2.ts'
+export { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
 export {
   type BaseConfig,
   type ConfigRules,
@@ -100,6 +99,7 @@ export {
   shiftedLabels,
   type TokenIds,
 } from './inputs.ts'
+export { runLayers, stackOutput } from './layer-stack.ts'
 export { type CheckpointLocation, type LoadOptions, loadPretrained } from './loading/from-pretrained.ts'
 export type { HubOptions } from './loading/hub.ts'
 export type { SaveOptions } from './loading/save-pretrained.ts'
@@ -138,7 +138,8 @@ export {
   Seq2SeqLm,
   type Seq2SeqOutput,
 } from './seq2seq.ts'
-export { type T5Config, type T5FeedForwardKind, T5ForConditionalGeneration, t5Architectures, t5Config } from './t5.ts'
+export { T5ForConditionalGeneration, t5Architectures } from './t5.ts'
+export { type T5Config, type T5FeedForwardKind, t5Config } from './t5-config.ts'
 export { stateFromTorch, stateToTorch } from './torch-transformer.ts'
 export {
   Transformer,

@@ -57,17 +57,18 @@ export interface CausalLmInputs extends DecoderInputs {
   logitsToKeep?: number | undefined
 }
 
-export interface InnerStates {
+/** Outputs are plain objects of tensors, which `tf.tidy` and `tf.dispose` take. */
+export type InnerStates = {
   /** The embeddings, then the output of each layer, the last one after the final norm. */
   hiddenStates?: tf.Tensor[] // [batch, seqLen, hiddenSize]
   attentions?: tf.Tensor[] // [batch, numHeads, seqLen, keyLen]
 }
 
-export interface BaseModelOutput extends InnerStates {
+export type BaseModelOutput = InnerStates & {
   lastHiddenState: tf.Tensor // [batch, seqLen, hiddenSize]
 }
 
-export interface CausalLmOutput extends InnerStates {
+export type CausalLmOutput = InnerStates & {
   logits: tf.Tensor // [batch, seqLen, vocabSize]
   /** Mean cross-entropy in nats; there when labels were given. */
   loss?: tf.Scalar

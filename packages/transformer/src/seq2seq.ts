@@ -39,7 +39,7 @@ export interface DecoderPass {
   logitsToKeep?: number | undefined
 }
 
-export interface DecoderPassOutput {
+export type DecoderPassOutput = {
   logits: tf.Tensor // [batch, seqLen, vocabSize]
   hiddenStates?: tf.Tensor[]
   attentions?: tf.Tensor[]
@@ -55,7 +55,7 @@ export interface Seq2SeqInputs extends EncoderInputs {
   labels?: TokenIds | undefined
 }
 
-export interface Seq2SeqOutput {
+export type Seq2SeqOutput = {
   logits: tf.Tensor // [batch, targetLen, vocabSize]
   /** Mean cross-entropy in nats; there when labels were given. */
   loss?: tf.Scalar

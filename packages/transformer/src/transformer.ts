@@ -29,6 +29,7 @@ import { decoderStep, lastPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 import type { HfConfig } from './hf-config.ts'
 import { idTensor } from './inputs.ts'
+import { runLayers, stackOutput } from './layer-stack.ts'
 import type { BaseModelOutput } from './model.ts'
 import type { Architecture } from './registry.ts'
 import { type DecoderPass, type DecoderPassOutput, memoryPadding, Seq2SeqCache, Seq2SeqLm } from './seq2seq.ts'
@@ -139,24 +140,6 @@ export class TransformerDecoderLayer extends Module {
   }
 }
 
-/** Runs layers one after the other; `hiddenStates` are x and what each layer made of it. */
-export function runLayers<Layer>(
-  x: tf.Tensor,
-  layers: readonly Layer[],
-  run: (layer: Layer, x: tf.Tensor, i: number) => tf.Tensor,
-  keepsStates = false,
-): { last: tf.Tensor; hiddenStates?: tf.Tensor[] } {
-  const hiddenStates = [x]
-  let last = x
-  for (const [i, layer] of layers.entries()) {
-    const next = run(layer, last, i)
-    if (keepsStates) hiddenStates.push(next)
-    else last.dispose()
-    last = next
-  }
-  return keepsStates ? { last, hiddenStates } : { last }
-}
-
 /** Where training begins: matrices by Glorot's rule, embeddings normal with std hiddenSize^-½, as in tensor2tensor. */
 function transformerInitializer({ hiddenSize }: TransformerConfig): (key: string) => Initializer {
   return key => {
@@ -232,12 +215,8 @@ export class Transformer extends Seq2SeqLm {
       const { ids, attention } = encoderStep(this.architecture, inputs, this.config.vocabSize)
       const x = this.#embed(this.source, idTensor(ids), 0) // [batch, sourceLen, hiddenSize]
       const run = (layer: TransformerEncoderLayer, y: tf.Tensor): tf.Tensor => layer.forward(y, attention)
-      const { last, ...states } = runLayers(x, this.encoderLayers, run, inputs.outputHiddenStates)
-      return {
-        lastHiddenState: this.encoderNorm?.forward(last) ?? last,
-        ...states,
-        ...(attention.weights && { attentions: attention.weights.take() }),
-      }
+      const states = runLayers(x, this.encoderLayers, run, inputs.outputHiddenStates)
+      return stackOutput(this.encoderNorm?.forward(states.last) ?? states.last, states, attention.weights)
     })
   }
 
@@ -253,12 +232,12 @@ export class Transformer extends Seq2SeqLm {
       const x = this.#embed(this.target, ids, offset) // [batch, targetLen, hiddenSize]
       const step = { self: attention, cross, memory, cache }
       const run = (layer: TransformerDecoderLayer, y: tf.Tensor, i: number): tf.Tensor => layer.forward(y, step, i)
-      const { last, ...states } = runLayers(x, this.decoderLayers, run, pass.outputHiddenStates)
-      const normed = this.decoderNorm?.forward(last) ?? last
+      const states = runLayers(x, this.decoderLayers, run, pass.outputHiddenStates)
+      const normed = this.decoderNorm?.forward(states.last) ?? states.last
+      const { lastHiddenState, ...inner } = stackOutput(normed, states, attention.weights)
       return {
-        logits: this.lmHead.forward(lastPositions(normed, pass.logitsToKeep)), // [batch, targetLen, vocabSize]
-        ...states,
-        ...(attention.weights && { attentions: attention.weights.take() }),
+        logits: this.lmHead.forward(lastPositions(lastHiddenState, pass.logitsToKeep)), // [batch, targetLen, vocabSize]
+        ...inner,
         ...(cross.weights && { crossAttentions: cross.weights.take() }),
       }
     })

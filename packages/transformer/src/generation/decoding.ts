@@ -1,6 +1,6 @@
 import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
-import type { CausalLm } from '../model.ts'
+import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
 
 /** One generation under way: what a model keeps between tokens. */
@@ -100,9 +100,9 @@ export class Seq2SeqDecoding implements Decoding {
 }
 
 /** Reads the logits of one position, [batch, 1, vocabSize], a row for each sequence, and disposes of the output. */
-export async function logitRows(output: { logits: tf.Tensor }): Promise<Float32Array[]> {
+export async function logitRows(output: CausalLmOutput): Promise<Float32Array[]> {
   const [batch, , vocabSize] = output.logits.shape as [number, number, number]
   const values = (await output.logits.data()) as Float32Array
-  tf.dispose(output as unknown as tf.TensorContainer)
+  tf.dispose(output)
   return Array.from({ length: batch }, (_, i) => values.subarray(i * vocabSize, (i + 1) * vocabSize))
 }
