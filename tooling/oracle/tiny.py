@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from fixture import Tensors, write_json
+from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 from transformers.utils import logging
 
@@ -27,6 +28,7 @@ PAD = 3  # not 0: beam search of transformers 5.18 fills up with the end token w
 warnings.filterwarnings("ignore")
 logging.set_verbosity_error()
 logging.disable_progress_bar()
+torch.set_num_threads(1)  # threads cost more than they give on matrices this small
 
 
 def camel(name: str) -> str:
@@ -37,8 +39,7 @@ def camel(name: str) -> str:
 def seeded(model_class, config, seed=0):
     """A model in eval mode whose norms and biases are random too, so that no parameter is without effect."""
     torch.manual_seed(seed)
-    model = model_class(config)
-    model.set_attn_implementation("eager")
+    model = model_class._from_config(config, attn_implementation="eager")  # the one that returns weights
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1:
@@ -66,7 +67,7 @@ def without_padding(value, kept):
     return value
 
 
-def forward_case(model, tensors, number, name, inputs, gradients, zero_padding, skip):
+def forward_case(model, tensors, number, name, inputs, gradients, zero_padding, skip, rename):
     model.zero_grad()
     output = model(**inputs, output_hidden_states=True, output_attentions=True)
     named = {key: value for key, value in camel_outputs(output).items() if key not in skip}
@@ -87,11 +88,8 @@ def forward_case(model, tensors, number, name, inputs, gradients, zero_padding, 
     }
     if gradients:
         output.loss.backward()
-        case["grads"] = {
-            key: tensors.add(f"{number}.grad.{key}", parameter.grad)
-            for key, parameter in model.named_parameters()
-            if parameter.grad is not None
-        }
+        found = {key: parameter.grad for key, parameter in model.named_parameters() if parameter.grad is not None}
+        case["grads"] = {key: tensors.add(f"{number}.grad.{key}", gradient) for key, gradient in rename(found).items()}
     return case
 
 
@@ -129,23 +127,26 @@ def new_folder(folder: Path) -> Path:
     return folder
 
 
-def save(model, folder: Path, **options) -> None:
+def save(model, folder: Path, rename=None, **options) -> None:
     model.save_pretrained(folder, **options)
+    if rename:
+        save_file(rename(load_file(folder / "model.safetensors")), folder / "model.safetensors", metadata={"format": "pt"})
     for path in folder.iterdir():
         path.chmod(0o644)
 
 
-def record(model, folder, cases, generation=(), zero_padding=False, skip=(), atol=1e-4, rtol=1e-3, with_weights=True):
-    """cases: [(name, inputs, gradients?)]; generation: [(name, inputs, options)]; skip: outputs not kept."""
+def record(model, folder, cases, generation=(), zero_padding=False, skip=(), atol=1e-4, rtol=1e-3, with_weights=True, rename=None):
+    """cases: [(name, inputs, gradients?)]; generation: [(name, inputs, options)]; skip: outputs not kept;
+    rename: state dict -> the same under other keys."""
     if with_weights:
-        save(model, new_folder(folder))
+        save(model, new_folder(folder), rename)
     tensors = Tensors()
     expected = {
         "architecture": type(model).__name__,
         "atol": atol,
         "rtol": rtol,
         "cases": [
-            forward_case(model, tensors, i, name, inputs, gradients, zero_padding, skip)
+            forward_case(model, tensors, i, name, inputs, gradients, zero_padding, skip, rename or dict)
             for i, (name, inputs, gradients) in enumerate(cases)
         ],
     }

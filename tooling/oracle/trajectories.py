@@ -10,8 +10,10 @@ micro-batches; gradNorm is the norm before clipping; the learning rate of step k
 import copy
 
 import torch
+import vaswani
 from fixture import Tensors, fixtures, write_json
 from tiny import PAD, camel, new_folder, save, seeded
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -61,21 +63,43 @@ def masked_batch(index):
     }
 
 
-def train(model, batches, count):
+def translation_batch(index):
+    """The target is the source in reverse, one id up; rows of different lengths."""
+    source = sequences(BATCH)
+    mask = torch.ones_like(source)
+    mask[1, SEQ_LEN - 1 - index % 3 :] = 0
+    labels = torch.full((BATCH, SEQ_LEN + 1), -100)
+    for row in range(BATCH):
+        length = int(mask[row].sum())
+        labels[row, :length] = (source[row, :length].flip(0) - MASK) % (VOCAB - MASK - 1) + MASK + 1
+        labels[row, length] = vaswani.END
+    ids = source.masked_fill(mask == 0, PAD)
+    return {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": vaswani.shifted(labels), "labels": labels}
+
+
+def schedule_of(optimizer, recipe):
+    if recipe["lrSchedulerType"] == "cosine":
+        return get_cosine_schedule_with_warmup(optimizer, recipe["warmupSteps"], STEPS)
+    width, warmup = recipe["lrSchedulerKwargs"]["hiddenSize"], recipe["warmupSteps"]  # the schedule of 2017, steps from 1
+    return LambdaLR(optimizer, lambda step: width**-0.5 * min((step + 1) ** -0.5, (step + 1) * warmup**-1.5))
+
+
+def train(model, batches, count, recipe):
     """One entry a step; count(labels) says over how many labels a batch's loss is a mean."""
     decayed = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": RECIPE["weightDecay"]}, {"params": others, "weight_decay": 0.0}],
-        lr=RECIPE["learningRate"], betas=(RECIPE["adamBeta1"], RECIPE["adamBeta2"]), eps=RECIPE["adamEpsilon"],
+        [{"params": decayed, "weight_decay": recipe["weightDecay"]}, {"params": others, "weight_decay": 0.0}],
+        lr=recipe["learningRate"], betas=(recipe["adamBeta1"], recipe["adamBeta2"]), eps=recipe["adamEpsilon"],
     )
-    schedule = get_cosine_schedule_with_warmup(optimizer, RECIPE["warmupSteps"], STEPS)
+    schedule = schedule_of(optimizer, recipe)
+    smoothing = {"label_smoothing": recipe["labelSmoothingFactor"]} if "labelSmoothingFactor" in recipe else {}
     log = []
     for step in batches:
         total = sum(count(batch["labels"]) for batch in step)
-        losses = [model(**batch).loss * count(batch["labels"]) / total for batch in step]
+        losses = [model(**batch, **smoothing).loss * count(batch["labels"]) / total for batch in step]
         sum(losses).backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), RECIPE["maxGradNorm"])
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["maxGradNorm"])
         log.append({"loss": sum(losses).item(), "gradNorm": norm.item(), "learningRate": schedule.get_last_lr()[0]})
         optimizer.step()
         schedule.step()
@@ -83,27 +107,28 @@ def train(model, batches, count):
     return log
 
 
-def trajectory(name, model, make_batch, count, seed):
+def trajectory(name, model, make_batch, count, seed, rename=dict, **changes):
+    recipe = RECIPE | changes
     folder = new_folder(fixtures("trainer") / f"trajectory-{name}")
-    save(model, folder)
+    save(model, folder, rename)
     torch.manual_seed(seed)
     batches = [[make_batch(step * ACCUMULATION + i) for i in range(ACCUMULATION)] for step in range(STEPS)]
     disturbed = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in disturbed.parameters():
             parameter.mul_(1 + 1e-6 * torch.randn(parameter.shape))
-    log = train(model, batches, count)
+    log = train(model, batches, count, recipe)
     losses = torch.tensor([step["loss"] for step in log])
-    drift = (losses - torch.tensor([step["loss"] for step in train(disturbed, batches, count)])).abs().max()
+    drift = (losses - torch.tensor([step["loss"] for step in train(disturbed, batches, count, recipe)])).abs().max()
     print(f"{name}: mean loss {losses[:5].mean():.3f} -> {losses[-5:].mean():.3f}; first weights off by 1e-6 make it differ by {drift:.0e}")
     assert losses[-5:].mean() < losses[:5].mean() - 0.1 and drift < 5e-5
     tensors = Tensors()
-    for key, parameter in model.named_parameters():
+    for key, parameter in rename(dict(model.named_parameters())).items():
         tensors.add(key, parameter)
     tensors.write(folder / "final.safetensors")
     write_json(folder / "trajectory.json", {
         "architecture": type(model).__name__,
-        "recipe": RECIPE,
+        "recipe": recipe,
         "batches": [[{camel(key): value.tolist() for key, value in batch.items()} for batch in step] for step in batches],
         "steps": log,
     })
@@ -126,3 +151,7 @@ if __name__ == "__main__":
         **tokens, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=16,
         hidden_dropout_prob=0, attention_probs_dropout_prob=0,
     ), 33), masked_batch, IN_PLACE, 43)
+    trajectory("transformer", vaswani.tiny(
+        34, gain=1.0, vocab_size=VOCAB, dropout=0.0
+    ), translation_batch, IN_PLACE, 44, rename=vaswani.ours, lrSchedulerType="noam", lrSchedulerKwargs={"hiddenSize": 16},
+        learningRate=0.15, labelSmoothingFactor=0.1, weightDecay=0.0, adamBeta2=0.98)

@@ -1,8 +1,22 @@
 import { LlamaForCausalLM } from '@heed/llama'
 import { type BackendName, init, readSafetensors, tf } from '@heed/tensor-backend'
-import { BertForMaskedLM, bertConfig, Gpt2LMHeadModel, gpt2Config, loadPretrained } from '@heed/transformer'
+import {
+  BertForMaskedLM,
+  bertConfig,
+  Gpt2LMHeadModel,
+  gpt2Config,
+  loadPretrained,
+  Transformer,
+  transformerConfig,
+} from '@heed/transformer'
 import { describe, expect, test } from 'vitest'
-import { type Collator, causalLmCollator, maskedLmCollator } from '../src/data/collators.ts'
+import {
+  type Collator,
+  causalLmCollator,
+  maskedLmCollator,
+  type Seq2SeqExample,
+  seq2SeqCollator,
+} from '../src/data/collators.ts'
 import type { TokenExample } from '../src/data/packed-tokens.ts'
 import type { TrainableModel } from '../src/model.ts'
 import { Trainer } from '../src/trainer.ts'
@@ -27,6 +41,12 @@ const models: Array<{
     load: folder => loadPretrained(folder, (hf, source) => new BertForMaskedLM(bertConfig.fromHf(hf, source))),
     collator: maskedLmCollator({ maskTokenId: 4, vocabSize: 31 }),
     isLoose: key => key.endsWith('key.bias'),
+  },
+  {
+    name: 'transformer',
+    load: folder => loadPretrained(folder, (hf, source) => new Transformer(transformerConfig.fromHf(hf, source))),
+    collator: examples => seq2SeqCollator({ padTokenId: 3, decoderStartTokenId: 1 })(examples as Seq2SeqExample[], 0),
+    isLoose: key => key.endsWith('k_proj.bias'),
   },
 ]
 

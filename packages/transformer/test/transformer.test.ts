@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { HeedError, readSafetensors, tf } from '@heed/tensor-backend'
-import { stateFromTorch, stateToTorch, Transformer, transformerConfig } from '@heed/transformer'
-import { testOnBackends } from '@heed/transformer/testing'
+import { stateFromTorch, stateToTorch, Transformer, transformerArchitectures, transformerConfig } from '@heed/transformer'
+import { testArchitecture, testOnBackends } from '@heed/transformer/testing'
 import { describe, expect, test } from 'vitest'
 
 const sizes = {
@@ -28,6 +28,11 @@ async function readTorch(name: string): Promise<{ model: Transformer; tensors: R
   model.loadStateDict(new Map([...state, ['shared.weight', tensors['state.embedding.weight']!]]))
   tf.dispose([...state.values()])
   return { model, tensors }
+}
+
+for (const name of ['post-norm', 'pre-norm', 'paper']) {
+  const fixture = new URL(`fixtures/transformer-tiny/${name}/`, import.meta.url)
+  testArchitecture({ name: `Transformer, ${name}`, architectures: transformerArchitectures, fixture })
 }
 
 describe.each(['post-norm', 'pre-norm'])('torch.nn.Transformer, %s', name => {
