@@ -1,6 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { HeedError, readSafetensors, tf } from '@heed/tensor-backend'
-import { stateFromTorch, stateToTorch, Transformer, transformerArchitectures, transformerConfig } from '@heed/transformer'
+import {
+  stateFromTorch,
+  stateToTorch,
+  Transformer,
+  transformerArchitectures,
+  transformerConfig,
+} from '@heed/transformer'
 import { testArchitecture, testOnBackends } from '@heed/transformer/testing'
 import { describe, expect, test } from 'vitest'
 
