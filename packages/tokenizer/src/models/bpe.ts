@@ -118,11 +118,6 @@ export class BpeModel implements Model {
     }
   }
 
-  files(): Record<string, string> {
-    const lines = this.merges.map(pair => `${pair.join(' ')}\n`)
-    return { 'vocab.json': JSON.stringify(this.vocabulary), 'merges.txt': `#version: 0.2\n${lines.join('')}` }
-  }
-
   private mergeWhole(piece: string): Word {
     const word = this.symbolsOf(piece)
     mergeWord(word, this.mergeTable)

@@ -17,6 +17,4 @@ export interface Model {
   tokenize(piece: string): PieceTokens
   /** The `model` object of tokenizer.json. */
   toJSON(): Record<string, unknown>
-  /** The files HF saves for such a model alone: names and contents. */
-  files(): Record<string, string>
 }

@@ -78,10 +78,6 @@ export class UnigramModel implements Model {
     return { type: 'Unigram', unk_id: this.unkId, vocab: this.vocab, byte_fallback: this.byteFallback }
   }
 
-  files(): Record<string, string> {
-    return { 'unigram.json': JSON.stringify(this, null, 2) }
-  }
-
   /** Viterbi: for each end, where the last token of the best segmentation up to it starts. */
   private bestPath(text: string): { starts: Int32Array; isUnknown: Uint8Array } {
     const { trie, scores } = this

@@ -48,8 +48,4 @@ export class WordLevelModel implements Model {
   toJSON(): Record<string, unknown> {
     return { type: 'WordLevel', vocab: this.vocabulary.toJSON(), unk_token: this.unkToken }
   }
-
-  files(): Record<string, string> {
-    return { 'vocab.json': JSON.stringify(this.vocabulary) }
-  }
 }

@@ -70,11 +70,6 @@ export class WordPieceModel implements Model {
       vocab: this.vocabulary.toJSON(),
     }
   }
-
-  files(): Record<string, string> {
-    const lines = [...this.vocabulary.entries()].map(([token]) => `${token}\n`)
-    return { 'vocab.txt': lines.join('') }
-  }
 }
 
 /** Code points of a text, or some number above `limit` as soon as that is sure. */
