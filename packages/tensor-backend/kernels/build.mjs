@@ -1,31 +1,24 @@
-// Builds the kernels: the Node addon with the system's C++ compiler (build/heed.node), and two WebAssembly modules with
-// the compiler that comes as an npm package (build/heed-relaxed.wasm, build/heed.wasm). Each result is kept while its
-// sources and flags are the same. Without a C++ compiler it says so and leaves the addon out: Heed then runs on WebAssembly.
-import { spawn, spawnSync } from 'node:child_process'
+// Builds the kernels: the Node addon with the system's C++ compiler (build/heed.node), and three WebAssembly modules with
+// the compiler that comes as an npm package (build/heed*.wasm). Each result is kept while its sources and flags are the
+// same. Without a C++ compiler it says so and leaves the addon out: Heed then runs on WebAssembly.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import {
+  build,
+  commonFlags,
+  compileAll,
+  execute,
+  findCompiler,
+  headers,
+  instructionSets,
+  kernelFiles,
+  kernels,
+  wasmFiles,
+} from './sources.mjs'
 
-const kernels = dirname(fileURLToPath(import.meta.url))
-const build = join(kernels, '..', 'build')
 mkdirSync(join(build, 'objects'), { recursive: true })
-
-const headers = readdirSync(kernels).filter(name => name.endsWith('.h'))
-const platformFiles = ['node.cc', 'wasm.cc', 'threads.cc', 'allocator.cc'] // compiled once; all others once per instruction set
-const kernelFiles = readdirSync(kernels).filter(name => name.endsWith('.cc') && !platformFiles.includes(name))
-const commonFlags = [
-  '-std=c++17',
-  '-O3',
-  '-Wall',
-  '-Wextra',
-  '-Wno-unused-function',
-  '-fno-exceptions',
-  '-fno-rtti',
-  '-fno-math-errno',
-  '-fno-trapping-math',
-]
 
 function hashOf(files, flags) {
   const hash = createHash('sha256').update(JSON.stringify(flags))
@@ -44,33 +37,11 @@ function finish(temporary, target, hash) {
   writeFileSync(`${target}.hash`, hash)
 }
 
-const instructionSets = {
-  x64: {
-    avx512: [
-      '-DHEED_AVX512',
-      '-mavx512f',
-      '-mavx512bw',
-      '-mavx512dq',
-      '-mavx512vl',
-      '-mavx512vnni',
-      '-mavx2',
-      '-mfma',
-      '-mf16c',
-      '-mprefer-vector-width=512',
-    ],
-    avx2: ['-DHEED_AVX2', '-mavx2', '-mfma', '-mf16c'],
-    plain: [],
-  },
-  arm64: { neon: ['-DHEED_NEON'], plain: [] },
-}[process.arch] ?? { plain: [] }
-
 async function buildAddon() {
   const target = join(build, 'heed.node')
   if (process.env.HEED_SKIP_NATIVE) return skipAddon('HEED_SKIP_NATIVE is set')
   if (process.platform === 'win32') return skipAddon('building from source is not supported on Windows')
-  const compiler = (process.env.CXX ? [process.env.CXX] : ['g++', 'clang++']).find(
-    name => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
-  )
+  const compiler = findCompiler()
   if (!compiler) return skipAddon('no C++ compiler (g++ or clang++) was found')
 
   const { include_dir: nodeHeaders } = (await import('node-api-headers')).default
@@ -101,15 +72,15 @@ async function buildAddon() {
     .digest('hex')
     .slice(0, 16)
   if (isFresh(target, linkHash)) return
-  const stale = units.filter(unit => !isFresh(unit.path, unit.hash))
-  const compileNext = async () => {
-    for (let unit = stale.shift(); unit; unit = stale.shift()) {
-      const temporary = `${unit.path}.${process.pid}`
-      await execute(compiler, [...flags, ...unit.extra, '-c', join(kernels, unit.file), '-o', temporary])
-      finish(temporary, unit.path, unit.hash)
-    }
-  }
-  await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
+  const stale = units
+    .filter(unit => !isFresh(unit.path, unit.hash))
+    .map(({ file, path, hash, extra }) => ({
+      file,
+      path: `${path}.${process.pid}`,
+      flags: [...flags, ...extra],
+      finish: () => finish(`${path}.${process.pid}`, path, hash),
+    }))
+  await compileAll(compiler, stale, unit => unit.finish())
   const temporary = `${target}.${process.pid}`
   const sharedFlags =
     process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-Wl,-s']
@@ -124,17 +95,9 @@ function skipAddon(reason) {
   console.log(`kernels: the native addon is left out: ${reason}. Heed runs on WebAssembly.`)
 }
 
-function execute(command, args) {
-  return new Promise((resolve, reject) => {
-    spawn(command, args, { stdio: 'inherit' })
-      .on('error', reject)
-      .on('close', code => (code === 0 ? resolve() : reject(new Error(`${command} ended with code ${code}`))))
-  })
-}
-
 async function buildWasm(name, extra) {
   const target = join(build, `${name}.wasm`)
-  const files = [...kernelFiles.filter(file => file !== 'table.cc'), 'wasm.cc', 'allocator.cc']
+  const files = [...kernelFiles.filter(file => file !== 'table.cc'), ...wasmFiles]
   const flags = [
     ...['--target=wasm32-wasip1', '-DHEED_ISA=wasm', '-msimd128', '-mbulk-memory', ...extra, ...commonFlags],
     ...['-mexec-model=reactor', '-Wl,--export-dynamic', '-Wl,--gc-sections', '-Wl,--strip-all'],
@@ -155,13 +118,30 @@ async function buildWasm(name, extra) {
   console.log(`kernels: built ${name}.wasm (${(output['heed.wasm'].length / 1024).toFixed(0)} KB)`)
 }
 
-await buildAddon()
-await buildWasm('heed', [])
-await buildWasm('heed-relaxed', ['-mrelaxed-simd'])
-// Shared memory, which the C library was not compiled for; what the kernels take from it keeps no state.
-const sharedMemory = ['--import-memory', '--shared-memory', '--initial-memory=4194304', '--no-check-features']
-const workerExports = ['--export=__stack_pointer', '--export=__wasm_init_tls', '--export=__tls_size']
-await buildWasm('heed-threads', [
-  ...['-mrelaxed-simd', '-matomics'],
-  ...[...sharedMemory, ...workerExports].map(flag => `-Wl,${flag}`),
-])
+/** The modules: a runtime without relaxed SIMD (fused multiply-add) or shared memory takes a plainer one. */
+const wasmModules = {
+  heed: [],
+  'heed-relaxed': ['-mrelaxed-simd'],
+  'heed-threads': [
+    ...['-mrelaxed-simd', '-matomics', '-Wl,--shared-memory', '-Wl,--import-memory', '-Wl,--initial-memory=4194304'],
+    ...['__stack_pointer', '__wasm_init_tls', '__tls_size'].map(name => `-Wl,--export=${name}`),
+    '-Wl,--no-check-features', // the C library was compiled without atomics; what the kernels use of it keeps no state
+  ],
+}
+
+if (isMainThread) {
+  await buildAddon()
+  const finished = Object.keys(wasmModules).map(
+    name =>
+      new Promise((resolve, reject) => {
+        new Worker(new URL(import.meta.url), { workerData: name })
+          .on('error', reject)
+          .on('exit', code =>
+            code === 0 ? resolve() : reject(new Error(`${name}.wasm: the build ended with code ${code}`)),
+          )
+      }),
+  )
+  await Promise.all(finished)
+} else {
+  await buildWasm(workerData, wasmModules[workerData])
+}

@@ -2,12 +2,13 @@
 // microseconds, then sleep. A loop never waits for a worker that has not joined it yet.
 #include "threads.h"
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "shared_loop.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,8 +21,6 @@ namespace {
 // process idle.
 constexpr auto kSpin = std::chrono::microseconds(200);
 constexpr int kSpinsBeforeYield = 1000;
-// Chunks per thread: more even out unequal chunks, fewer cost less hand-over.
-constexpr int kChunksPerThread = 4;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -30,14 +29,6 @@ inline void pause() {
     asm volatile("yield");
 #endif
 }
-
-struct Loop {
-    Task task;
-    const void* body;
-    int count;
-    int chunk;
-    std::atomic<int> next;
-};
 
 thread_local bool inside_loop = false;
 
@@ -66,46 +57,27 @@ public:
             task(body, 0, count);
             return;
         }
-        loop_.task = task;
-        loop_.body = body;
-        loop_.count = count;
-        const int even = (count + size_ * kChunksPerThread - 1) / (size_ * kChunksPerThread);
-        loop_.chunk = even > grain ? even : grain;
-        loop_.next.store(0, std::memory_order_relaxed);
-        open_.store(true, std::memory_order_seq_cst);
+        loop_.open(count, grain, size_, task, body);
         ticket_.fetch_add(1, std::memory_order_seq_cst);
         if (sleeping_.load(std::memory_order_seq_cst) > 0) wake();
-        drain();
-        // Close the loop to late workers, then wait for those inside it.
-        open_.store(false, std::memory_order_seq_cst);
-        for (int spins = 0; inside_.load(std::memory_order_seq_cst) > 0; spins++) {
+        inside_loop = true;
+        loop_.drain();
+        inside_loop = false;
+        loop_.close([](int spins) {
             // On a busy machine a worker inside the loop may have lost its core: let it have this one.
             if (spins < kSpinsBeforeYield) pause();
             else std::this_thread::yield();
-        }
+        });
     }
 
 private:
-    void drain() {
-        inside_loop = true;
-        for (;;) {
-            const int begin = loop_.next.fetch_add(loop_.chunk, std::memory_order_relaxed);
-            if (begin >= loop_.count) break;
-            const int end = begin + loop_.chunk;
-            loop_.task(loop_.body, begin, end < loop_.count ? end : loop_.count);
-        }
-        inside_loop = false;
-    }
-
     void work() {
+        inside_loop = true;
         unsigned seen = ticket_.load();
         while (!stopping_.load()) {
             if (!await(seen)) continue;
             seen = ticket_.load();
-            // Enter first, then look whether the loop is still open: run() looks in the opposite order.
-            inside_.fetch_add(1, std::memory_order_seq_cst);
-            if (open_.load(std::memory_order_seq_cst)) drain();
-            inside_.fetch_sub(1, std::memory_order_seq_cst);
+            loop_.join();
         }
     }
 
@@ -133,10 +105,8 @@ private:
 
     int size_ = 1;
     std::vector<std::thread> workers_;
-    Loop loop_{};
+    SharedLoop loop_;
     std::atomic<unsigned> ticket_{0};
-    std::atomic<bool> open_{false};
-    std::atomic<int> inside_{0};
     std::atomic<int> sleeping_{0};
     std::atomic<bool> stopping_{false};
     std::mutex owner_;

@@ -9,7 +9,10 @@ export type BackendName = 'native' | 'wasm' | 'webgpu' | 'cpu'
 export interface InitOptions {
   /** `auto` takes the first that works of native, wasm, cpu. `HEED_BACKEND` overrides. */
   backend?: BackendName | 'auto'
-  /** Threads of the kernels; the number of cores by default. `HEED_THREADS` overrides. */
+  /**
+   * Threads of the kernels; the number of cores by default. `HEED_THREADS` overrides. The wasm backend has one in a page
+   * that is not cross-origin isolated, and where the runtime lacks relaxed SIMD.
+   */
   threads?: number
 }
 
@@ -61,7 +64,8 @@ async function prepare(
   return library
 }
 
-const ready = new Map<string, Pick<BackendReport, 'threads' | 'instructionSet'>>()
+/** `asked`: the threads a caller named, which may be more than could be had. */
+const ready = new Map<string, Pick<BackendReport, 'threads' | 'instructionSet'> & { asked?: number | undefined }>()
 
 /**
  * Chooses the backend every tensor lives on from now on. Tensors made before stay where they are and move when used.
@@ -78,13 +82,14 @@ export async function init(options: InitOptions = {}): Promise<BackendReport> {
       rejected.push({ backend, reason: prepared })
       continue
     }
-    if (known && threads !== undefined && threads !== known.threads && backend === 'native') {
+    const isOther = known && threads !== undefined && threads !== known.threads && threads !== known.asked
+    if (isOther && (backend === 'native' || backend === 'wasm')) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
         `init: threads is ${threads}, expected ${known.threads}, with which the ${backend} backend was started. Call init once, first.`,
       )
     }
-    ready.set(backend, prepared)
+    ready.set(backend, { asked: threads, ...prepared })
     await tf.setBackend(backend)
     return { backend, threads: prepared.threads, instructionSet: prepared.instructionSet, rejected }
   }

@@ -1,19 +1,13 @@
-import { defaultThreads, enableRelaxedSimd, moduleBytes, startWorker } from '#module-bytes'
+import { enableRelaxedSimd, moduleBytes, numCores } from '#wasm-platform'
 import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
+import { sharedMemory, startThreads, type ThreadExports } from './wasm-threads.ts'
 
-interface WasmExports {
-  memory: WebAssembly.Memory
-  allocate(bytes: number): number
+interface WasmExports extends ThreadExports {
+  memory?: WebAssembly.Memory
   release(address: number): void
   bytes_in_use(): number
   bytes_cached(): number
   _initialize?(): void
-}
-
-/** What the module with threads exports besides. */
-interface ThreadExports extends WasmExports {
-  __tls_size: WebAssembly.Global
-  set_num_threads(count: number): void
 }
 
 // A module of one function whose body is `i8x16.relaxed_swizzle(i8x16.splat(1), i8x16.splat(2))`: valid only where relaxed
@@ -24,70 +18,49 @@ const relaxedSimdProbe = new Uint8Array([
 ])
 
 /**
- * Loads the WebAssembly module, or gives the reason why not. With relaxed SIMD (fused multiply-add) where the runtime has
- * it, and there with threads where memory can be shared: in Node, and in pages that are cross-origin isolated.
+ * Loads a WebAssembly module, or gives the reason why not: the one with threads where memory can be shared and more than
+ * one is asked for, else the one with relaxed SIMD (fused multiply-add) where the runtime has it, else the plain one.
  */
-export async function loadWasm(threads?: number): Promise<KernelLibrary | string> {
+export async function loadWasm(threads: number = numCores()): Promise<KernelLibrary | string> {
   enableRelaxedSimd()
   const isRelaxed = WebAssembly.validate(relaxedSimdProbe)
-  const count = threads ?? defaultThreads()
+  const withThreads = isRelaxed && threads > 1 ? await loadThreads(threads) : undefined
+  if (withThreads) return withThreads
   try {
-    const canShare = typeof SharedArrayBuffer === 'function' && globalThis.crossOriginIsolated !== false
-    const shared = isRelaxed && canShare && count > 1 ? await loadThreads(count) : undefined
-    if (shared) return shared
     const url = isRelaxed
       ? new URL('../../build/heed-relaxed.wasm', import.meta.url)
       : new URL('../../build/heed.wasm', import.meta.url)
     const { instance } = await WebAssembly.instantiate(await moduleBytes(url), {})
     const exports = instance.exports as unknown as WasmExports
-    exports._initialize?.()
-    return libraryOf(exports, exports.memory, isRelaxed ? 'relaxed-simd' : 'simd128', 1)
+    return library(exports, exports.memory!, 1, isRelaxed ? 'relaxed-simd' : 'simd128')
   } catch (error) {
     return `the WebAssembly module cannot be loaded: ${(error as Error).message}`
   }
 }
 
-// Pages of 64 KiB: what heed-threads.wasm was linked with.
-const initialPages = 64
-const maximumPages = 65536
-const workerStackBytes = 1 << 20
-const tlsAlignment = 16
-
-/** The module whose loops run on several workers; undefined where so much shared memory cannot be had. */
+/** The module with threads, unless they cannot be had here: then one thread does the work. */
 async function loadThreads(threads: number): Promise<KernelLibrary | undefined> {
-  let memory: WebAssembly.Memory
+  const memory = sharedMemory()
+  if (!memory) return undefined
   try {
-    memory = new WebAssembly.Memory({ initial: initialPages, maximum: maximumPages, shared: true })
+    const url = new URL('../../build/heed-threads.wasm', import.meta.url)
+    const { module, instance } = await WebAssembly.instantiate(await moduleBytes(url), { env: { memory } })
+    const exports = instance.exports as unknown as WasmExports
+    const loaded = library(exports, memory, threads, 'relaxed-simd')
+    await startThreads(threads, module, memory, exports)
+    return loaded
   } catch {
     return undefined
   }
-  const bytes = await moduleBytes(new URL('../../build/heed-threads.wasm', import.meta.url))
-  const { module, instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
-  const exports = instance.exports as unknown as ThreadExports
-  exports._initialize?.()
-  for (let i = 1; i < threads; i++) {
-    const stack = exports.allocate(workerStackBytes) >>> 0
-    const tls = exports.allocate(Number(exports.__tls_size.value) + tlsAlignment) >>> 0
-    await startWorker(workerSource, { module, memory, stackEnd: stack + workerStackBytes, tls })
-  }
-  exports.set_num_threads(threads)
-  return libraryOf(exports, memory, 'relaxed-simd', threads)
 }
 
-/** What each worker does: it makes its own instance on the shared memory, with its own stack, and works until it is ended. */
-const workerSource = `({ module, memory, stackEnd, tls }) => {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  exports.__stack_pointer.value = stackEnd
-  exports.__wasm_init_tls(tls)
-  exports.work()
-}`
-
-function libraryOf(
+function library(
   exports: WasmExports,
   memory: WebAssembly.Memory,
-  instructionSet: string,
   threads: number,
+  instructionSet: string,
 ): KernelLibrary {
+  exports._initialize?.()
   const kernels = Object.entries(exports)
     .filter(([name]) => name.startsWith('wasm_'))
     .map(([name, kernel]) => [camelCase(name.slice('wasm_'.length)), kernel] as const)
