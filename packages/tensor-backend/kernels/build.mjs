@@ -1,6 +1,7 @@
 // Builds the kernels: the Node addon with the system's C++ compiler (build/heed.node), and three WebAssembly modules with
 // the compiler that comes as an npm package (build/heed*.wasm). Each result is kept while its sources and flags are the
 // same. Without a C++ compiler it says so and leaves the addon out: Heed then runs on WebAssembly.
+// node build.mjs [--addon]: with --addon only the addon.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -67,7 +68,13 @@ async function buildAddon() {
     hash: hashOf([unit.file], [compiler, ...flags, ...unit.extra]),
   }))
 
+  // The C++ library goes in, so that a prebuilt addon needs nothing but the system's C library.
+  const sharedFlags =
+    process.platform === 'darwin'
+      ? ['-bundle', '-undefined', 'dynamic_lookup']
+      : ['-shared', '-Wl,-s', '-static-libstdc++', '-static-libgcc']
   const linkHash = createHash('sha256')
+    .update(JSON.stringify(sharedFlags))
     .update(units.map(unit => unit.hash).join())
     .digest('hex')
     .slice(0, 16)
@@ -82,8 +89,6 @@ async function buildAddon() {
     }))
   await compileAll(compiler, stale, unit => unit.finish())
   const temporary = `${target}.${process.pid}`
-  const sharedFlags =
-    process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-Wl,-s']
   await execute(compiler, [...sharedFlags, '-pthread', ...units.map(unit => unit.path), '-o', temporary])
   finish(temporary, target, linkHash)
   console.log(`kernels: built the native addon with ${compiler} (${Object.keys(instructionSets).join(', ')})`)
@@ -131,7 +136,8 @@ const wasmModules = {
 
 if (isMainThread) {
   await buildAddon()
-  const finished = Object.keys(wasmModules).map(
+  const modules = process.argv.includes('--addon') ? [] : Object.keys(wasmModules)
+  const finished = modules.map(
     name =>
       new Promise((resolve, reject) => {
         new Worker(new URL(import.meta.url), { workerData: name })

@@ -13,18 +13,39 @@ interface Addon {
 }
 
 /**
+ * The addons that are here, best first: prebuilt, in the optional package of this platform, then built from source.
+ * `require` is that of the module that depends on the optional package.
+ */
+export function addonPaths(require: NodeJS.Require = createRequire(import.meta.url)): string[] {
+  const built = fileURLToPath(new URL('../../build/heed.node', import.meta.url))
+  const paths = existsSync(built) ? [built] : []
+  try {
+    return [require.resolve(`@heed/tensor-backend-${process.platform}-${process.arch}`), ...paths]
+  } catch {
+    return paths
+  }
+}
+
+/** The first of these addons that can be loaded, or the reason why the last cannot. */
+function loadAddon(paths: string[]): Addon | string {
+  let reason = 'the addon is not built (no prebuilt one for this platform, and no C++ compiler when Heed was installed)'
+  for (const path of paths) {
+    try {
+      return createRequire(import.meta.url)(path) as Addon
+    } catch (error) {
+      reason = `the addon cannot be loaded: ${(error as Error).message}`
+    }
+  }
+  return reason
+}
+
+/**
  * Loads the Node addon, or gives the reason why it cannot be loaded.
  * `HEED_INSTRUCTION_SET` (avx512, avx2, neon, plain) makes it use a smaller instruction set than the processor has.
  */
 export async function loadNative(threads?: number): Promise<KernelLibrary | string> {
-  const path = fileURLToPath(new URL('../../build/heed.node', import.meta.url))
-  if (!existsSync(path)) return 'the addon is not built (no C++ compiler when Heed was installed)'
-  let addon: Addon
-  try {
-    addon = createRequire(import.meta.url)(path) as Addon
-  } catch (error) {
-    return `the addon cannot be loaded: ${(error as Error).message}`
-  }
+  const addon = loadAddon(addonPaths())
+  if (typeof addon === 'string') return addon
   const count = threads ?? availableParallelism()
   const wanted = process.env.HEED_INSTRUCTION_SET ?? ''
   const instructionSet = addon.configure(count, wanted)
