@@ -17,8 +17,16 @@ constexpr int kPanelsPerTask = 144 / kTileRows;
 constexpr int kMaxPacked = 1 << 20;
 // Multiplications that pay for handing work to a thread, about 5 microseconds' worth.
 constexpr double kParallelWork = 1 << 18;
-// Left sides of up to this many rows go through dot products when B's columns are contiguous.
-constexpr int kMaxDotRows = 8;
+// Rows of A in a block of dot products: its sums, kDotRows x 4, and its operands fit the registers.
+#if defined(HEED_AVX512) || defined(HEED_NEON)
+constexpr int kDotRows = 4;
+#else
+constexpr int kDotRows = 2;
+#endif
+// Where B's columns are contiguous, left sides of so few rows go through dot products, which need no packing: that of
+// long rows is not paid back by this many uses; the sums across a vector at the end of short ones cost more.
+constexpr int kMaxDotRows = 32;
+constexpr int kMinDotDepth = 512;
 
 struct Product {
     int rows, cols, depth;
@@ -82,9 +90,8 @@ void dot_product(const Product& p) {
         for (int from = begin; from < end; from += strip) {
             const int upto = min_of(end, from + strip);
             int i = 0;
-            for (; i + 4 <= p.rows; i += 4) dot_rows<4>(p, i, from, upto);
-            for (; i + 2 <= p.rows; i += 2) dot_rows<2>(p, i, from, upto);
-            if (i < p.rows) dot_rows<1>(p, i, from, upto);
+            for (; i + kDotRows <= p.rows; i += kDotRows) dot_rows<kDotRows>(p, i, from, upto);
+            for (; i < p.rows; i++) dot_rows<1>(p, i, from, upto);
         }
         if (p.to.activation != Activation::kNone) activate_tile(p.to.at(0, begin), p.rows, end - begin);
     });
@@ -225,7 +232,7 @@ void multiply(const Product& p) {
     if (p.rows == 0 || p.cols == 0) return;
     if (p.depth == 0) return empty_product(p);
     const bool is_dot = p.b.row == 1 && p.a.col == 1;
-    if (is_dot && p.rows <= kMaxDotRows) return dot_product(p);
+    if (is_dot && (p.rows <= kDotRows || (p.rows <= kMaxDotRows && p.depth >= kMinDotDepth))) return dot_product(p);
     if (p.rows == 1 && p.b.col == 1) return row_product(p);
     // A product with one column is the transposed product with one row.
     if (p.cols == 1 && p.a.col == 1 && p.b.row == 1 && !p.to.bias) {
