@@ -43,6 +43,7 @@ function isScaling(value: unknown): boolean {
 /** The base of the rotary angles: `rope_theta`, in transformers 5 within `rope_parameters`. */
 export const ropeTheta: Field<number> = {
   keys: ['rope_theta'],
+  floatKeys: ['rope_theta'],
   rule: 'a number above 0',
   isValid: isPositive,
   find: json => {
@@ -55,6 +56,16 @@ export const ropeTheta: Field<number> = {
 /** The stretching of the rotary angles; written in the spellings of transformers 4 and 5, since each passes over the other's. */
 export const ropeScaling: Field<RopeScaling | null> = {
   keys: ['rope_scaling', 'rope_parameters'],
+  floatKeys: [
+    'factor',
+    'low_freq_factor',
+    'high_freq_factor',
+    'beta_fast',
+    'beta_slow',
+    'attention_factor',
+    'mscale',
+    'mscale_all_dim',
+  ],
   rule:
     'null or an object with rope_type "default", "linear", "llama3" or "yarn" and the numbers of that type ' +
     `(${Object.entries(keysByType)

@@ -64,6 +64,7 @@ test('defaults are those of HF LlamaConfig', () => {
   expect(llamaConfig.complete({})).toEqual({
     modelType: 'llama',
     otherKeys: {},
+    floatKeys: expect.arrayContaining(['initializer_range', 'rms_norm_eps', 'rope_theta']),
     vocabSize: 32000,
     hiddenSize: 4096,
     intermediateSize: 11008,

@@ -188,7 +188,12 @@ export const distilBertConfig: ConfigTable<BertConfig> = defineConfig<BertConfig
     hiddenAct: activation('activation', 'gelu'),
     hiddenDropout: rate('dropout', 0.1),
     attentionDropout: rate('attention_dropout', 0.1),
-    classifierDropout: { ...optionalRate, keys: ['seq_classif_dropout'], fallback: 0.2 },
+    classifierDropout: {
+      ...optionalRate,
+      keys: ['seq_classif_dropout'],
+      floatKeys: ['seq_classif_dropout'],
+      fallback: 0.2,
+    },
     questionDropout: rate('qa_dropout', 0.1),
     typeVocabSize: constant(0),
     layerNormEps: constant(1e-12),

@@ -19,7 +19,7 @@ import { BertModel, type BertModelOutput, type BertOptions, bertInitializer, fir
 import { type BertConfig, type BertLayout, bertConfigTable, bertLayouts } from './bert-config.ts'
 import { type ClassifierOutput, type SequenceLabels, sequenceLoss, tokenLoss } from './classification.ts'
 import type { EncoderInputs } from './encoder-inputs.ts'
-import type { HfConfig } from './hf-config.ts'
+import type { HfConfig } from './hf-json.ts'
 import type { TokenIds } from './inputs.ts'
 import { type InnerStates, PretrainedModel } from './model.ts'
 import type { Architecture, Task } from './registry.ts'

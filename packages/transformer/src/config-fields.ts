@@ -35,6 +35,7 @@ export function real(
 ): Field<number> {
   return {
     keys: keysOf(key),
+    floatKeys: keysOf(key).slice(0, 1),
     rule: max === undefined ? `a finite number of at least ${min}` : `a number from ${min} to ${max}`,
     isValid: value =>
       typeof value === 'number' && Number.isFinite(value) && value >= min && value <= (max ?? Number.MAX_VALUE),
@@ -46,6 +47,7 @@ export function real(
 export function rate(key: string | Keys, fallback: number): Field<number> {
   return {
     keys: keysOf(key),
+    floatKeys: keysOf(key).slice(0, 1),
     rule: 'a number from 0 to below 1',
     isValid: value => typeof value === 'number' && value >= 0 && value < 1,
     fallback,

@@ -28,7 +28,7 @@ import { tf } from '@heed/tensor-backend'
 import { type ClassifierOutput, rowsAt, type SequenceLabels, sequenceLoss } from './classification.ts'
 import { decoderStep, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
 import { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
-import type { HfConfig } from './hf-config.ts'
+import type { HfConfig } from './hf-json.ts'
 import { flattenIds, idRows } from './inputs.ts'
 import { runLayers, stackOutput } from './layer-stack.ts'
 import {

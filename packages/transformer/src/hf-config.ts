@@ -1,7 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-
-/** The content of a config.json. */
-export type HfConfig = Readonly<Record<string, unknown>>
+import { type HfConfig, wholeFloats } from './hf-json.ts'
 
 /** A value that was found, and the key it was found under, as that source spells it. */
 interface Found {
@@ -15,6 +13,8 @@ export interface Field<T> {
   readonly keys: readonly [string, ...string[]]
   /** Completes "expected ...". */
   readonly rule: string
+  /** Keys that are written as floats even when they are whole. */
+  readonly floatKeys?: readonly string[]
   isValid(value: unknown): boolean
   /** JSON to ours and back, where they differ. */
   parse?(value: unknown): T
@@ -31,7 +31,9 @@ export interface Field<T> {
 export interface BaseConfig {
   readonly modelType: string
   /** Keys of the config.json that Heed does not use: kept, and written back. */
-  readonly otherKeys: HfConfig
+  readonly otherKeys: Readonly<Record<string, unknown>>
+  /** Keys of the config.json whose numbers are written as floats even when they are whole. */
+  readonly floatKeys: readonly string[]
 }
 
 /** A broken rule between fields. */
@@ -82,6 +84,7 @@ export function defineConfig<C extends BaseConfig>(
   { check, unserved = {} }: ConfigRules<C> = {},
 ): ConfigTable<C> {
   const table = Object.entries(fields) as [string, Field<unknown>][]
+  const ownFloatKeys = table.flatMap(([, field]) => field.floatKeys ?? [])
 
   type Find = (name: string, field: Field<unknown>) => Found | undefined
   type Spell = (name: string, field: Field<unknown>) => string
@@ -112,7 +115,7 @@ export function defineConfig<C extends BaseConfig>(
   return {
     complete(partial) {
       const given = partial as Record<string, unknown>
-      const known = new Set(['modelType', 'otherKeys', ...table.map(([name]) => name)])
+      const known = new Set(['modelType', 'otherKeys', 'floatKeys', ...table.map(([name]) => name)])
       const unknown = Object.keys(given).find(key => !known.has(key))
       if (unknown) {
         throw invalid('config', unknown, given[unknown], 'a name that this configuration has', `Remove ${unknown}.`)
@@ -123,7 +126,7 @@ export function defineConfig<C extends BaseConfig>(
         return { key: name, value: field.format ? field.format(value) : value }
       }
       const config = build('config', partial.modelType ?? modelType, find, name => name)
-      return Object.freeze({ ...config, otherKeys: partial.otherKeys ?? {} })
+      return Object.freeze({ ...config, otherKeys: partial.otherKeys ?? {}, floatKeys: ownFloatKeys })
     },
 
     fromHf(json, source) {
@@ -138,7 +141,8 @@ export function defineConfig<C extends BaseConfig>(
       const config = build(source, type, find, (_name, field) => field.keys[0])
       const read = new Set(['model_type', ...table.flatMap(([, { keys }]) => keys)])
       const otherKeys = Object.fromEntries(Object.entries(json).filter(([key]) => !read.has(key)))
-      return Object.freeze({ ...config, otherKeys })
+      const floatKeys = [...new Set([...ownFloatKeys, ...(json[wholeFloats] ?? [])])]
+      return Object.freeze({ ...config, otherKeys, floatKeys })
     },
 
     toHf(config) {

@@ -85,9 +85,9 @@ export {
   type ConfigTable,
   defineConfig,
   type Field,
-  type HfConfig,
   type Violation,
 } from './hf-config.ts'
+export type { HfConfig } from './hf-json.ts'
 export {
   checkIdShape,
   checkIds,

@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import type { HfConfig } from './hf-config.ts'
+import type { HfConfig } from './hf-json.ts'
 import type { PretrainedModel } from './model.ts'
 
 /** What a model is for: the `...` of `AutoModelFor...`, `base` for `AutoModel`. */

@@ -27,7 +27,7 @@ import {
 import { type Activation, tf } from '@heed/tensor-backend'
 import { decoderStep, lastPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
-import type { HfConfig } from './hf-config.ts'
+import type { HfConfig } from './hf-json.ts'
 import { idTensor } from './inputs.ts'
 import { runLayers, stackOutput } from './layer-stack.ts'
 import type { BaseModelOutput } from './model.ts'

@@ -85,6 +85,7 @@ describe('reading a config.json', () => {
       pad: null,
       eos: [1, 2],
       otherKeys: { note: 'kept' },
+      floatKeys: ['eps', 'dropout'],
     })
   })
 

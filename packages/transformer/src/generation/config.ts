@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import type { HfConfig } from '../hf-config.ts'
+import type { HfConfig } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
 
 /** What shapes a generation, by HF's names in camelCase; all that is in generation_config.json too. */
@@ -40,7 +40,7 @@ export interface GenerationSettings {
 
 /** The settings of a generation_config.json, and its keys that Heed does not use. */
 export interface GenerationConfig extends GenerationSettings {
-  readonly otherKeys: HfConfig
+  readonly otherKeys: Readonly<Record<string, unknown>>
 }
 
 export const noGenerationConfig: GenerationConfig = Object.freeze({ otherKeys: Object.freeze({}) })
@@ -113,6 +113,16 @@ const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
 }
 
 const settingNames = Object.keys(rules) as (keyof GenerationSettings)[]
+
+/** transformers refuses a whole number for some of these. */
+export const generationFloatKeys: readonly string[] = [
+  'temperature',
+  'top_p',
+  'min_p',
+  'typical_p',
+  'repetition_penalty',
+  'length_penalty',
+]
 
 const toSnakeCase = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 

@@ -11,7 +11,7 @@ import {
 } from '@heed/tensor-backend'
 import { resolveModel } from '#hub'
 import { generationConfigFromHf } from '../generation/config.ts'
-import type { HfConfig } from '../hf-config.ts'
+import { type HfConfig, withWholeFloats } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
 import type { HubOptions } from './hub.ts'
 
@@ -36,11 +36,12 @@ async function readJson(location: CheckpointLocation, name: string): Promise<{ j
   if (file === undefined) {
     throw new HeedError('HEED_FILE_NOT_FOUND', `${name}: it is not among the files given. Add it.`)
   }
-  const json = parseStrictJson(await readText(file), source)
+  const text = await readText(file)
+  const json = parseStrictJson(text, source)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new HeedError('HEED_FILE_INVALID', `${source}: content is ${JSON.stringify(json)}, expected an object.`)
   }
-  return { json: json as HfConfig, source }
+  return { json: withWholeFloats(json as Record<string, unknown>, text), source }
 }
 
 /** A hub id becomes the folder of its files; all else stays. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */

@@ -1,5 +1,6 @@
 import { type FloatFileDtype, writeFileAtomic, writeShardedSafetensors } from '@heed/tensor-backend'
-import { generationConfigToHf } from '../generation/config.ts'
+import { generationConfigToHf, generationFloatKeys } from '../generation/config.ts'
+import { hfJsonText } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
 
 export interface SaveOptions {
@@ -16,12 +17,6 @@ const torchDtypes: Readonly<Record<FloatFileDtype, string>> = {
   F64: 'float64',
 }
 
-/** Keys in alphabetical order, as `transformers` writes them. */
-function jsonText(value: object): string {
-  const sorted = Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-  return `${JSON.stringify(sorted, null, 2)}\n`
-}
-
 /**
  * Writes a folder that `transformers` 4 and 5 load: weights first, config.json last, so that a folder with a config is whole.
  * Each file appears complete or not at all. Throws HEED_IO, HEED_NUMERIC.
@@ -34,7 +29,8 @@ export async function savePretrained(
   const { dtype: _replaced, ...config } = model.configToHf()
   const state = model.stateDict()
   await writeShardedSafetensors(folder, state, { dtype, ...(maxShardSize !== undefined && { maxShardSize }) })
-  await writeFileAtomic(`${folder}/generation_config.json`, jsonText(generationConfigToHf(model)))
+  const generation = hfJsonText(generationConfigToHf(model), generationFloatKeys)
+  await writeFileAtomic(`${folder}/generation_config.json`, generation)
   const saved = { ...config, architectures: [model.architecture], torch_dtype: torchDtypes[dtype] }
-  await writeFileAtomic(`${folder}/config.json`, jsonText(saved))
+  await writeFileAtomic(`${folder}/config.json`, hfJsonText(saved, model.config.floatKeys))
 }

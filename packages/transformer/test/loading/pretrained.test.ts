@@ -182,6 +182,20 @@ describe('saving', () => {
     model.dispose()
   })
 
+  test('writes whole floats as floats, its own and those it does not know, since transformers 5 refuses integers there', async () => {
+    const path = join(folder, 'config.json')
+    const text = await readFile(path, 'utf8')
+    await writeFile(
+      path,
+      text.replace('{', '{ "layerdrop": 0.0, "count": 3, "resid_pdrop": 0,').replace(/"resid_pdrop": 0.1,/, ''),
+    )
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    await model.savePretrained(folder)
+    const saved = await readFile(path, 'utf8')
+    for (const line of ['"layerdrop": 0.0,', '"count": 3,', '"resid_pdrop": 0.0,']) expect(saved).toContain(line)
+    model.dispose()
+  })
+
   test('progress counts every tensor', async () => {
     const steps: number[] = []
     const model = await AutoModelForCausalLM.fromPretrained(folder, { onProgress: ({ loaded }) => steps.push(loaded) })
