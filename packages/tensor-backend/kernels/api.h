@@ -79,6 +79,11 @@
     KERNEL(cross_entropy_gradient, (const float* dloss, const float* logits, const int32_t* labels, const float* lse, \
                                     const float* weight, float* dlogits, int rows, int cols, int ignored,           \
                                     float smoothing))                                                               \
+    KERNEL(token_log_probs, (const float* logits, const int32_t* ids, float* y, float* lse, int rows, int cols))    \
+    KERNEL(token_log_probs_gradient, (const float* dy, const float* logits, const int32_t* ids, const float* lse,   \
+                                      float* dlogits, int rows, int cols))                                          \
+    /* topk.cc: x [rows, cols]; values, indices [rows, k] */                                                        \
+    KERNEL(top_k, (const float* x, float* values, int32_t* indices, int rows, int cols, int k))                     \
     /* optimizer.cc: over many tensors, one row of `table` each */                                                  \
     KERNEL(global_norm, (const double* table, int count, float* norm, float* partial))                              \
     KERNEL(adamw, (const double* table, int count, const float* norm, double max_norm, double learning_rate,        \

@@ -85,3 +85,30 @@ void HEED_KERNEL(cross_entropy_gradient)(const float* dloss, const float* logits
         }
     });
 }
+
+/** y = x[id] - lse of each row; lse [rows] is kept for the gradient. */
+void HEED_KERNEL(token_log_probs)(const float* logits, const int32_t* ids, float* y, float* lse, int rows, int cols) {
+    parallel_for(rows, rows_per_chunk(cols), [&](int begin, int end) {
+        for (int row = begin; row < end; row++) {
+            const float* x = logits + (size_t)row * cols;
+            float total;
+            lse[row] = log_sum_exp(x, cols, &total);
+            y[row] = x[ids[row]] - lse[row];
+        }
+    });
+}
+
+/** dlogits = dy · ((1 at the id) - softmax(logits)), dy [rows]. */
+void HEED_KERNEL(token_log_probs_gradient)(const float* dy, const float* logits, const int32_t* ids, const float* lse,
+                                           float* dlogits, int rows, int cols) {
+    parallel_for(rows, rows_per_chunk(cols), [&](int begin, int end) {
+        for (int row = begin; row < end; row++) {
+            const float* x = logits + (size_t)row * cols;
+            float* dx = dlogits + (size_t)row * cols;
+            const Vec shift = all(lse[row]);
+            const Vec factor = all(-dy[row]);
+            HEED_FOR_VECTORS(i, n, cols, { store_n(dx + i, exp(load_n(x + i, n) - shift) * factor, n); });
+            dx[ids[row]] += dy[row];
+        }
+    });
+}

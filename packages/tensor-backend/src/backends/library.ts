@@ -173,6 +173,17 @@ export interface Kernels {
     ignored: number,
     smoothing: number,
   ): void
+  tokenLogProbs(logits: number, ids: number, y: number, lse: number, rows: number, cols: number): void
+  tokenLogProbsGradient(
+    dy: number,
+    logits: number,
+    ids: number,
+    lse: number,
+    dlogits: number,
+    rows: number,
+    cols: number,
+  ): void
+  topK(x: number, values: number, indices: number, rows: number, cols: number, k: number): void
   globalNorm(table: number, count: number, norm: number, partial: number): void
   adamw(
     table: number,

@@ -11,6 +11,8 @@ import { quantizedWeightKernels } from '../ops/quantized-weight.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
 import { rotaryKernels } from '../ops/rotary.ts'
 import { swiGluKernels } from '../ops/swiglu.ts'
+import { tokenLogProbsKernels } from '../ops/token-log-probs.ts'
+import { topKKernels } from '../ops/top-k.ts'
 import { tf } from '../tf.ts'
 import { type BackendKernel, KernelBackend } from './kernel-backend.ts'
 import { elementwiseKernels } from './kernels/elementwise.ts'
@@ -38,6 +40,8 @@ const libraryKernels: Record<string, BackendKernel> = {
   ...rmsNormKernels,
   ...rotaryKernels,
   ...swiGluKernels,
+  ...tokenLogProbsKernels,
+  ...topKKernels,
 }
 
 /** Registers a library as the tfjs backend of its name, with every kernel of tfjs and the fused ones of Heed. */

@@ -12,6 +12,7 @@ import {
   rotary,
   swiGlu,
   tf,
+  tokenLogProbs,
   writeRows,
 } from '@heed/tensor-backend'
 import { describe, expect, test } from 'vitest'
@@ -107,6 +108,12 @@ const calls: Record<string, BadCall> = {
     call: () => crossEntropy(zeros(1, 5), ints([1]), { labelSmoothing: 1.5 }),
     code: 'HEED_ARGUMENT_INVALID',
     message: 'crossEntropy: labelSmoothing is 1.5, expected 0 to 1. Leave it out for none.',
+  },
+  'tokenLogProbs of an id beyond the vocabulary': {
+    call: () => tokenLogProbs(zeros(1, 5), ints([9])),
+    code: 'HEED_ID_OUT_OF_RANGE',
+    message:
+      'tokenLogProbs: ids[0] is 9, expected 0 to 4 (vocabSize is 5). Check that the tokenizer and the model belong together.',
   },
   'globalNorm of whole numbers': {
     call: () => globalNorm([zeros(2), ints([1])]),

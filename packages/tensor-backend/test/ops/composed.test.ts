@@ -10,6 +10,7 @@ import {
   silu,
   swiGlu,
   tf,
+  tokenLogProbs,
 } from '@heed/tensor-backend'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -23,6 +24,7 @@ import { composedLayerNorm } from '../../src/ops/layer-norm.ts'
 import { composedRmsNorm } from '../../src/ops/rms-norm.ts'
 import { composedRotary } from '../../src/ops/rotary.ts'
 import { composedSwiGlu } from '../../src/ops/swiglu.ts'
+import { composedTokenLogProbs } from '../../src/ops/token-log-probs.ts'
 import {
   expectGradientsByDifferences,
   expectNoLeak,
@@ -154,6 +156,32 @@ onEachBackend(() => {
         )
       }),
       { numRuns: 12, seed: 2 },
+    )
+  })
+
+  test('tokenLogProbs equals its composed form, with gradients', async () => {
+    const ids = tf.tensor2d([0, 76, 5, 5, 40, 1], [2, 3], 'int32')
+    await expectSameAsComposed(
+      logits => tokenLogProbs(logits!, ids),
+      logits => composedTokenLogProbs(logits!, ids),
+      [[2, 3, 77]],
+    )
+    ids.dispose()
+  })
+
+  test('tf.topk gives the largest first, of equal ones the leftmost', () => {
+    const row = fc.array(fc.integer({ min: -4, max: 4 }), { minLength: 1, maxLength: 90 })
+    fc.assert(
+      fc.property(row, fc.nat(), (values, any) => {
+        const k = 1 + (any % values.length)
+        const order = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b).slice(0, k)
+        tf.tidy(() => {
+          const top = tf.topk(tf.tensor2d([values, values]), k)
+          expect([...top.indices.dataSync()]).toEqual([...order, ...order])
+          expect([...top.values.dataSync()]).toEqual([...order, ...order].map(i => values[i]))
+        })
+      }),
+      { numRuns: 30, seed: 4 },
     )
   })
 
