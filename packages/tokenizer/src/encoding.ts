@@ -1,21 +1,15 @@
+import {
+  changeColumns,
+  type EncodingColumns,
+  filled,
+  joinColumns,
+  noColumns,
+  sliceColumns,
+} from './encoding-columns.ts'
 import { HeedError } from './errors.ts'
 
 export type Direction = 'left' | 'right'
 export type TokenLookup = (id: number) => string
-
-/** The parallel arrays of an encoding, one entry a token. */
-export interface EncodingColumns {
-  readonly ids: readonly number[]
-  readonly typeIds: readonly number[]
-  /** Flat pairs: start and end of each token in the original text. */
-  readonly spans: readonly number[]
-  /** Index of the piece each token came from, -1 for none. */
-  readonly words: readonly number[]
-  readonly attentionMask: readonly number[]
-  readonly specialTokensMask: readonly number[]
-  /** The text of each token where it differs from that of its id; null when none does. */
-  readonly values: readonly (string | undefined)[] | null
-}
 
 /** `[start, end)` of a sequence among the tokens. */
 export type TokenRange = readonly [start: number, end: number]
@@ -27,54 +21,8 @@ export interface PadToken {
   readonly padToken: string
 }
 
-const noColumns: EncodingColumns = {
-  ids: [],
-  typeIds: [],
-  spans: [],
-  words: [],
-  attentionMask: [],
-  specialTokensMask: [],
-  values: null,
-}
-
-function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
-  const filled = parts.filter(part => part.ids.length > 0)
-  if (filled.length <= 1) return filled[0] ?? noColumns
-  const [first, ...others] = filled as [EncodingColumns, ...EncodingColumns[]]
-  const join = (name: Exclude<keyof EncodingColumns, 'values'>) => first[name].concat(...others.map(part => part[name]))
-  const hasValues = filled.some(part => part.values)
-  const valuesOf = (part: EncodingColumns) => part.ids.map((_, i) => part.values?.[i])
-  return {
-    ids: join('ids'),
-    typeIds: join('typeIds'),
-    spans: join('spans'),
-    words: join('words'),
-    attentionMask: join('attentionMask'),
-    specialTokensMask: join('specialTokensMask'),
-    values: hasValues ? filled.flatMap(valuesOf) : null,
-  }
-}
-
-function sliceColumns(columns: EncodingColumns, start: number, end: number): EncodingColumns {
-  return {
-    ids: columns.ids.slice(start, end),
-    typeIds: columns.typeIds.slice(start, end),
-    spans: columns.spans.slice(2 * start, 2 * end),
-    words: columns.words.slice(start, end),
-    attentionMask: columns.attentionMask.slice(start, end),
-    specialTokensMask: columns.specialTokensMask.slice(start, end),
-    values: columns.values?.slice(start, end) ?? null,
-  }
-}
-
 /** What a text became: parallel arrays, one entry a token, and the way back from tokens to the text. Immutable. */
 export class Encoding {
-  readonly ids: number[]
-  readonly typeIds: number[]
-  /** 1 for tokens of the text and special tokens, 0 for padding. */
-  readonly attentionMask: number[]
-  /** 1 for tokens that a post-processor or padding added. */
-  readonly specialTokensMask: number[]
   /** The windows of a truncated text after the first. */
   readonly overflowing: readonly Encoding[]
   private tokenTexts: string[] | undefined
@@ -86,10 +34,6 @@ export class Encoding {
     overflowing: readonly Encoding[] = [],
     private readonly ranges: ReadonlyMap<number, TokenRange> = new Map(),
   ) {
-    this.ids = columns.ids as number[]
-    this.typeIds = columns.typeIds as number[]
-    this.attentionMask = columns.attentionMask as number[]
-    this.specialTokensMask = columns.specialTokensMask as number[]
     this.overflowing = overflowing
   }
 
@@ -99,21 +43,39 @@ export class Encoding {
 
   /** Special tokens alone, which came from no text. */
   static special(ids: readonly number[], tokens: readonly string[], typeId: number, lookup: TokenLookup): Encoding {
-    const fill = (value: number, count = ids.length) => new Array<number>(count).fill(value)
+    const { length } = ids
     const columns = {
       ids,
-      typeIds: fill(typeId),
-      spans: fill(0, 2 * ids.length),
-      words: fill(-1),
-      attentionMask: fill(1),
-      specialTokensMask: fill(1),
+      typeIds: filled(length, typeId),
+      spans: filled(2 * length, 0),
+      words: filled(length, -1),
+      attentionMask: filled(length, 1),
+      specialTokensMask: filled(length, 1),
       values: tokens.every((token, i) => token === lookup(ids[i]!)) ? null : tokens,
     }
     return new Encoding(columns, lookup)
   }
 
   get length(): number {
-    return this.ids.length
+    return this.columns.ids.length
+  }
+
+  get ids(): number[] {
+    return this.columns.ids as number[]
+  }
+
+  get typeIds(): number[] {
+    return this.columns.typeIds as number[]
+  }
+
+  /** 1 for tokens of the text and special tokens, 0 for padding. */
+  get attentionMask(): number[] {
+    return this.columns.attentionMask as number[]
+  }
+
+  /** 1 for tokens that a post-processor or padding added. */
+  get specialTokensMask(): number[] {
+    return this.columns.specialTokensMask as number[]
   }
 
   /** The text of each token as the vocabulary spells it. */
@@ -209,12 +171,8 @@ export class Encoding {
 
   /** The same tokens with other columns or another place among the sequences; overflowing windows change alike. */
   with(change: { typeId?: number; sequenceId?: number; spans?: (encoding: Encoding) => readonly number[] }): Encoding {
-    const { typeId, sequenceId } = change
-    const columns = {
-      ...this.columns,
-      ...(typeId !== undefined && { typeIds: new Array<number>(this.length).fill(typeId) }),
-      ...(change.spans && { spans: change.spans(this) }),
-    }
+    const { typeId, sequenceId, spans } = change
+    const columns = changeColumns(this.columns, { typeId, spans: spans && (() => spans(this)) })
     const ranges = sequenceId === undefined ? this.ranges : new Map([[sequenceId, [0, this.length] as const]])
     const overflowing = this.overflowing.map(window => window.with(change))
     return new Encoding(columns, this.lookup, overflowing, ranges)
@@ -257,14 +215,13 @@ export class Encoding {
     const overflowing = this.overflowing.map(window => window.pad(length, pad, direction))
     const missing = length - this.length
     if (missing <= 0) return new Encoding(this.columns, this.lookup, overflowing, this.ranges)
-    const fill = (value: number, count = missing) => new Array<number>(count).fill(value)
     const padding: EncodingColumns = {
-      ids: fill(pad.padId),
-      typeIds: fill(pad.padTypeId),
-      spans: fill(0, 2 * missing),
-      words: fill(-1),
-      attentionMask: fill(0),
-      specialTokensMask: fill(1),
+      ids: filled(missing, pad.padId),
+      typeIds: filled(missing, pad.padTypeId),
+      spans: filled(2 * missing, 0),
+      words: filled(missing, -1),
+      attentionMask: filled(missing, 0),
+      specialTokensMask: filled(missing, 1),
       values: new Array<string>(missing).fill(pad.padToken),
     }
     if (direction === 'right') {

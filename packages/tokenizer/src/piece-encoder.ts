@@ -1,8 +1,8 @@
 import { toByteCharacters } from './byte-alphabet.ts'
-import type { EncodingColumns } from './encoding.ts'
+import { DeferredColumns, type EncodingColumns, filled, type TokenValues } from './encoding-columns.ts'
 import type { Model, PieceTokens } from './models/model.ts'
 import type { NormalizedText } from './normalized-text.ts'
-import { byteStarts, type PreTokenizedText } from './pre-tokenized-text.ts'
+import { byteStarts, type PreTokenizedText, type Segment } from './pre-tokenized-text.ts'
 
 /** Longer pieces hardly repeat. */
 const LONGEST_CACHED = 128
@@ -28,43 +28,9 @@ export class PieceEncoder {
       }
     }
     const ids = new Array<number>(count)
-    const spans = new Array<number>(2 * count)
-    const words = new Array<number>(count)
-    let values: (string | undefined)[] | null = null
     let at = 0
-    let word = 0
-    for (const { source, spans: cuts, pieces } of text.segments) {
-      const { isIdentity } = source
-      const base = source.startOf(0)
-      for (let p = 0; p < pieces.length; p++) {
-        const tokens = found[word]!
-        const start = cuts[2 * p]!
-        for (let t = 0; t < tokens.ids.length; t++) {
-          const from = start + tokens.spans[2 * t]!
-          const to = start + tokens.spans[2 * t + 1]!
-          ids[at] = tokens.ids[t]!
-          words[at] = wordId ?? word
-          spans[2 * at] = isIdentity ? base + from : source.startOf(from)
-          spans[2 * at + 1] = isIdentity ? base + to : source.endOf(to - 1)
-          const value = tokens.values?.[t]
-          if (value !== undefined) {
-            values ??= []
-            values[at] = value
-          }
-          at++
-        }
-        word++
-      }
-    }
-    return {
-      ids,
-      typeIds: new Array<number>(count).fill(typeId),
-      spans,
-      words,
-      attentionMask: new Array<number>(count).fill(1),
-      specialTokensMask: new Array<number>(count).fill(0),
-      values,
-    }
+    for (const tokens of found) for (let t = 0; t < tokens.ids.length; t++) ids[at++] = tokens.ids[t]!
+    return new PieceColumns(ids, found, text.segments, typeId, wordId)
   }
 
   private tokensOf(piece: string, isByteLevel: boolean): PieceTokens {
@@ -97,4 +63,64 @@ export class PieceEncoder {
 /** An added token, with the text it was found as. */
 function wholeToken(id: number, { text }: NormalizedText): PieceTokens {
   return { ids: [id], spans: [0, text.length], values: [text] }
+}
+
+/** The columns of pieces and the tokens that the model made of each. */
+class PieceColumns extends DeferredColumns {
+  constructor(
+    ids: readonly number[],
+    private readonly found: readonly PieceTokens[],
+    private readonly segments: readonly Segment[],
+    private readonly typeId: number,
+    private readonly wordId: number | undefined,
+  ) {
+    super(ids)
+  }
+
+  protected makeSpans(): readonly number[] {
+    const spans = new Array<number>(2 * this.ids.length)
+    let at = 0
+    let word = 0
+    for (const { source, spans: cuts, pieces } of this.segments) {
+      const { isIdentity } = source
+      const base = source.startOf(0)
+      for (let p = 0; p < pieces.length; p++) {
+        const tokens = this.found[word++]!
+        const start = cuts[2 * p]!
+        for (let t = 0; t < tokens.ids.length; t++) {
+          const from = start + tokens.spans[2 * t]!
+          const to = start + tokens.spans[2 * t + 1]!
+          spans[at++] = isIdentity ? base + from : source.startOf(from)
+          spans[at++] = isIdentity ? base + to : source.endOf(to - 1)
+        }
+      }
+    }
+    return spans
+  }
+
+  protected makeWords(): readonly number[] {
+    const words = new Array<number>(this.ids.length)
+    let at = 0
+    for (const [word, { ids }] of this.found.entries()) {
+      for (let t = 0; t < ids.length; t++) words[at++] = this.wordId ?? word
+    }
+    return words
+  }
+
+  protected makeValues(): TokenValues {
+    if (this.found.every(({ values }) => values === undefined)) return null
+    return this.found.flatMap(({ ids, values }) => ids.map((_, t) => values?.[t]))
+  }
+
+  protected makeTypeIds(): readonly number[] {
+    return filled(this.ids.length, this.typeId)
+  }
+
+  protected makeAttentionMask(): readonly number[] {
+    return filled(this.ids.length, 1)
+  }
+
+  protected makeSpecialTokensMask(): readonly number[] {
+    return filled(this.ids.length, 0)
+  }
 }

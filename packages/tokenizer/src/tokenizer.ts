@@ -3,7 +3,8 @@ import { type ChatMessage, type ChatTemplateOptions, renderChat } from './chat-t
 import { DecodeStream } from './decode-stream.ts'
 import type { Decoder } from './decoders/decoder.ts'
 import { closeUpEnglish } from './decoders/english-spacing.ts'
-import { Encoding, type EncodingColumns, type PadToken } from './encoding.ts'
+import { Encoding, type PadToken } from './encoding.ts'
+import { changeColumns, type EncodingColumns } from './encoding-columns.ts'
 import { HeedError } from './errors.ts'
 import { BpeModel } from './models/bpe.ts'
 import type { Model } from './models/model.ts'
@@ -310,7 +311,8 @@ export class Tokenizer {
 
   private columnsOf(text: string, typeId: number, options: EncodeOptions, wordId?: number): EncodingColumns {
     const columns = this.pieces.encode(this.cut(text, options.splitSpecialTokens ?? true), typeId, wordId)
-    return options.offsets === 'codePoints' ? { ...columns, spans: toCodePoints(text, columns.spans) } : columns
+    if (options.offsets !== 'codePoints') return columns
+    return changeColumns(columns, { spans: () => toCodePoints(text, columns.spans) })
   }
 
   private cut(text: string, matchesSpecial: boolean): PreTokenizedText {
