@@ -68,6 +68,8 @@ def cases(labels, types):
 
 
 def write(folder, model_class, config, labels, types=False, **changes):
+    if labels not in ("none", "masked"):  # a second layer tells nothing new of a head
+        changes = {"num_hidden_layers": 1, **changes}
     config = type(config)(**{**config.to_dict(), **changes})
     model = seeded(model_class, config, seed=next(SEEDS))
     # The models without a head show the inner states; the others share them.

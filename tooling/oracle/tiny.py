@@ -198,6 +198,23 @@ def causal_cases(vocab, seq_len=7, batch=2, padding=(0, 3), seed=1):
     ]
 
 
+def without_labels(cases):
+    return [(name, {key: value for key, value in inputs.items() if key != "labels"}, False) for name, inputs, _ in cases]
+
+
+def classification_cases(vocab, seed=6):
+    """Three classes of a decoder, read off the last token that is no padding, wherever the padding is."""
+    torch.manual_seed(seed)
+    ids = torch.randint(PAD + 1, vocab, (3, 6))
+    right = torch.tensor([[1] * 6, [1] * 4 + [0] * 2, [1] * 5 + [0]])
+    labels = {"labels": torch.tensor([2, 0, 1])}
+    return [
+        ("right padding", {"input_ids": ids.masked_fill(right == 0, PAD), "attention_mask": right, **labels}, True),
+        ("left padding", {**left_padded(ids, (0, 2, 3)), **labels}, False),
+        ("no padding", {"input_ids": ids, **labels}, False),
+    ]
+
+
 def causal_generation(vocab, model, seq_len=5, batch=2, padding=(0, 2), new_tokens=20, seed=2):
     """Greedy and beam ids, with and without left padding; the last of each stops at a token that greedy reaches. No other end."""
     torch.manual_seed(seed)
@@ -206,7 +223,7 @@ def causal_generation(vocab, model, seq_len=5, batch=2, padding=(0, 2), new_toke
     padded = left_padded(ids, padding)
     no_end = {"max_new_tokens": new_tokens}
     greedy = model.generate(ids, do_sample=False, **no_end)[0, seq_len:].tolist()
-    end = next(token for token in greedy[3:] if token not in greedy[:3])
+    end = next((token for token in greedy[3:] if token not in greedy[:3]), greedy[3])
     return [
         ("greedy", plain, no_end),
         ("greedy, left padding", padded, no_end),

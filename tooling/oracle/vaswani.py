@@ -215,4 +215,7 @@ if __name__ == "__main__":
         ("pre-norm", 21, {"pre_norm": True, "activation_function": "gelu"}),
         ("paper", 1, {"final_norm": False}),
     ]:
-        record(tiny(seed, **changes), fixtures("transformer") / "transformer-tiny" / name, *cases(), rename=ours)
+        forward, generation = cases()
+        if name == "paper":
+            forward = [(title, inputs, False) for title, inputs, _ in forward]
+        record(tiny(seed, **changes), fixtures("transformer") / "transformer-tiny" / name, forward, generation, rename=ours)
