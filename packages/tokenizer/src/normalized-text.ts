@@ -20,20 +20,31 @@ export interface TextEdit {
   readonly characters: Iterable<readonly [character: string, change: number]>
 }
 
-/** A text put together from stretches of another and insertions, with the alignment of each unit. */
-class TextBuilder {
-  text = ''
+/** A value that is made when it is first asked for. */
+class Deferred<T> {
+  private made: T | undefined
+
+  constructor(private make: (() => T) | undefined) {}
+
+  get value(): T {
+    if (this.make) {
+      this.made = this.make()
+      this.make = undefined // and with it the texts that it was made from
+    }
+    return this.made as T
+  }
+}
+
+/** The alignment of a text put together from stretches of another and insertions. */
+class AlignmentBuilder {
   private starts: Int32Array
   private ends: Int32Array
   private length = 0
   private position = 0
 
-  constructor(
-    private readonly source: string,
-    private readonly from: Alignment,
-  ) {
-    this.starts = new Int32Array(source.length + 16)
-    this.ends = new Int32Array(source.length + 16)
+  constructor(private readonly from: Alignment) {
+    this.starts = new Int32Array(from.starts.length + 16)
+    this.ends = new Int32Array(from.starts.length + 16)
   }
 
   /** Copies the source from where the builder stands to `end`. */
@@ -41,20 +52,18 @@ class TextBuilder {
     const { position } = this
     if (end <= position) return
     this.reserve(end - position)
-    this.text += this.source.slice(position, end)
     this.starts.set(this.from.starts.subarray(position, end), this.length)
     this.ends.set(this.from.ends.subarray(position, end), this.length)
     this.length += end - position
     this.position = end
   }
 
-  /** Adds `text`, aligned to unit `at` of the source; to nothing if that is before its start. */
-  insert(text: string, at: number): void {
-    this.reserve(text.length)
-    this.text += text
-    this.starts.fill(this.from.starts[at] ?? 0, this.length, this.length + text.length)
-    this.ends.fill(this.from.ends[at] ?? 0, this.length, this.length + text.length)
-    this.length += text.length
+  /** Adds so many units, aligned to unit `at` of the source; to nothing if that is before its start. */
+  insert(units: number, at: number): void {
+    this.reserve(units)
+    this.starts.fill(this.from.starts[at] ?? 0, this.length, this.length + units)
+    this.ends.fill(this.from.ends[at] ?? 0, this.length, this.length + units)
+    this.length += units
   }
 
   /** Leaves the source out up to `position`. */
@@ -62,7 +71,9 @@ class TextBuilder {
     this.position = position
   }
 
-  alignment(): Alignment {
+  /** The alignment, the rest of the source copied. */
+  finish(): Alignment {
+    this.keepUntil(this.from.starts.length)
     return { starts: this.starts.subarray(0, this.length), ends: this.ends.subarray(0, this.length) }
   }
 
@@ -79,20 +90,25 @@ class TextBuilder {
 
 /**
  * A text on its way through the pipeline: what it has become, and which UTF-16 units of the original each of its own
- * units came from. Same alignment rules as `NormalizedString` of HF tokenizers, there in bytes. Immutable.
+ * units came from, which is worked out when it is asked for. Same alignment rules as `NormalizedString` of HF
+ * tokenizers, there in bytes. Immutable.
  */
 export class NormalizedText {
   private constructor(
     readonly text: string,
-    /** Where in the original this piece begins; normalizers do not move it. */
-    readonly origin: number,
+    private readonly originValue: Deferred<number> | number,
     /** While nothing was changed, unit i of the text is unit `shift + i` of the original and `alignment` is null. */
     private readonly shift: number,
-    private readonly alignment: Alignment | null,
+    private readonly alignment: Deferred<Alignment> | null,
   ) {}
 
   static of(original: string): NormalizedText {
     return new NormalizedText(original, 0, 0, null)
+  }
+
+  /** Where in the original this piece begins; normalizers do not move it. */
+  get origin(): number {
+    return typeof this.originValue === 'number' ? this.originValue : this.originValue.value
   }
 
   /** Whether each unit is still the unit of the original that lies as far from the start. */
@@ -102,33 +118,37 @@ export class NormalizedText {
 
   /** Start in the original of what unit `index` came from. */
   startOf(index: number): number {
-    return this.alignment ? (this.alignment.starts[index] ?? this.origin) : this.shift + index
+    return this.alignment ? (this.alignment.value.starts[index] ?? this.origin) : this.shift + index
   }
 
   /** End in the original of what unit `index` came from. */
   endOf(index: number): number {
-    return this.alignment ? (this.alignment.ends[index] ?? this.origin) : this.shift + index + 1
+    return this.alignment ? (this.alignment.value.ends[index] ?? this.origin) : this.shift + index + 1
   }
 
   /** The part `[from, to)`, in UTF-16 units of this text. */
   slice(from: number, to: number): NormalizedText {
     if (from === 0 && to === this.text.length) return this
     const text = this.text.slice(from, to)
-    if (!this.alignment) return new NormalizedText(text, this.shift + from, this.shift + from, null)
-    const starts = this.alignment.starts.subarray(from, to)
-    const ends = this.alignment.ends.subarray(from, to)
-    return new NormalizedText(text, starts[0] ?? this.origin, 0, { starts, ends })
+    const { alignment } = this
+    if (!alignment) return new NormalizedText(text, this.shift + from, this.shift + from, null)
+    const origin = new Deferred(() => (from < to ? alignment.value.starts[from]! : this.origin))
+    const part = new Deferred(() => {
+      const { starts, ends } = alignment.value
+      return { starts: starts.subarray(from, to), ends: ends.subarray(from, to) }
+    })
+    return new NormalizedText(text, origin, 0, part)
   }
 
   /** The part `[from, to)` that still counts as beginning where the whole began. */
   trim(from: number, to: number): NormalizedText {
     const part = this.slice(from, to)
-    return part === this ? this : new NormalizedText(part.text, this.origin, part.shift, part.alignment)
+    return part === this ? this : new NormalizedText(part.text, this.originValue, part.shift, part.alignment)
   }
 
   /** Another text of the same length whose units came from the same places. */
   withText(text: string): NormalizedText {
-    return new NormalizedText(text, this.origin, this.shift, this.alignment)
+    return new NormalizedText(text, this.originValue, this.shift, this.alignment)
   }
 
   /**
@@ -137,80 +157,83 @@ export class NormalizedText {
    */
   mapCharacters(pattern: RegExp, map: (character: string) => string): NormalizedText {
     const { text } = this
-    let builder: TextBuilder | undefined
-    pattern.lastIndex = 0
-    for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
-      const [character] = match
-      const mapped = map(character)
-      if (mapped === character) continue
-      builder ??= new TextBuilder(text, this.aligned())
-      builder.keepUntil(match.index)
-      builder.insert(mapped, match.index)
-      builder.skipTo(match.index + character.length)
-    }
-    return builder ? this.built(builder) : this
+    const mapped = text.replace(pattern, character => map(character))
+    if (mapped === text) return this
+    return this.changed(mapped, builder => {
+      for (const { 0: character, index } of text.matchAll(pattern)) {
+        const replacement = map(character)
+        if (replacement === character) continue
+        builder.keepUntil(index)
+        builder.insert(replacement.length, index)
+        builder.skipTo(index + character.length)
+      }
+    })
   }
 
   /** Puts `prefix` before the first code point and aligns it to that code point; an empty text stays empty. */
   prepend(prefix: string): NormalizedText {
     if (this.text === '' || prefix === '') return this
-    const { starts, ends } = this.aligned()
-    const newStarts = new Int32Array(prefix.length + starts.length).fill(starts[0]!, 0, prefix.length)
-    const newEnds = new Int32Array(prefix.length + ends.length).fill(ends[0]!, 0, prefix.length)
-    newStarts.set(starts, prefix.length)
-    newEnds.set(ends, prefix.length)
-    return new NormalizedText(prefix + this.text, this.origin, 0, { starts: newStarts, ends: newEnds })
+    return this.changed(prefix + this.text, builder => builder.insert(prefix.length, 0))
   }
 
   /** Puts `suffix` after the last code point and aligns it to that code point. */
   append(suffix: string): NormalizedText {
-    const { starts, ends } = this.aligned()
-    const length = starts.length
-    const newStarts = new Int32Array(length + suffix.length).fill(starts[length - 1] ?? this.origin)
-    const newEnds = new Int32Array(length + suffix.length).fill(ends[length - 1] ?? this.origin)
-    newStarts.set(starts)
-    newEnds.set(ends)
-    return new NormalizedText(this.text + suffix, this.origin, 0, { starts: newStarts, ends: newEnds })
+    const { length } = this.text
+    return this.changed(this.text + suffix, builder => {
+      builder.keepUntil(length)
+      builder.insert(suffix.length, length - 1)
+    })
   }
 
   /** Replaces each span `[from, to)` by `content`, aligned to the last unit of the span. Spans ascend and are flat pairs. */
   replaceSpans(spans: readonly number[], content: string): NormalizedText {
     if (spans.length === 0) return this
-    const builder = new TextBuilder(this.text, this.aligned())
+    let text = ''
+    let position = 0
     for (let s = 0; s < spans.length; s += 2) {
-      builder.keepUntil(spans[s]!)
-      builder.insert(content, spans[s + 1]! - 1)
-      builder.skipTo(spans[s + 1]!)
+      text += this.text.slice(position, spans[s]!) + content
+      position = spans[s + 1]!
     }
-    return this.built(builder)
+    return this.changed(text + this.text.slice(position), builder => {
+      for (let s = 0; s < spans.length; s += 2) {
+        builder.keepUntil(spans[s]!)
+        builder.insert(content.length, spans[s + 1]! - 1)
+        builder.skipTo(spans[s + 1]!)
+      }
+    })
   }
 
   /**
-   * Replaces stretches of the text, in ascending order, by characters that each say what they change: 0 replaces the
-   * next code point of this text, 1 is inserted (aligned to the code point before), -n replaces the next and drops n more.
+   * The text that becomes `result` by replacing stretches, in ascending order, by characters that each say what they
+   * change: 0 replaces the next code point of this text, 1 is inserted (aligned to the code point before), -n replaces
+   * the next and drops n more.
    */
-  transform(edits: Iterable<TextEdit>): NormalizedText {
+  transform(result: string, edits: () => Iterable<TextEdit>): NormalizedText {
     const { text } = this
-    const builder = new TextBuilder(text, this.aligned())
-    for (const { start, end, characters } of edits) {
-      builder.keepUntil(start)
-      let offset = start
-      for (const [character, change] of characters) {
-        builder.insert(character, change > 0 ? offset - 1 : offset)
-        for (let consumed = change; consumed <= 0 && offset < text.length; consumed++) offset += unitsAt(text, offset)
+    return this.changed(result, builder => {
+      for (const { start, end, characters } of edits()) {
+        builder.keepUntil(start)
+        let offset = start
+        for (const [character, change] of characters) {
+          builder.insert(character.length, change > 0 ? offset - 1 : offset)
+          for (let consumed = change; consumed <= 0 && offset < text.length; consumed++) offset += unitsAt(text, offset)
+        }
+        builder.skipTo(end)
       }
-      builder.skipTo(end)
-    }
-    return this.built(builder)
+    })
   }
 
-  private built(builder: TextBuilder): NormalizedText {
-    builder.keepUntil(this.text.length)
-    return new NormalizedText(builder.text, this.origin, 0, builder.alignment())
+  private changed(text: string, build: (builder: AlignmentBuilder) => void): NormalizedText {
+    const alignment = new Deferred(() => {
+      const builder = new AlignmentBuilder(this.aligned())
+      build(builder)
+      return builder.finish()
+    })
+    return new NormalizedText(text, this.originValue, 0, alignment)
   }
 
   private aligned(): Alignment {
-    if (this.alignment) return this.alignment
+    if (this.alignment) return this.alignment.value
     const { text, shift } = this
     const starts = new Int32Array(text.length)
     const ends = new Int32Array(text.length)

@@ -50,7 +50,9 @@ export class PrecompiledNormalizer implements Normalizer {
       }
       for (const character of cluster) if (!push(character)) changes.push([character, 0])
     }
-    return isChanged ? text.transform([{ start: 0, end: text.text.length, characters: changes }]) : text
+    if (!isChanged) return text
+    const result = changes.map(([character]) => character).join('')
+    return text.transform(result, () => [{ start: 0, end: text.text.length, characters: changes }])
   }
 
   toJSON(): Record<string, unknown> {

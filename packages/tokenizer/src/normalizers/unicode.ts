@@ -18,8 +18,8 @@ export class UnicodeNormalizer implements Normalizer {
   constructor(readonly form: UnicodeForm) {}
 
   normalize(text: NormalizedText): NormalizedText {
-    if (text.text.normalize(this.form) === text.text) return text
-    return text.transform(this.edits(text.text))
+    const normal = text.text.normalize(this.form)
+    return normal === text.text ? text : text.transform(normal, () => this.edits(text.text))
   }
 
   toJSON(): Record<string, unknown> {
