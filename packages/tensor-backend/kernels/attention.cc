@@ -8,6 +8,7 @@
 #include "dropout.h"
 #include "simd.h"
 #include "threads.h"
+#include "transpose.h"
 
 using heed::parallel_for;
 
@@ -137,7 +138,7 @@ void drop_scores(const Problem& p, size_t first, float* s, int count) {
 /** Transposes the rows of one head of k or v, [keys, dim], to [dim, padded_keys], blocks [begin, end) of kKeyBlock rows. */
 void transpose_head(const Problem& p, const float* from, size_t from_row, float* to, int dim, int block) {
     const int j = block * kKeyBlock, count = least(kKeyBlock, p.keys - j);
-    block_transpose(from + j * from_row, from_row, to + j, p.padded_keys(), count, dim);
+    transpose_block(from + j * from_row, from_row, to + j, p.padded_keys(), count, dim);
 }
 
 /** The queries [i0, i0 + rows) of head h against all keys they see. */

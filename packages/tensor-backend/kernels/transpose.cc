@@ -38,21 +38,6 @@ void copy_all(const T* from, T* to, const int* sizes, const ptrdiff_t* from_stri
     });
 }
 
-/** to[j * to_row + i] = from[i * from_row + j], in square blocks of one vector a side. */
-void transpose_plane(const float* from, ptrdiff_t from_row, float* to, ptrdiff_t to_row, int rows, int cols) {
-    constexpr int L = Vec::kLanes;
-    for (int i = 0; i < rows; i += L) {
-        for (int j = 0; j < cols; j += L) {
-            if (i + L <= rows && j + L <= cols) {
-                transpose_lanes(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
-                continue;
-            }
-            for (int r = i; r < rows && r < i + L; r++)
-                for (int c = j; c < cols && c < j + L; c++) to[c * to_row + r] = from[r * from_row + c];
-        }
-    }
-}
-
 }  // namespace
 
 /** to[Σ i·to_stride] = from[Σ i·from_stride] over five axes; elements of `bytes` 4 or 1. No size is 0. */
@@ -69,7 +54,7 @@ void HEED_KERNEL(copy)(const uint8_t* from, uint8_t* to, int bytes, HEED_AXES(in
         const ptrdiff_t outer_to[] = {0, to_stride0, to_stride1, to_stride2};
         parallel_for(size0 * size1 * size2, 1 + (int)(kGrain / ((int64_t)size3 * size4)), [&](int begin, int end) {
             for_rows(outer, outer_from, outer_to, begin, end, [&](int, ptrdiff_t at_from, ptrdiff_t at_to) {
-                transpose_plane((const float*)from + at_from, from_stride4, (float*)to + at_to, to_stride3, size4, size3);
+                transpose_block((const float*)from + at_from, from_stride4, (float*)to + at_to, to_stride3, size4, size3);
             });
         });
         return;

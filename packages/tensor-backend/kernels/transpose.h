@@ -1,4 +1,4 @@
-// A square block of floats, one vector a side, turned in registers.
+// Transposition in registers, by square blocks of one vector a side.
 #pragma once
 
 #include <stddef.h>
@@ -76,6 +76,21 @@ HEED_INLINE void transpose_lanes(const float* from, size_t from_row, float* to, 
     for (int i = 0; i < Vec::kLanes; i++)
         for (int j = 0; j < Vec::kLanes; j++) to[j * to_row + i] = from[i * from_row + j];
 #endif
+}
+
+/** to[cols, rows] = the transpose of from[rows, cols]; rows lie from_row and to_row apart. */
+inline void transpose_block(const float* from, size_t from_row, float* to, size_t to_row, int rows, int cols) {
+    constexpr int L = Vec::kLanes;
+    for (int i = 0; i < rows; i += L) {
+        for (int j = 0; j < cols; j += L) {
+            if (i + L <= rows && j + L <= cols) {
+                transpose_lanes(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+                continue;
+            }
+            for (int r = i; r < rows && r < i + L; r++)
+                for (int c = j; c < cols && c < j + L; c++) to[c * to_row + r] = from[r * from_row + c];
+        }
+    }
 }
 
 }  // namespace
