@@ -16,6 +16,11 @@ enum class Binary : int {
     kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kLogicalAnd, kLogicalOr,
 };
 
+// Sums of int32 are taken modulo 2^32, as JavaScript's in an Int32Array.
+int32_t add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+float add(float a, float b) { return a + b; }
+int32_t subtract(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+float subtract(float a, float b) { return a - b; }
 int32_t product(int32_t a, int32_t b) { return (int32_t)(uint32_t)(int64_t)((double)a * (double)b); }
 float product(float a, float b) { return a * b; }
 
@@ -38,13 +43,13 @@ float power(float a, float b) {
 
 template <Binary kKind, class In, class Out>
 HEED_INLINE Out combine(In a, In b) {
-    if constexpr (kKind == Binary::kAdd) return a + b;
-    if constexpr (kKind == Binary::kSubtract) return a - b;
+    if constexpr (kKind == Binary::kAdd) return add(a, b);
+    if constexpr (kKind == Binary::kSubtract) return subtract(a, b);
     if constexpr (kKind == Binary::kMultiply) return product(a, b);
     if constexpr (kKind == Binary::kDivide) return a / b;
     if constexpr (kKind == Binary::kMaximum) return maximum(a, b);
     if constexpr (kKind == Binary::kMinimum) return minimum(a, b);
-    if constexpr (kKind == Binary::kSquaredDifference) return product((In)(a - b), (In)(a - b));
+    if constexpr (kKind == Binary::kSquaredDifference) return product(subtract(a, b), subtract(a, b));
     if constexpr (kKind == Binary::kPower) return power(a, b);
     if constexpr (kKind == Binary::kEqual) return a == b;
     if constexpr (kKind == Binary::kNotEqual) return a != b;
