@@ -152,14 +152,26 @@ export class NormalizedText {
   }
 
   /**
-   * Replaces each code point that matches a global pattern of single code points by `map(codePoint)`, any string; what
-   * comes out is aligned to what went in.
+   * Replaces each code point that matches a global pattern of single code points by any string, in which `$&` stands for
+   * it; what comes out is aligned to what went in.
    */
+  replaceCharacters(pattern: RegExp, replacement: string): NormalizedText {
+    return this.mapped(this.text.replace(pattern, replacement), pattern, it => replacement.replaceAll('$&', () => it))
+  }
+
+  /** The same with what `map` gives for each. */
   mapCharacters(pattern: RegExp, map: (character: string) => string): NormalizedText {
+    return this.mapped(
+      this.text.replace(pattern, it => map(it)),
+      pattern,
+      map,
+    )
+  }
+
+  private mapped(result: string, pattern: RegExp, map: (character: string) => string): NormalizedText {
     const { text } = this
-    const mapped = text.replace(pattern, character => map(character))
-    if (mapped === text) return this
-    return this.changed(mapped, builder => {
+    if (result === text) return this
+    return this.changed(result, builder => {
       for (const { 0: character, index } of text.matchAll(pattern)) {
         const replacement = map(character)
         if (replacement === character) continue

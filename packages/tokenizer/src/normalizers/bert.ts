@@ -38,11 +38,11 @@ export class BertNormalizer implements Normalizer {
     const { options } = this
     let result = text
     if (options.cleanText) {
-      result = result.mapCharacters(control, () => '')
+      result = result.replaceCharacters(control, '')
       result = result.withText(result.text.replace(whitespace, ' '))
     }
-    if (options.handleChineseChars) result = result.mapCharacters(chinese, character => ` ${character} `)
-    if (options.stripAccents ?? options.lowercase) result = nfd.normalize(result).mapCharacters(accent, () => '')
+    if (options.handleChineseChars) result = result.replaceCharacters(chinese, ' $& ')
+    if (options.stripAccents ?? options.lowercase) result = nfd.normalize(result).replaceCharacters(accent, '')
     return options.lowercase ? lowercase(result) : result
   }
 

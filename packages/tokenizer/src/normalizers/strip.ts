@@ -27,7 +27,7 @@ export class StripNormalizer implements Normalizer {
 /** Drops combining marks; accents that are part of a letter stay unless a decomposition came before. */
 export class StripAccentsNormalizer implements Normalizer {
   normalize(text: NormalizedText): NormalizedText {
-    return text.mapCharacters(mark, () => '')
+    return text.replaceCharacters(mark, '')
   }
 
   toJSON(): Record<string, unknown> {
