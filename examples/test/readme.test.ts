@@ -1,12 +1,33 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { format } from 'node:util'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 // Every ```ts block of a README is run, and what it prints must be what its comments say: `console.log(x) // 42`.
 const root = join(import.meta.dirname, '..', '..')
-const scratch = join(import.meta.dirname, 'readme-blocks') // inside this package, so that imports resolve
-mkdirSync(scratch, { recursive: true })
-afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+const blocks = join(import.meta.dirname, 'readme-blocks') // inside this package, so that imports resolve
+const folder = mkdtempSync(join(tmpdir(), 'heed-readme-')) // what a program reads is linked here, what it writes stays here
+
+beforeAll(() => {
+  mkdirSync(blocks, { recursive: true })
+  for (const name of ['data', 'packages']) symlinkSync(join(root, name), join(folder, name))
+  process.chdir(folder)
+})
+afterAll(() => {
+  process.chdir(root)
+  rmSync(blocks, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
+})
 
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).map(name => join('packages', name, 'README.md'))]
 
@@ -27,11 +48,10 @@ function promisedOutput(block: string): string[] {
 for (const path of readmes) {
   for (const [i, block] of blocksOf(path).entries()) {
     test(`example ${i + 1} of ${path} runs and prints what it says`, async () => {
-      const file = join(scratch, `${path.replaceAll('/', '-')}-${i}.ts`)
+      const file = join(blocks, `${path.replaceAll('/', '-')}-${i}.ts`)
       writeFileSync(file, block)
       const printed: string[] = []
-      const log = vi.spyOn(console, 'log').mockImplementation((...values) => void printed.push(values.join(' ')))
-      vi.spyOn(process, 'cwd').mockReturnValue(root)
+      const log = vi.spyOn(console, 'log').mockImplementation((...values) => void printed.push(format(...values)))
       try {
         await import(file)
       } finally {
