@@ -5,10 +5,11 @@ const cased = /[\p{Lu}\p{Lt}\p{Changes_When_Lowercased}]/gu
 
 /** Each code point in lower case on its own, without the rule for a Greek sigma at the end of a word. */
 export function lowercase(text: NormalizedText): NormalizedText {
-  const lower = text.text.toLowerCase()
+  // Between capital sigmas nothing looks around, and only U+0130 grows: equal lengths mean code point for code point.
+  const parts = text.text.split('\u03a3').map(part => part.toLowerCase())
+  const lower = parts.join('\u03c3')
   if (lower === text.text) return text
-  // Only U+0130 grows and only U+03A3 looks around, so equal lengths without it mean code point for code point.
-  if (lower.length === text.text.length && !text.text.includes('\u03a3')) return text.withText(lower)
+  if (lower.length === text.text.length) return text.withText(lower)
   return text.mapCharacters(cased, character => character.toLowerCase())
 }
 
