@@ -39,7 +39,7 @@ function prepareHeed({ name, vocabulary: chosen, text: textName }: TokenizerTask
     const tokenizer = Tokenizer.fromJSON(json, config)
     return () => tokenizer.encode(text).ids
   }
-  const lines = text.match(/.*\n|.+$/g) ?? []
+  const lines = text.split(/(?<=\n)/)
   const options = { vocabSize: 16000, minFrequency: 2 }
   if (chosen === 'wordpiece') {
     return () => new WordPieceTrainer({ ...options, specialTokens }).train(untrainedWordPiece(), lines)
