@@ -36,7 +36,8 @@ export class ProgressBar {
       this.isShown = true
     } else if (done >= this.total || now - this.lastPlain >= plainIntervalMs) {
       this.lastPlain = now
-      this.stream.write(`${this.label} ${counts} ${formatSeconds(remaining)} left ${words}`.trimEnd() + '\n')
+      const line = `${this.label} ${counts} ${formatSeconds(remaining)} left ${words}`
+      this.stream.write(`${line.trimEnd()}\n`)
     }
   }
 

@@ -17,7 +17,9 @@ const smaller = { avx512: ['avx2', 'plain'], avx2: ['plain'], neon: ['plain'] }[
 test.runIf(smaller.length > 0).each(smaller)(
   'the operations give the same numbers with the instruction set %s',
   instructionSet => {
-    const files = ['pytorch', 'composed', 'attention', 'quantized'].map(name => `packages/tensor-backend/test/ops/${name}.test.ts`)
+    const files = ['pytorch', 'composed', 'attention', 'quantized'].map(
+      name => `packages/tensor-backend/test/ops/${name}.test.ts`,
+    )
     const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, 'run', '-t', 'on native', ...files], {
       cwd: root,
       env: { ...process.env, HEED_INSTRUCTION_SET: instructionSet, VITEST_MAX_WORKERS: '1' },
