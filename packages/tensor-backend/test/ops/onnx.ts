@@ -21,8 +21,6 @@ export interface OnnxNode {
   outputs: string[]
 }
 
-type Inputs = Record<string, tf.Tensor | undefined>
-
 /** How an operator of ONNX is said here: inputs in the operator's order -> outputs by name, or by place. */
 type Operator = (inputs: Array<tf.Tensor | undefined>, attrs: OnnxNode['attrs']) => Record<string, tf.Tensor>
 
