@@ -35,7 +35,8 @@ export function toBeAllclose(
 }
 
 declare module 'vitest' {
-  interface Matchers<T = unknown> {
+  // biome-ignore lint/suspicious/noExplicitAny: a merged interface repeats its type parameters to the letter
+  interface Matchers<T = any> {
     toBeAllclose(expected: ArrayLike<number>, tolerance?: Tolerance): T
   }
 }

@@ -87,7 +87,7 @@ describe.each(names)('any tokenizer (%s)', name => {
   test('encodes a batch as each text alone', () => {
     fc.assert(
       fc.property(fc.array(anyText, { maxLength: 4 }), texts => {
-        expect(tokenizer.encodeBatch(texts).map(columnsOf)).toEqual(
+        expect(tokenizer.encodeBatch(texts).map(encoding => columnsOf(encoding))).toEqual(
           texts.map(text => columnsOf(tokenizer.encode(text))),
         )
       }),
