@@ -2,7 +2,7 @@ export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './er
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
 export type { ByteSource } from './files/byte-source.ts'
 export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
-export type { FileDtype, FloatFileDtype, RawTensor } from './files/dtypes.ts'
+export { dtypeBits, type FileDtype, type FloatFileDtype, type RawTensor } from './files/dtypes.ts'
 export { dequantizeGgml } from './files/gguf/dequantize.ts'
 export type { GgufTensorInfo } from './files/gguf/header.ts'
 export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'

@@ -1,23 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HeedError, openCheckpoint, readText, type TensorFile } from '@heed/tensor-backend'
+import { dtypeBits, openCheckpoint, parseStrictJson, readText, type TensorFile } from '@heed/tensor-backend'
 import { Command } from 'commander'
 import { action } from '../failure.ts'
 import { formatBytes, formatCount, formatTable } from '../terminal/format.ts'
 import { bold } from '../terminal/style.ts'
-
-const bitsPerElement: Record<string, number> = {
-  F64: 64,
-  I64: 64,
-  U64: 64,
-  F16: 16,
-  BF16: 16,
-  I16: 16,
-  U16: 16,
-  I8: 8,
-  U8: 8,
-  BOOL: 8,
-}
 
 interface Report {
   path: string
@@ -35,15 +22,7 @@ async function readConfig(path: string): Promise<Record<string, unknown> | undef
     () => false,
   )
   if (!hasConfig) return undefined
-  try {
-    return JSON.parse(await readText(configPath)) as Record<string, unknown>
-  } catch (error) {
-    throw new HeedError(
-      'HEED_FILE_INVALID',
-      `${configPath}: the file is not JSON (${(error as Error).message}). Fetch or save it again.`,
-      { cause: error },
-    )
-  }
+  return parseStrictJson(await readText(configPath), configPath) as Record<string, unknown>
 }
 
 function summarise(path: string, file: TensorFile, config: Record<string, unknown> | undefined): Report {
@@ -53,7 +32,7 @@ function summarise(path: string, file: TensorFile, config: Record<string, unknow
   for (const { dtype, shape } of tensors) {
     const count = shape.reduce((product, size) => product * size, 1)
     numParameters += count
-    numBytes += (count * (bitsPerElement[dtype] ?? 32)) / 8
+    numBytes += (count * dtypeBits[dtype]) / 8
   }
   return { path, ...(config && { config }), numParameters, numBytes, tensors }
 }
