@@ -1,4 +1,4 @@
-import { type Activation, linear, swiGlu, tf } from '@heed/tensor-backend'
+import { type Activation, swiGlu, tf } from '@heed/tensor-backend'
 import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
@@ -29,7 +29,7 @@ export class FeedForward extends Module {
   /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
-      const h = linear(x, this.fc1.weight, this.fc1.bias, this.activation) // [..., intermediateSize]
+      const h = this.fc1.forward(x, this.activation) // [..., intermediateSize]
       return this.fc2.forward(this.dropout.forward(h))
     })
   }

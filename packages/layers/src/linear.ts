@@ -1,4 +1,4 @@
-import { linear, type tf } from '@heed/tensor-backend'
+import { type Activation, linear, type tf } from '@heed/tensor-backend'
 import { initialValue, uniform } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -26,8 +26,8 @@ export class Linear extends Module {
     this.bias = bias ? this.parameter('bias', bias === true ? ownBias() : bias) : undefined
   }
 
-  /** x: [..., inFeatures] -> [..., outFeatures]. Throws HEED_SHAPE_MISMATCH. */
-  forward(x: tf.Tensor): tf.Tensor {
-    return linear(x, this.weight, this.bias)
+  /** x: [..., inFeatures] -> activation(y) [..., outFeatures], in one kernel. Throws HEED_SHAPE_MISMATCH. */
+  forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
+    return linear(x, this.weight, this.bias, activation)
   }
 }

@@ -1,6 +1,8 @@
-import { Conv1D, Dropout, initialValue, Linear, Module, type Parameter, uniform, zeros } from '@heed/layers'
+import { activate, Conv1D, Dropout, initialValue, Linear, Module, type Parameter, uniform, zeros } from '@heed/layers'
 import {
+  type Activation,
   HeedError,
+  linear,
   parseStrictJson,
   readSafetensors,
   readText,
@@ -54,10 +56,8 @@ class LoraLayer extends Module {
   forward(x: tf.Tensor): tf.Tensor {
     this.isUsed = true
     return tf.tidy(() => {
-      const rows = this.dropout.forward(x).reshape<tf.Tensor2D>([-1, this.base.inFeatures])
-      const low = tf.matMul(rows, this.a as tf.Tensor2D, false, true) // [rows, r]
-      const y = tf.matMul(low, this.b as tf.Tensor2D, false, true) // [rows, outFeatures]
-      return tf.mul(y, this.scale).reshape([...x.shape.slice(0, -1), this.base.outFeatures])
+      const low = linear(this.dropout.forward(x), this.a) // [..., r]
+      return tf.mul(linear(low, this.b), this.scale)
     })
   }
 
@@ -99,8 +99,9 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
       const scale = loraAlpha / (useRslora ? Math.sqrt(r) : r)
       const lora = this.child(`base_model.model.${path}`, new LoraLayer(layer, r, loraDropout, scale))
       this.#layers.set(path, lora)
-      const plain = layer.forward.bind(layer)
-      layer.forward = x => (this.#isMerged ? plain(x) : tf.tidy(() => tf.add(plain(x), lora.forward(x))))
+      const plain: Linear['forward'] = layer.forward.bind(layer)
+      layer.forward = (x: tf.Tensor, activation: Activation = 'none') =>
+        this.#isMerged ? plain(x, activation) : tf.tidy(() => activate(tf.add(plain(x), lora.forward(x)), activation))
     }
   }
 

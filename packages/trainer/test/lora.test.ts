@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { FeedForward, type Module } from '@heed/layers'
 import { LlamaForCausalLM } from '@heed/llama'
 import { init, linear, readSafetensors, tf } from '@heed/tensor-backend'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { LoraModel } from '../src/lora.ts'
-import type { ModelInputs, TrainingOutput } from '../src/model.ts'
+import type { ModelInputs, TrainableModel, TrainingOutput } from '../src/model.ts'
 import { Trainer } from '../src/trainer.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { TinyModel, tinyDataset, weightsOf } from './tiny-model.ts'
@@ -21,57 +22,88 @@ beforeAll(async () => {
 const lastLogits = (model: LlamaForCausalLM): Float32Array =>
   tf.tidy(() => model.forward({ inputIds: fixture.inputIds, logitsToKeep: 1 }).logits.dataSync<'float32'>().slice())
 
-describe('LoRA against PyTorch', () => {
-  test('20 steps from an adapter that PEFT could have written give the losses, norms and last adapter', async () => {
-    const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
-    const before = weightsOf(model)
-    const adapted = await LoraModel.fromPretrained(model, path('lora-llama/first'))
-    const trajectory = readTrajectory('llama')
-    const examples = trajectoryExamples(trajectory)
-    const { steps, ...recipe } = trajectory.recipe
-    const trainer = new Trainer({
-      model: adapted,
-      args: { ...recipe, maxSteps: steps, perDeviceTrainBatchSize: 2, shuffle: false, loggingSteps: 1 },
-      trainDataset: { length: examples.length, get: index => examples[index]! },
-    })
-    await trainer.train()
-    const log = trainer.state.logHistory.filter(record => record.loss !== undefined)
-    const close = { atol: 1e-4, rtol: 1e-4 }
-    expect(log.map(record => record.loss!)).toBeAllclose(
-      fixture.steps.map(step => step.loss),
-      close,
-    )
-    expect(log.map(record => record.gradNorm!)).toBeAllclose(
-      fixture.steps.map(step => step.gradNorm),
-      close,
-    )
-    const last = await readSafetensors(`${path('lora-llama/last')}/adapter_model.safetensors`)
-    const state = adapted.stateDict()
-    expect([...state.keys()].sort()).toEqual(Object.keys(last).sort())
-    for (const [key, parameter] of state)
-      expect(parameter.dataSync(), key).toBeAllclose(last[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
-    expect(weightsOf(model)).toEqual(before)
-    tf.dispose(last)
-    adapted.detach().dispose()
-    expect(tf.memory().numTensors).toBe(0)
+describe.each(['native', 'wasm'] as const)('LoRA against PyTorch on %s', backend => {
+  const isElsewhere = process.env.HEED_BACKEND !== undefined && process.env.HEED_BACKEND !== backend
+
+  beforeAll(async () => {
+    if (!isElsewhere) await init({ backend })
   })
 
-  test('an adapted model gives the logits of PyTorch, merged and unmerged alike, and its own after detaching', async () => {
-    const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
-    const plain = lastLogits(model)
-    const adapted = await LoraModel.fromPretrained(model, path('lora-llama/last'))
-    expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
-    adapted.merge()
-    expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
-    adapted.unmerge()
-    adapted.detach()
-    expect(lastLogits(model)).toBeAllclose(plain, { atol: 1e-5, rtol: 1e-5 })
-    expect(model.parameters().every(parameter => parameter.trainable)).toBe(true)
-    model.dispose()
-  })
+  test.skipIf(isElsewhere)(
+    '20 steps from an adapter that PEFT could have written give the losses, norms and last adapter',
+    async () => {
+      const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
+      const before = weightsOf(model)
+      const adapted = await LoraModel.fromPretrained(model, path('lora-llama/first'))
+      const trajectory = readTrajectory('llama')
+      const examples = trajectoryExamples(trajectory)
+      const { steps, ...recipe } = trajectory.recipe
+      const trainer = new Trainer({
+        model: adapted,
+        args: { ...recipe, maxSteps: steps, perDeviceTrainBatchSize: 2, shuffle: false, loggingSteps: 1 },
+        trainDataset: { length: examples.length, get: index => examples[index]! },
+      })
+      await trainer.train()
+      const log = trainer.state.logHistory.filter(record => record.loss !== undefined)
+      const close = { atol: 1e-4, rtol: 1e-4 }
+      expect(log.map(record => record.loss!)).toBeAllclose(
+        fixture.steps.map(step => step.loss),
+        close,
+      )
+      expect(log.map(record => record.gradNorm!)).toBeAllclose(
+        fixture.steps.map(step => step.gradNorm),
+        close,
+      )
+      const last = await readSafetensors(`${path('lora-llama/last')}/adapter_model.safetensors`)
+      const state = adapted.stateDict()
+      expect([...state.keys()].sort()).toEqual(Object.keys(last).sort())
+      for (const [key, parameter] of state)
+        expect(parameter.dataSync(), key).toBeAllclose(last[key]!.dataSync(), { atol: 2e-4, rtol: 1e-3 })
+      expect(weightsOf(model)).toEqual(before)
+      tf.dispose(last)
+      adapted.detach().dispose()
+      expect(tf.memory().numTensors).toBe(0)
+    },
+  )
+
+  test.skipIf(isElsewhere)(
+    'an adapted model gives the logits of PyTorch, merged and unmerged alike, and its own after detaching',
+    async () => {
+      const model = await LlamaForCausalLM.fromPretrained(path('trajectory-llama'))
+      const plain = lastLogits(model)
+      const adapted = await LoraModel.fromPretrained(model, path('lora-llama/last'))
+      expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
+      adapted.merge()
+      expect(lastLogits(model)).toBeAllclose(fixture.lastLogits, { atol: 1e-4, rtol: 1e-4 })
+      adapted.unmerge()
+      adapted.detach()
+      expect(lastLogits(model)).toBeAllclose(plain, { atol: 1e-5, rtol: 1e-5 })
+      expect(model.parameters().every(parameter => parameter.trainable)).toBe(true)
+      model.dispose()
+    },
+  )
 })
 
 describe('an adapter', () => {
+  test('of a feed-forward layer reaches its activation, as when it is merged', () => {
+    const feedForward = new FeedForward(4, 6, { activation: 'gelu' })
+    const adapted = new LoraModel(feedForward as unknown as Module & TrainableModel, {
+      r: 2,
+      targetModules: ['fc1', 'fc2'],
+    })
+    for (const [, parameter] of adapted.namedParameters()) {
+      tf.tidy(() => parameter.assign(tf.randomNormal(parameter.shape, 0, 1, 'float32', parameter.size)))
+    }
+    const x = tf.randomNormal([3, 4], 0, 1, 'float32', 5)
+    const output = (): Float32Array => tf.tidy(() => feedForward.forward(x).dataSync<'float32'>().slice())
+    const apart = output()
+    adapted.merge()
+    expect(apart).toBeAllclose(output(), { atol: 1e-5, rtol: 1e-5 })
+    adapted.detach().dispose()
+    x.dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
   test('is saved with PEFT keys and config, loads again, and resumes from a checkpoint bit for bit', async () => {
     const outputDir = temporaryFolder()
     const run = async (maxSteps: number, folder?: string, resume = false): Promise<number[][]> => {

@@ -3,7 +3,6 @@
  * tokens, question answering. Devlin et al. 2018 (arXiv:1810.04805), sections 3.1 and 4; numbers of HF's classes.
  */
 import {
-  activate,
   Dropout,
   initializeParameters,
   initialValue,
@@ -83,7 +82,7 @@ class MaskedLmHead extends Module {
 
   /** x: [..., hiddenSize] -> [..., vocabSize]. */
   forward(x: tf.Tensor): tf.Tensor {
-    return this.decoder.forward(this.norm.forward(activate(this.dense.forward(x), this.config.hiddenAct)))
+    return this.decoder.forward(this.norm.forward(this.dense.forward(x, this.config.hiddenAct)))
   }
 }
 

@@ -6,7 +6,6 @@
  */
 import {
   type AttentionStep,
-  activate,
   Dropout,
   Embedding,
   type Initializer,
@@ -57,7 +56,7 @@ export class BertLayer extends Module {
   forward(x: tf.Tensor, step: AttentionStep): tf.Tensor {
     return tf.tidy(() => {
       const h = this.attentionNorm.forward(tf.add(x, this.dropout.forward(this.attention.forward(x, step))))
-      const inner = activate(this.intermediate.forward(h), this.config.hiddenAct) // [batch, seqLen, intermediateSize]
+      const inner = this.intermediate.forward(h, this.config.hiddenAct) // [batch, seqLen, intermediateSize]
       return this.outputNorm.forward(tf.add(h, this.dropout.forward(this.output.forward(inner))))
     })
   }

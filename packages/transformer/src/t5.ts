@@ -5,7 +5,6 @@
  */
 import {
   type AttentionStep,
-  activate,
   Dropout,
   Embedding,
   type Initializer,
@@ -60,7 +59,7 @@ class T5FeedForward extends Module {
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
   forward(x: tf.Tensor): tf.Tensor {
-    const h = activate(this.input.forward(x), this.activation) // [batch, seqLen, intermediateSize]
+    const h = this.input.forward(x, this.activation) // [batch, seqLen, intermediateSize]
     return this.output.forward(this.dropout.forward(this.gate ? tf.mul(h, this.gate.forward(x)) : h))
   }
 }
