@@ -1,17 +1,8 @@
 import { join } from 'node:path'
-import { tf } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
-import {
-  type IndexedDataset,
-  lossPlot,
-  type TokenExample,
-  Trainer,
-  type TrainerCallback,
-  type TrainingArguments,
-} from '@heed/trainer'
+import { type IndexedDataset, lossPlot, type TokenExample, Trainer, type TrainingArguments } from '@heed/trainer'
 import type { CausalLm } from '@heed/transformer'
-import { formatCount } from './terminal/format.ts'
-import { ProgressBar } from './terminal/progress.ts'
+import { trainingReport } from './training-report.ts'
 
 export interface LanguageModelRun {
   model: CausalLm
@@ -58,7 +49,7 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
     evalDataset: run.evalDataset,
     callbacks: [
       { onTrainBegin: () => tokenizer.save(tokenizerFolder(outputDir)) },
-      isJson ? jsonLines() : progressLine(),
+      trainingReport(isJson),
       lossPlot(outputDir),
     ],
   })
@@ -76,47 +67,5 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
     bitsPerByte: evaluation.evalBitsPerByte!,
     trainSeconds: metrics.trainRuntime!,
     tokensPerSecond: (metrics.trainStepsPerSecond! * trainer.state.numInputTokensSeen) / globalStep,
-  }
-}
-
-/** A bar with the loss, the learning rate, the pace and the time that is left. */
-function progressLine(): TrainerCallback {
-  let bar: ProgressBar | undefined
-  let words = ''
-  return {
-    onTrainBegin({ state }) {
-      bar = new ProgressBar('train', state.maxSteps - state.globalStep, false)
-    },
-    onLog({ logs }) {
-      if (logs?.loss === undefined) return
-      const pace = `${formatCount(logs.tokensPerSecond ?? 0)} tokens/s`
-      words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}`
-    },
-    onEvaluate({ state, metrics }) {
-      if (metrics?.evalLoss === undefined) return
-      bar?.clear()
-      const bits = metrics.evalBitsPerByte
-      process.stderr.write(
-        `step ${String(state.globalStep).padStart(5)}  validation loss ${metrics.evalLoss.toFixed(3)}` +
-          `${bits === undefined ? '' : `  ${bits.toFixed(3)} bits per byte`}\n`,
-      )
-    },
-    onStepEnd({ state }) {
-      bar?.update(state.globalStep, words)
-    },
-    onTrainEnd() {
-      bar?.clear()
-    },
-  }
-}
-
-/** One JSON object per line for each log and evaluation. */
-function jsonLines(): TrainerCallback {
-  const print = (event: string, step: number, values: object): void =>
-    void process.stdout.write(`${JSON.stringify({ event, step, ...values })}\n`)
-  return {
-    onLog: ({ state, logs }) => print('log', state.globalStep, { ...logs, numTensors: tf.memory().numTensors }),
-    onEvaluate: ({ state, metrics }) => print('evaluate', state.globalStep, metrics ?? {}),
-    onSave: ({ state, checkpoint }) => print('save', state.globalStep, { checkpoint }),
   }
 }

@@ -19,6 +19,11 @@ export interface TrainingArguments {
   overwriteOutputDir: boolean
   perDeviceTrainBatchSize: number
   perDeviceEvalBatchSize: number
+  /**
+   * Above 0, batches have as many examples of like lengths as fit into so many tokens of inputs, and of labels; the batch
+   * sizes above then do not count.
+   */
+  maxTokensPerBatch: number
   /** Batches whose gradients make one update: their mean over all labels, however these are spread. */
   gradientAccumulationSteps: number
   numTrainEpochs: number
@@ -68,6 +73,7 @@ const defaults: TrainingArguments = {
   overwriteOutputDir: false,
   perDeviceTrainBatchSize: 8,
   perDeviceEvalBatchSize: 8,
+  maxTokensPerBatch: 0,
   gradientAccumulationSteps: 1,
   numTrainEpochs: 3,
   maxSteps: -1,
@@ -106,6 +112,7 @@ const count: NumberRule = { min: 1, isInteger: true }
 const numberRules: Partial<Record<keyof TrainingArguments, NumberRule>> = {
   perDeviceTrainBatchSize: count,
   perDeviceEvalBatchSize: count,
+  maxTokensPerBatch: { min: 0, isInteger: true },
   gradientAccumulationSteps: count,
   numTrainEpochs: { above: 0 },
   maxSteps: { min: -1, isInteger: true },

@@ -36,9 +36,9 @@ const files = { optimizer: 'optimizer.safetensors', state: 'trainer_state.json',
 /** Settings that decide which examples a step sees: a resumed run must have the same. */
 export function resumeSettings(args: TrainingArguments, numExamples: number | undefined): ResumePoint['settings'] {
   const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, dataSeed = seed } = args
-  const { shuffle, dataloaderDropLast, optim } = args
-  const settings = { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, dataSeed, shuffle, dataloaderDropLast }
-  return { ...settings, optim, numTrainExamples: numExamples ?? 'unknown' }
+  const { maxTokensPerBatch, shuffle, dataloaderDropLast, optim } = args
+  const batches = { perDeviceTrainBatchSize, maxTokensPerBatch, gradientAccumulationSteps, dataloaderDropLast }
+  return { ...batches, seed, dataSeed, shuffle, optim, numTrainExamples: numExamples ?? 'unknown' }
 }
 
 /** Fills a folder with the model, the optimizer's state, `trainer_state.json` and the place in the data. */

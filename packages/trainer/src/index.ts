@@ -6,6 +6,8 @@ export {
   type SaveStrategy,
   type TrainingArguments,
 } from './arguments.ts'
+export { averageCheckpoints } from './average-checkpoints.ts'
+export { type BleuScore, bleu } from './bleu.ts'
 export type {
   Progress,
   TrainerCallback,
@@ -41,6 +43,13 @@ export {
   streamDataset,
 } from './data/load-dataset.ts'
 export { PackedTokens, type PackedTokensOptions, type TokenArray, type TokenExample } from './data/packed-tokens.ts'
+export {
+  encodePairs,
+  loadParallelText,
+  type PairTokenizer,
+  type ParallelFiles,
+  type TextPair,
+} from './data/parallel-text.ts'
 export type { DatasetLike, IndexedDataset, StreamDataset } from './data/sources.ts'
 export { type InterleaveOptions, IterableDataset, interleaveDatasets } from './data/stream.ts'
 export {

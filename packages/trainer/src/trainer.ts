@@ -67,7 +67,7 @@ export class Trainer<T = TokenExample> {
   async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
     const dataset = this.#trainDataset
     if (!dataset) throw missing('trainDataset', 'train() was called')
-    const plan = batchPlan(dataset, this.#collator, this.args)
+    const plan = await batchPlan(dataset, this.#collator, this.args)
     checkNotEmpty('trainDataset', plan)
     const run = new TrainingRun(this, plan, dataset)
     this.state = run.state
@@ -98,7 +98,7 @@ export class Trainer<T = TokenExample> {
     { prefix = 'eval', signal }: { prefix?: string; signal?: AbortSignal } = {},
   ): Promise<Record<string, number>> {
     if (!dataset) throw missing('evalDataset', 'evaluate() was called')
-    const plan = this.#evaluationPlan(dataset)
+    const plan = await this.#evaluationPlan(dataset)
     checkNotEmpty('evalDataset', plan)
     const evaluation = await evaluateModel(this.model, dataset, plan, {
       computeMetrics: this.#computeMetrics,
@@ -109,10 +109,11 @@ export class Trainer<T = TokenExample> {
     return Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [prefixed(name), value!]))
   }
 
-  #evaluationPlan(dataset: DatasetLike<T>): BatchPlan<T> {
-    const { perDeviceEvalBatchSize, seed } = this.args
+  #evaluationPlan(dataset: DatasetLike<T>): Promise<BatchPlan<T>> {
+    const { perDeviceEvalBatchSize, maxTokensPerBatch, seed } = this.args
     return batchPlan(dataset, this.#collator, {
       perDeviceTrainBatchSize: perDeviceEvalBatchSize,
+      maxTokensPerBatch,
       gradientAccumulationSteps: 1,
       dataloaderDropLast: false,
       shuffle: false,

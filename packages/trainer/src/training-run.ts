@@ -125,7 +125,7 @@ export class TrainingRun<T> {
 
   async #resume(checkpoint: string): Promise<void> {
     const { model, args } = this.#owner
-    const settings = resumeSettings(args, this.#plan.sampler?.length)
+    const settings = resumeSettings(args, this.#plan.order?.numExamples)
     const { maxSteps, numTrainEpochs } = this.state
     const { state, point } = await readCheckpoint(checkpoint, model, this.#optimizer, settings)
     this.state = { ...state, maxSteps, numTrainEpochs }
@@ -297,7 +297,7 @@ export class TrainingRun<T> {
       optimizerSteps: this.#optimizer.stepCount,
       lossSum: this.#log.lossSum,
       lossSteps: this.#log.lossSteps,
-      settings: resumeSettings(args, this.#plan.sampler?.length),
+      settings: resumeSettings(args, this.#plan.order?.numExamples),
     }
     const checkpoint = await publishCheckpoint(outputDir, globalStep, folder =>
       writeCheckpoint(folder, model, this.#optimizer, this.state, args, point),

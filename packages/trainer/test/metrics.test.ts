@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type BleuScore, bleu } from '../src/bleu.ts'
 import { accuracy, bitsPerByte, f1Score, perplexity } from '../src/metrics.ts'
 
 test('a uniform guess among 256 bytes costs 8 bits a byte and has perplexity 256', () => {
@@ -21,4 +24,36 @@ test('F1 weighs what was predicted against what was there', () => {
   expect(f1Score(predictions, labels)).toBeCloseTo(0.5, 12)
   expect(f1Score(predictions, labels, 'macro')).toBeCloseTo((0.8 + 0.5 + 2 / 3) / 3, 12)
   expect(f1Score([0, 0], [0, 0])).toBe(0)
+})
+
+describe('BLEU is the number that sacrebleu gives', () => {
+  interface Case extends BleuScore {
+    name: string
+    translations: string[]
+    references: string[][]
+  }
+  const cases = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures', 'bleu.json'), 'utf8')) as Case[]
+
+  for (const { name, translations, references, ...expected } of cases) {
+    test(`of ${name}`, () => {
+      const { precisions, ...rest } = bleu(translations, references)
+      expect(rest.systemLength).toBe(expected.systemLength)
+      expect(rest.referenceLength).toBe(expected.referenceLength)
+      expect(rest.brevityPenalty).toBeCloseTo(expected.brevityPenalty, 12)
+      expect(precisions).toBeAllclose(expected.precisions, { atol: 1e-10 })
+      expect(rest.score).toBeCloseTo(expected.score, 10)
+    })
+  }
+
+  test('and needs a reference for each line', () => {
+    expect(() => bleu(['a', 'b'], [['a']])).toThrow(
+      'bleu: references have 1 lines, expected 2 as the translations. Give a reference for each.',
+    )
+    expect(() => bleu([], [[]])).toThrow(
+      'bleu: references have 0 lines, expected at least 1 as the translations. Give a reference for each.',
+    )
+    expect(() => bleu(['a'], [])).toThrow(
+      'bleu: references have no corpus lines, expected 1 as the translations. Give a reference for each.',
+    )
+  })
 })

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { init, tf } from '@heed/tensor-backend'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TrainingArguments } from '../src/arguments.ts'
+import { averageCheckpoints } from '../src/average-checkpoints.ts'
 import type { TrainerCallback } from '../src/callbacks.ts'
 import { Trainer } from '../src/trainer.ts'
 import type { LogRecord } from '../src/trainer-state.ts'
@@ -118,4 +119,25 @@ test('resuming a finished run trains no further, and resuming in an empty folder
   const again = await run(folder, {}, undefined, true)
   expect(again.weights).toEqual(first.weights)
   expect(again.output.globalStep).toBe(22)
+})
+
+test('the average of checkpoints is the mean of their weights', async () => {
+  const folder = temporaryFolder()
+  const model = new TinyModel()
+  const saved: number[][][] = []
+  for (const [i, seed] of [1, 2, 4].entries()) {
+    const other = new TinyModel({ seed })
+    mkdirSync(`${folder}/${i}`)
+    await other.savePretrained(`${folder}/${i}`)
+    saved.push(weightsOf(other))
+    other.dispose()
+  }
+  await averageCheckpoints([`${folder}/0`, `${folder}/1`, `${folder}/2`], model)
+  const mean = saved[0]!.map((values, i) => values.map((_, j) => saved.reduce((sum, w) => sum + w[i]![j]!, 0) / 3))
+  for (const [i, values] of weightsOf(model).entries()) expect(values).toBeAllclose(mean[i]!, { atol: 1e-6 })
+  model.dispose()
+  expect(tf.memory().numTensors).toBe(0)
+  await expect(averageCheckpoints([], model)).rejects.toThrow(
+    'averageCheckpoints: folders is [], expected at least one checkpoint.',
+  )
 })

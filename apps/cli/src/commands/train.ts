@@ -1,4 +1,4 @@
-import { init } from '@heed/tensor-backend'
+import { HeedError, init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { interruptSignal, readTextFiles, splitText, textCorpus } from '@heed/trainer'
 import { Command, Option } from 'commander'
@@ -6,8 +6,10 @@ import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } fr
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
 import { type LanguageModelResult, tokenizerFolder, trainLanguageModel } from '../language-model.ts'
+import { readRecipe } from '../recipe.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
-import { bold, dim } from '../terminal/style.ts'
+import { describeBackend, sayTo } from '../training-report.ts'
+import { type TranslationResult, trainTranslation } from '../translation-model.ts'
 import { endOfText, trainByteLevelBpe } from './tokenizer.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
@@ -60,7 +62,9 @@ export function trainCommand(): Command {
   const count = wholeNumber(1)
   return new Command('train')
     .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
-    .argument('<files...>', 'UTF-8 text files')
+    .argument('[files...]', 'UTF-8 text files')
+    .option('--recipe <file>', 'train what this JSON file describes, such as a translation model; see examples/recipes')
+    .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
     .option('--tokenizer <folder>', 'use this tokenizer; one is trained when left out')
     .option('--model <folder>', 'go on from this model and its tokenizer; a new one is made when left out')
@@ -87,22 +91,46 @@ export function trainCommand(): Command {
       '\nExamples:\n  heed train book.txt --out runs/book --steps 1000\n  heed train book.txt --out runs/book --steps 1000 --resume',
     )
     .action(
-      action(async (files: string[], options: TrainRecipe & { json?: boolean }) => {
-        const result = await runRecipe(await readTextFiles(files), options, options.json === true)
-        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+      action(async (files: string[], options: TrainOptions) => {
+        const isJson = options.json === true
+        const { isInterrupted } = options.recipe
+          ? await trainByRecipe(files, options, options.recipe)
+          : await runRecipe(await readTextFiles(files), options, isJson)
+        if (isInterrupted) process.exitCode = exitCodes.interrupted
       }),
     )
 }
 
+interface TrainOptions extends TrainRecipe {
+  recipe?: string
+  data?: string
+  json?: boolean
+}
+
+async function trainByRecipe(
+  files: readonly string[],
+  { out, resume, data, json }: TrainOptions,
+  recipeFile: string,
+): Promise<TranslationResult> {
+  if (files.length > 0) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed train: files are ${files.join(', ')}, expected none with --recipe, which names its own. Give their folder by --data.`,
+    )
+  }
+  const recipe = await readRecipe(recipeFile, data)
+  const { signal, release } = interruptSignal()
+  try {
+    return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
+  } finally {
+    release()
+  }
+}
+
 /** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
 export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boolean): Promise<LanguageModelResult> {
-  const say = (line: string): void => void (isJson || process.stderr.write(`${line}\n`))
-  const backend = await init()
-  const why = backend.rejected.map(({ backend: name, reason }) => `${name}: ${reason}`).join('; ')
-  say(
-    `${bold('backend')}    ${backend.backend} (${backend.instructionSet}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'})` +
-      (why && dim(`  not ${why}`)),
-  )
+  const say = sayTo(isJson)
+  say('backend', describeBackend(await init()))
 
   const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
   const tokenizer = source
@@ -110,11 +138,12 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
     : await trainByteLevelBpe(splitText(text, validationSplit)[0], { ...recipe, minFrequency: 2, isQuiet: isJson })
   const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
   say(
-    `${bold('data')}       ${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
+    'data',
+    `${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
   )
 
   const model = recipe.model ? await AutoModelForCausalLM.fromPretrained(recipe.model) : newLlama(recipe, tokenizer)
-  say(`${bold('model')}      ${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
+  say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
 
   const { signal, release } = interruptSignal()
   try {
@@ -147,10 +176,11 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
       isJson,
     })
     say(
-      `${bold('trained')}    ${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
+      'trained',
+      `${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
         `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
     )
-    say(`${bold('saved')}      ${result.model}, ${result.plot}`)
+    say('saved', `${result.model}, ${result.plot}`)
     return result
   } finally {
     release()

@@ -2,46 +2,84 @@ import { HeedError } from '@heed/tensor-backend'
 import type { TrainingArguments } from '../arguments.ts'
 import { hash } from '../random.ts'
 import type { Batch } from './batch.ts'
+import { type BatchOrder, equalBatches, type TokenCounts, tokenBatches } from './batch-order.ts'
 import type { Collator } from './collators.ts'
-import { randomSampler, type Sampler, sequentialSampler } from './sampler.ts'
-import { type DatasetLike, isStream } from './sources.ts'
+import { randomSampler, sequentialSampler } from './sampler.ts'
+import { type DatasetLike, type IndexedDataset, isStream } from './sources.ts'
 
 export interface BatchPlan<T> {
   collator: Collator<T>
-  batchSize: number
   /** Batches of one update. */
   accumulation: number
-  dropLast: boolean
   seed: number
   /** Of data sets with a length. */
-  sampler: Sampler | undefined
+  order: BatchOrder | undefined
+  /** Of streams. */
+  batchSize: number
+  dropLast: boolean
 }
 
-/** The order and sizes that training arguments ask for. */
-export function batchPlan<T>(
+export type BatchArguments = Pick<
+  TrainingArguments,
+  | 'perDeviceTrainBatchSize'
+  | 'maxTokensPerBatch'
+  | 'gradientAccumulationSteps'
+  | 'dataloaderDropLast'
+  | 'seed'
+  | 'dataSeed'
+  | 'shuffle'
+>
+
+/** The order and sizes that training arguments ask for. Throws HEED_CONFIG_INVALID, HEED_ARGUMENT_INVALID. */
+export async function batchPlan<T>(
   dataset: DatasetLike<T>,
   collator: Collator<T>,
-  args: Pick<
-    TrainingArguments,
-    'perDeviceTrainBatchSize' | 'gradientAccumulationSteps' | 'dataloaderDropLast' | 'seed' | 'dataSeed' | 'shuffle'
-  >,
-): BatchPlan<T> {
-  const order = (length: number): Sampler =>
-    args.shuffle ? randomSampler(length, args.dataSeed ?? args.seed) : sequentialSampler(length)
+  args: BatchArguments,
+): Promise<BatchPlan<T>> {
   return {
     collator,
-    batchSize: args.perDeviceTrainBatchSize,
     accumulation: args.gradientAccumulationSteps,
-    dropLast: args.dataloaderDropLast,
     seed: args.seed,
-    sampler: isStream(dataset) ? undefined : order(dataset.length),
+    order: await batchOrder(dataset, args),
+    batchSize: args.perDeviceTrainBatchSize,
+    dropLast: args.dataloaderDropLast,
   }
 }
 
+async function batchOrder<T>(dataset: DatasetLike<T>, args: BatchArguments): Promise<BatchOrder | undefined> {
+  const { shuffle, seed, dataSeed = seed, maxTokensPerBatch: maxTokens } = args
+  if (isStream(dataset)) {
+    if (maxTokens === 0) return undefined
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `TrainingArguments: maxTokensPerBatch is ${maxTokens}, expected 0 since the data set is a stream, whose lengths are not known. ` +
+        'Read it into a Dataset, or set perDeviceTrainBatchSize.',
+    )
+  }
+  if (maxTokens > 0) return tokenBatches(await tokenCounts(dataset), { maxTokens, ...(shuffle && { seed: dataSeed }) })
+  const sampler = shuffle ? randomSampler(dataset.length, dataSeed) : sequentialSampler(dataset.length)
+  return equalBatches(sampler, args.perDeviceTrainBatchSize, args.dataloaderDropLast)
+}
+
+/** Reads every example once, as HF's `LengthGroupedSampler` does. Throws HEED_CONFIG_INVALID when one has no inputIds. */
+async function tokenCounts<T>(dataset: IndexedDataset<T>): Promise<TokenCounts[]> {
+  const counts: TokenCounts[] = []
+  for (let i = 0; i < dataset.length; i++) {
+    const { inputIds, labels } = (await dataset.get(i)) as Partial<Record<string, ArrayLike<number>>>
+    if (inputIds === undefined) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `Trainer: inputIds of example ${i} is undefined, expected ids since maxTokensPerBatch is set. Tokenize the data set first.`,
+      )
+    }
+    counts.push([inputIds.length, labels?.length ?? inputIds.length])
+  }
+  return counts
+}
+
 /** Batches of one epoch; undefined for a stream, which ends when it ends. */
-export function batchesPerEpoch<T>({ sampler, batchSize, dropLast }: BatchPlan<T>): number | undefined {
-  if (!sampler) return undefined
-  return dropLast ? Math.floor(sampler.length / batchSize) : Math.ceil(sampler.length / batchSize)
+export function batchesPerEpoch<T>({ order }: BatchPlan<T>): number | undefined {
+  return order?.numBatches
 }
 
 /** Updates of one epoch; the last may have fewer batches. */
@@ -50,19 +88,31 @@ export function updatesPerEpoch<T>(plan: BatchPlan<T>): number | undefined {
   return batches === undefined ? undefined : Math.ceil(batches / plan.accumulation)
 }
 
-/** Examples in the order of an epoch, from a position on. */
+/** The examples of each batch of an epoch, from a batch on. */
 async function* examplesOf<T>(
   dataset: DatasetLike<T>,
-  sampler: Sampler | undefined,
+  { order, batchSize, dropLast }: BatchPlan<T>,
   epoch: number,
   from: number,
-): AsyncGenerator<T> {
-  if (isStream(dataset)) {
-    let position = 0
-    for await (const example of dataset) if (position++ >= from) yield example
+): AsyncGenerator<T[]> {
+  let examples: T[] = []
+  if (!isStream(dataset)) {
+    for (let batch = from; batch < order!.numBatches; batch++) {
+      for (const index of order!.examples(epoch, batch)) examples.push(await dataset.get(index))
+      yield examples
+      examples = []
+    }
     return
   }
-  for (let position = from; position < sampler!.length; position++) yield dataset.get(sampler!.index(epoch, position))
+  let position = 0
+  for await (const example of dataset) {
+    if (position++ < from * batchSize) continue
+    examples.push(example)
+    if (examples.length < batchSize) continue
+    yield examples
+    examples = []
+  }
+  if (examples.length > 0 && !dropLast) yield examples
 }
 
 /** The batches of each update of an epoch, from update `from` on. */
@@ -72,34 +122,25 @@ export async function* updatesOf<T>(
   epoch: number,
   from = 0,
 ): AsyncGenerator<Batch[]> {
-  const { collator, batchSize, accumulation, dropLast, seed, sampler } = plan
-  let position = from * accumulation * batchSize
+  const { collator, accumulation, seed } = plan
+  let number = from * accumulation
   let batches: Batch[] = []
-  let examples: T[] = []
-  const collate = (): void => {
-    batches.push(collator(examples, hash(seed, epoch, position)))
-    position += examples.length
-    examples = []
-  }
-  for await (const example of examplesOf(dataset, sampler, epoch, position)) {
-    examples.push(example)
-    if (examples.length < batchSize) continue
-    collate()
+  for await (const examples of examplesOf(dataset, plan, epoch, number)) {
+    batches.push(collator(examples, hash(seed, epoch, number++)))
     if (batches.length < accumulation) continue
     yield batches
     batches = []
   }
-  if (examples.length > 0 && !dropLast) collate()
   if (batches.length > 0) yield batches
 }
 
 /** Throws HEED_ARGUMENT_INVALID when a data set gives no batch. */
 export function checkNotEmpty<T>(where: string, plan: BatchPlan<T>): void {
-  const { sampler, batchSize } = plan
+  const { order, batchSize, dropLast } = plan
   if (updatesPerEpoch(plan) !== 0) return
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `Trainer: ${where} has ${sampler!.length} examples, expected at least ${plan.dropLast ? `${batchSize}, one batch` : 'one'}. ` +
+    `Trainer: ${where} has ${order!.numExamples} examples, expected at least ${dropLast ? `${batchSize}, one batch` : 'one'}. ` +
       'Give more data.',
   )
 }

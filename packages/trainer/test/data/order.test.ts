@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { equalBatches, type TokenCounts, tokenBatches } from '../../src/data/batch-order.ts'
 import { causalLmCollator } from '../../src/data/collators.ts'
 import type { TokenExample } from '../../src/data/packed-tokens.ts'
 import { randomSampler, sequentialSampler } from '../../src/data/sampler.ts'
 import type { IndexedDataset } from '../../src/data/sources.ts'
-import { type BatchPlan, updatesOf, updatesPerEpoch } from '../../src/data/updates.ts'
+import { type BatchPlan, batchPlan, updatesOf, updatesPerEpoch } from '../../src/data/updates.ts'
 import { permuted } from '../../src/random.ts'
 
 const numbered = (length: number): IndexedDataset<TokenExample> => ({
@@ -18,7 +19,7 @@ const planOf = (options: Partial<BatchPlan<TokenExample>>): BatchPlan<TokenExamp
   accumulation: 1,
   dropLast: false,
   seed: 3,
-  sampler: undefined,
+  order: undefined,
   ...options,
 })
 
@@ -64,13 +65,13 @@ describe('a random order', () => {
 
 describe('updates of an epoch', () => {
   test('have batches of the size and number asked for, the last ones shorter', async () => {
-    const plan = planOf({ sampler: sequentialSampler(7), accumulation: 3 })
+    const plan = planOf({ order: equalBatches(sequentialSampler(7), 2, false), accumulation: 3 })
     expect(updatesPerEpoch(plan)).toBe(2)
     expect(await order(numbered(7), plan, 0)).toEqual([[[0, 1], [2, 3], [4, 5]], [[6]]]) // biome-ignore format: rows
   })
 
   test('leave out the rest with dropLast', async () => {
-    const plan = planOf({ sampler: sequentialSampler(7), dropLast: true })
+    const plan = planOf({ order: equalBatches(sequentialSampler(7), 2, true) })
     expect(updatesPerEpoch(plan)).toBe(3)
     expect((await order(numbered(7), plan, 0)).flat(2)).toEqual([0, 1, 2, 3, 4, 5])
   })
@@ -82,7 +83,7 @@ describe('updates of an epoch', () => {
       seeds.push(seed)
       return inner(examples, seed)
     }
-    const plan = planOf({ sampler: randomSampler(23, 9), accumulation: 2, collator })
+    const plan = planOf({ order: equalBatches(randomSampler(23, 9), 2, false), accumulation: 2, collator })
     const whole = await order(numbered(23), plan, 4)
     const wholeSeeds = seeds.splice(0)
     expect(await order(numbered(23), plan, 4, 2)).toEqual(whole.slice(2))
@@ -98,5 +99,67 @@ describe('updates of an epoch', () => {
     }
     expect((await order(stream, planOf({}), 0)).flat(2)).toEqual([0, 1, 2, 3, 4])
     expect((await order(stream, planOf({}), 0, 1)).flat(2)).toEqual([2, 3, 4])
+  })
+})
+
+describe('batches by tokens', () => {
+  const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 12 })), { minLength: 1 })
+  const longest = (chosen: readonly TokenCounts[]): number => Math.max(...chosen.flat())
+
+  test('have every example once an epoch, and never more tokens than allowed with their padding', () => {
+    fc.assert(
+      fc.property(lengths, fc.integer({ min: 12, max: 60 }), fc.nat(), (counts, maxTokens, seed) => {
+        const order = tokenBatches(counts, { maxTokens, seed })
+        const batches = Array.from({ length: order.numBatches }, (_, batch) => order.examples(seed % 3, batch))
+        expect(batches.flat().sort((a, b) => a - b)).toEqual(counts.map((_, i) => i))
+        for (const batch of batches) {
+          expect(batch.length * longest(batch.map(i => counts[i]!))).toBeLessThanOrEqual(maxTokens)
+        }
+      }),
+    )
+  })
+
+  test('are as large as fits: the next example would not', () => {
+    const counts: TokenCounts[] = [[3, 2], [2, 2], [3, 3], [5, 6], [4, 6]] // biome-ignore format: rows
+    const order = tokenBatches(counts, { maxTokens: 9 })
+    expect([0, 1, 2].map(batch => order.examples(0, batch))).toEqual([[1, 0, 2], [4], [3]])
+  })
+
+  test('are shuffled each epoch, and so are examples of the same lengths among them', () => {
+    const counts = Array.from({ length: 300 }, (_, i): TokenCounts => [5, 5 + (i % 2)])
+    const order = tokenBatches(counts, { maxTokens: 60, seed: 4 })
+    const epoch = (n: number): number[][] => Array.from({ length: order.numBatches }, (_, b) => order.examples(n, b))
+    const sets = (n: number): string[] => epoch(n).map(batch => batch.sort((a, b) => a - b).join())
+    expect(epoch(0)).toEqual(epoch(0))
+    expect(epoch(0)).not.toEqual(epoch(1))
+    expect(sets(1).filter(batch => sets(0).includes(batch)).length).toBeLessThan(2)
+  })
+
+  const byTokens = {
+    perDeviceTrainBatchSize: 1,
+    maxTokensPerBatch: 8,
+    gradientAccumulationSteps: 1,
+    dataloaderDropLast: false,
+    seed: 1,
+    dataSeed: undefined,
+    shuffle: true,
+  }
+
+  test('refuse an example that is longer than a batch', async () => {
+    const dataset: IndexedDataset<TokenExample> = { length: 1, get: () => ({ inputIds: new Uint8Array(9) }) }
+    await expect(batchPlan(dataset, causalLmCollator(), byTokens)).rejects.toThrow(
+      'Trainer: example 0 has 9 tokens, expected at most maxTokensPerBatch (8). Shorten or leave out such examples, or raise maxTokensPerBatch.',
+    )
+  })
+
+  test('refuse a stream, and examples without ids', async () => {
+    const stream = { async *[Symbol.asyncIterator](): AsyncGenerator<TokenExample> {} }
+    await expect(batchPlan(stream, causalLmCollator(), byTokens)).rejects.toThrow(
+      'TrainingArguments: maxTokensPerBatch is 8, expected 0 since the data set is a stream, whose lengths are not known. Read it into a Dataset, or set perDeviceTrainBatchSize.',
+    )
+    const texts = { length: 1, get: () => ({ text: 'a' }) as unknown as TokenExample }
+    await expect(batchPlan(texts, causalLmCollator(), byTokens)).rejects.toThrow(
+      'Trainer: inputIds of example 0 is undefined, expected ids since maxTokensPerBatch is set. Tokenize the data set first.',
+    )
   })
 })

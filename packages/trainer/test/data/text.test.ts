@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { PackedTokens } from '../../src/data/packed-tokens.ts'
+import { encodePairs, loadParallelText } from '../../src/data/parallel-text.ts'
 import { loadTextCorpus, readTextFiles, splitText, textCorpus } from '../../src/data/text.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
@@ -77,6 +79,31 @@ describe('a text corpus', () => {
     )
     expect(() => textCorpus(lines, { tokenizer, blockSize: 8, validationSplit: 1 })).toThrow(
       'textCorpus: validationSplit is 1, expected a finite number at least 0 and below 1.',
+    )
+  })
+})
+
+describe('a parallel text', () => {
+  test('is pairs of lines, out of plain and packed files', async () => {
+    const folder = temporaryFolder()
+    const files = { source: `${folder}/text.en.gz`, target: `${folder}/text.de` }
+    writeFileSync(files.source, gzipSync('one\ntwo\n'))
+    writeFileSync(files.target, 'eins\nzwei')
+    const pairs = await loadParallelText(files)
+    expect([...pairs]).toEqual([
+      { source: 'one', target: 'eins' },
+      { source: 'two', target: 'zwei' },
+    ])
+    const [first] = await encodePairs(pairs, tokenizer)
+    expect(Array.from(first!.labels)).toEqual([...Buffer.from('eins')])
+  })
+
+  test('refuses sides of different length', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(`${folder}/en`, 'one\ntwo\n')
+    writeFileSync(`${folder}/de`, 'eins\n')
+    await expect(loadParallelText({ source: `${folder}/en`, target: `${folder}/de` })).rejects.toThrow(
+      `${folder}/de: number of lines is 1, expected 2 as in ${folder}/en. Each line must be the translation of the same line of the other side.`,
     )
   })
 })

@@ -1,0 +1,63 @@
+import { type BackendReport, tf } from '@heed/tensor-backend'
+import type { TrainerCallback } from '@heed/trainer'
+import { formatCount } from './terminal/format.ts'
+import { ProgressBar } from './terminal/progress.ts'
+import { bold, dim } from './terminal/style.ts'
+
+/** Prints lines such as `model      llama, 1,000 parameters` to standard error; nothing with `--json`. */
+export function sayTo(isJson: boolean): (title: string, text: string) => void {
+  return (title, text) => void (isJson || process.stderr.write(`${bold(title.padEnd(10))} ${text}\n`))
+}
+
+/** The chosen backend, and why not another. */
+export function describeBackend({ backend, instructionSet, threads, rejected }: BackendReport): string {
+  const why = rejected.map(({ backend: name, reason }) => `${name}: ${reason}`).join('; ')
+  return `${backend} (${instructionSet}, ${threads} thread${threads === 1 ? '' : 's'})${why && dim(`  not ${why}`)}`
+}
+
+/** What a training tells: for machines one JSON object a line, for people a bar. */
+export function trainingReport(isJson: boolean): TrainerCallback {
+  return isJson ? jsonLines() : progressLine()
+}
+
+/** A bar with the loss, the learning rate, the pace and the time that is left. */
+function progressLine(): TrainerCallback {
+  let bar: ProgressBar | undefined
+  let words = ''
+  return {
+    onTrainBegin({ state }) {
+      bar = new ProgressBar('train', state.maxSteps - state.globalStep, false)
+    },
+    onLog({ logs }) {
+      if (logs?.loss === undefined) return
+      const pace = `${formatCount(logs.tokensPerSecond ?? 0)} tokens/s`
+      words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}`
+    },
+    onEvaluate({ state, metrics }) {
+      if (metrics?.evalLoss === undefined) return
+      bar?.clear()
+      const bits = metrics.evalBitsPerByte
+      process.stderr.write(
+        `step ${String(state.globalStep).padStart(5)}  validation loss ${metrics.evalLoss.toFixed(3)}` +
+          `${bits === undefined ? '' : `  ${bits.toFixed(3)} bits per byte`}\n`,
+      )
+    },
+    onStepEnd({ state }) {
+      bar?.update(state.globalStep, words)
+    },
+    onTrainEnd() {
+      bar?.clear()
+    },
+  }
+}
+
+/** One JSON object per line for each log and evaluation. */
+function jsonLines(): TrainerCallback {
+  const print = (event: string, step: number, values: object): void =>
+    void process.stdout.write(`${JSON.stringify({ event, step, ...values })}\n`)
+  return {
+    onLog: ({ state, logs }) => print('log', state.globalStep, { ...logs, numTensors: tf.memory().numTensors }),
+    onEvaluate: ({ state, metrics }) => print('evaluate', state.globalStep, metrics ?? {}),
+    onSave: ({ state, checkpoint }) => print('save', state.globalStep, { checkpoint }),
+  }
+}

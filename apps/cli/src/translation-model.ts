@@ -1,0 +1,149 @@
+import { join } from 'node:path'
+import { init } from '@heed/tensor-backend'
+import {
+  BpeModel,
+  BpeTrainer,
+  ByteLevelDecoder,
+  ByteLevelPreTokenizer,
+  byteLevelAlphabet,
+  SequenceDecoder,
+  StripDecoder,
+  TemplatePostProcessor,
+  Tokenizer,
+} from '@heed/tokenizer'
+import {
+  averageCheckpoints,
+  type Dataset,
+  encodePairs,
+  listCheckpoints,
+  loadParallelText,
+  lossPlot,
+  type Seq2SeqExample,
+  seq2SeqCollator,
+  type TextPair,
+  Trainer,
+  type TrainOutput,
+} from '@heed/trainer'
+import { Transformer, transformerConfig } from 'heed'
+import { tokenizerFolder } from './language-model.ts'
+import type { TranslationRecipe } from './recipe.ts'
+import { formatCount, formatSeconds } from './terminal/format.ts'
+import { ProgressBar } from './terminal/progress.ts'
+import { describeBackend, sayTo, trainingReport } from './training-report.ts'
+
+export interface TranslationRun {
+  out: string
+  resume: boolean
+  signal: AbortSignal
+  isJson: boolean
+}
+
+export interface TranslationResult {
+  /** Where the HuggingFace folder was saved. */
+  model: string
+  globalStep: number
+  isInterrupted: boolean
+  /** Mean over the validation tokens, in nats, of the saved weights. */
+  validationLoss: number
+  trainSeconds: number
+}
+
+/** Their ids are their places. */
+const specialTokens = ['<pad>', '<s>', '</s>'] as const
+const [padTokenId, bosTokenId, eosTokenId] = [0, 1, 2]
+
+/** Trains the 2017 Transformer of a recipe, and saves it with its tokenizer. Throws as the steps it is made of. */
+export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
+  const { out, isJson } = run
+  const say = sayTo(isJson)
+  say('backend', describeBackend(await init()))
+
+  const train = await loadParallelText(recipe.data.train)
+  const validation = await loadParallelText(recipe.data.validation)
+  const tokenizer = run.resume
+    ? await Tokenizer.fromPretrained(tokenizerFolder(out))
+    : await trainJointBpe(train, recipe.tokenizer, isJson)
+  const trainDataset = await encodePairs(train, tokenizer)
+  const evalDataset = await encodePairs(validation, tokenizer)
+  say('data', `${formatCount(train.length)} pairs, a joint vocabulary of ${formatCount(tokenizer.vocabSize)}`)
+
+  const { seed = 42 } = recipe.training
+  const config = { ...recipe.model, vocabSize: tokenizer.vocabSize, padTokenId, bosTokenId, eosTokenId: [eosTokenId] }
+  const model = new Transformer(transformerConfig.complete(config), { seed })
+  model.generationConfig = { ...recipe.generation, otherKeys: {} }
+  say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
+  try {
+    const trainer = makeTrainer(recipe, run, model, tokenizer, trainDataset, evalDataset)
+    const output = await trainer.train({ resumeFromCheckpoint: run.resume, signal: run.signal })
+    say('trained', describeTraining(output))
+    if (!output.isInterrupted) await averageLast(recipe.averageCheckpoints ?? 1, out, model)
+    const { evalLoss } = await trainer.evaluate()
+    const folder = join(out, 'model')
+    await model.savePretrained(folder)
+    await tokenizer.save(folder)
+    say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
+    const { globalStep, isInterrupted, metrics } = output
+    return { model: folder, globalStep, isInterrupted, validationLoss: evalLoss!, trainSeconds: metrics.trainRuntime! }
+  } finally {
+    model.dispose()
+  }
+}
+
+function makeTrainer(
+  { training, averageCheckpoints: numAveraged = 1 }: TranslationRecipe,
+  { out, resume, isJson }: TranslationRun,
+  model: Transformer,
+  tokenizer: Tokenizer,
+  trainDataset: Dataset<Seq2SeqExample>,
+  evalDataset: Dataset<Seq2SeqExample>,
+): Trainer<Seq2SeqExample> {
+  return new Trainer({
+    model,
+    trainDataset,
+    evalDataset,
+    args: { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume },
+    collator: seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId }),
+    callbacks: [{ onTrainBegin: () => tokenizer.save(tokenizerFolder(out)) }, trainingReport(isJson), lossPlot(out)],
+  })
+}
+
+function describeTraining({ globalStep, metrics, isInterrupted }: TrainOutput): string {
+  const end = isInterrupted ? '; stopped early, --resume goes on' : ''
+  return `${formatCount(globalStep)} steps in ${formatSeconds(metrics.trainRuntime!)}${end}`
+}
+
+async function averageLast(count: number, outputDir: string, model: Transformer): Promise<void> {
+  const checkpoints = (await listCheckpoints(outputDir)).slice(-count)
+  if (count > 1 && checkpoints.length > 0) await averageCheckpoints(checkpoints, model)
+}
+
+/** One byte-level BPE of both languages; texts end with `</s>`, and words are spelled alike wherever they stand. */
+async function trainJointBpe(
+  pairs: Dataset<TextPair>,
+  { vocabSize, minFrequency = 2 }: TranslationRecipe['tokenizer'],
+  isQuiet: boolean,
+): Promise<Tokenizer> {
+  const [pad_token, bos_token, eos_token] = specialTokens
+  const tokenizer = new Tokenizer({
+    model: new BpeModel(),
+    preTokenizer: new ByteLevelPreTokenizer({ addPrefixSpace: true }),
+    postProcessor: new TemplatePostProcessor({
+      single: `$A ${eos_token}`,
+      pair: `$A ${eos_token} $B ${eos_token}`,
+      specialTokens: [[eos_token, eosTokenId]],
+    }),
+    decoder: new SequenceDecoder([new ByteLevelDecoder(), new StripDecoder(' ', 1, 0)]),
+    config: { pad_token, bos_token, eos_token },
+  })
+  const trainer = new BpeTrainer({ vocabSize, minFrequency, specialTokens, initialAlphabet: byteLevelAlphabet })
+  const bar = new ProgressBar('tokenizer', vocabSize, isQuiet)
+  await trainer.train(
+    tokenizer,
+    [...pairs].flatMap(({ source, target }) => [source, target]),
+    {
+      onProgress: ({ stage, done }) => stage === 'Compute merges' && bar.update(done, `${formatCount(done)} merges`),
+    },
+  )
+  bar.clear()
+  return tokenizer
+}
