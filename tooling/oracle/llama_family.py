@@ -42,6 +42,16 @@ FAMILY = {  # folder: seed (one whose ids vary), model_type, what differs from S
     }),
     "olmo2-tiny": (325, "olmo2", {}),
     "mixtral-tiny": (308, "mixtral", {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    "phi3-tiny-longrope": (331, "phi3", {
+        "max_position_embeddings": 64, "original_max_position_embeddings": 32,
+        "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 500.0, "short_factor": [1.0, 1.2], "long_factor": [1.5, 3.0],
+        },
+    }),
+    "smollm3-tiny": (302, "smollm3", {"num_hidden_layers": 3, "no_rope_layers": [1, 0, 1], "tie_word_embeddings": True}),
+    "qwen2_moe-tiny": (304, "qwen2_moe", {
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12, "shared_expert_intermediate_size": 18,
+    }),
     "qwen3_moe-tiny": (304, "qwen3_moe", {
         "head_dim": 6, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12, "norm_topk_prob": True,
         "decoder_sparse_step": 2, "mlp_only_layers": [],
@@ -98,7 +108,7 @@ def as_saved(model_type):
                         renamed[f"{start}.{name}.weight"] = half
         return renamed
 
-    return rename if model_type in ("mixtral", "qwen3_moe") else None
+    return rename if model_type in ("mixtral", "qwen2_moe", "qwen3_moe") else None
 
 
 def family():

@@ -1,4 +1,5 @@
 import { type Activation, swiGlu, tf } from '@heed/tensor-backend'
+import { activate } from './activations.ts'
 import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
@@ -35,21 +36,45 @@ export class FeedForward extends Module {
   }
 }
 
-/** y = (silu(x · W_gateᵀ) · (x · W_upᵀ)) · W_downᵀ. Shazeer 2020 (arXiv:2002.05202), eq. 6; keys and numbers of HF `LlamaMLP`. */
-export class SwiGluFeedForward extends Module {
+export interface GatedFeedForwardOptions {
+  bias?: boolean
+  /** Of the gate. */
+  activation?: Activation
+  /** Checkpoint keys of the gate, up and down projections. */
+  keys?: readonly [gate: string, up: string, down: string]
+}
+
+/**
+ * y = (activation(x · W_gateᵀ) · (x · W_upᵀ)) · W_downᵀ: SwiGLU with `silu`, GeGLU with `gelu`.
+ * Shazeer 2020 (arXiv:2002.05202), eq. 5 and 6; keys and numbers of HF `LlamaMLP`.
+ */
+export class GatedFeedForward extends Module {
   readonly gateProj: Linear
   readonly upProj: Linear
   readonly downProj: Linear
+  readonly activation: Activation
 
-  constructor(hiddenSize: number, intermediateSize: number, { bias = false }: { bias?: boolean } = {}) {
+  constructor(
+    hiddenSize: number,
+    intermediateSize: number,
+    { bias = false, activation = 'silu', keys = ['gate_proj', 'up_proj', 'down_proj'] }: GatedFeedForwardOptions = {},
+  ) {
     super()
-    this.gateProj = this.child('gate_proj', new Linear(hiddenSize, intermediateSize, { bias }))
-    this.upProj = this.child('up_proj', new Linear(hiddenSize, intermediateSize, { bias }))
-    this.downProj = this.child('down_proj', new Linear(intermediateSize, hiddenSize, { bias }))
+    this.activation = activation
+    this.gateProj = this.child(keys[0], new Linear(hiddenSize, intermediateSize, { bias }))
+    this.upProj = this.child(keys[1], new Linear(hiddenSize, intermediateSize, { bias }))
+    this.downProj = this.child(keys[2], new Linear(intermediateSize, hiddenSize, { bias }))
   }
 
   /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => this.downProj.forward(swiGlu(this.gateProj.forward(x), this.upProj.forward(x))))
+    return tf.tidy(() =>
+      this.downProj.forward(gated(this.gateProj.forward(x), this.upProj.forward(x), this.activation)),
+    )
   }
+}
+
+/** activation(gate) · up, element-wise. gate and up: same shape -> that shape. */
+export function gated(gate: tf.Tensor, up: tf.Tensor, activation: Activation): tf.Tensor {
+  return activation === 'silu' ? swiGlu(gate, up) : tf.tidy(() => tf.mul(activate(gate, activation), up))
 }

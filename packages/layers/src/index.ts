@@ -11,7 +11,7 @@ export {
 export { Conv1D } from './conv1d.ts'
 export { Dropout, seedDropout } from './dropout.ts'
 export { Embedding, type EmbeddingOptions } from './embedding.ts'
-export { FeedForward, SwiGluFeedForward } from './feed-forward.ts'
+export { FeedForward, GatedFeedForward, type GatedFeedForwardOptions, gated } from './feed-forward.ts'
 export {
   type Initializer,
   initializeParameters,
@@ -29,6 +29,7 @@ export { KvCache, LayerCache } from './kv-cache.ts'
 export { LayerNorm } from './layer-norm.ts'
 export { Linear, type LinearOptions } from './linear.ts'
 export { hidesKeys, positionsFromMask } from './masks.ts'
+export { type LayerPart, MixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.ts'
 export { Module, type Parameter } from './module.ts'
 export { RelativePositionBias, type RelativePositionBiasOptions } from './positions/relative-bias.ts'
 export { type RopeFrequencies, type RopeParameters, ropeFrequencies } from './positions/rope-scaling.ts'

@@ -1,5 +1,4 @@
-import { rmsNorm, type tf } from '@heed/tensor-backend'
-import { initialValue, ones } from './initializers.ts'
+import { rmsNorm, tf } from '@heed/tensor-backend'
 import { Module, type Parameter } from './module.ts'
 
 /**
@@ -14,7 +13,7 @@ export class RMSNorm extends Module {
     readonly eps = 1e-6,
   ) {
     super()
-    this.weight = this.parameter('weight', initialValue([hiddenSize], ones))
+    this.weight = this.parameter('weight', tf.ones([hiddenSize]))
   }
 
   /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */

@@ -3,12 +3,12 @@ import {
   Dropout,
   Embedding,
   FeedForward,
+  GatedFeedForward,
   hidesKeys,
   LayerNorm,
   Linear,
   positionsFromMask,
   RMSNorm,
-  SwiGluFeedForward,
   seedDropout,
 } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
@@ -99,8 +99,8 @@ describe('feed-forward', () => {
     layer.dispose()
   })
 
-  test('SwiGluFeedForward is down(silu(gate(x)) · up(x)) under the keys of LLaMA', () => {
-    const layer = new SwiGluFeedForward(3, 5)
+  test('GatedFeedForward is down(silu(gate(x)) · up(x)) under the keys of LLaMA', () => {
+    const layer = new GatedFeedForward(3, 5)
     expect([...layer.stateDict().keys()]).toEqual(['gate_proj.weight', 'up_proj.weight', 'down_proj.weight'])
     tf.tidy(() => {
       const x = tf.randomNormal([2, 3])

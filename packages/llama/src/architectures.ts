@@ -1,21 +1,53 @@
 import type { Architecture } from '@heed/transformer'
-import { classPrefixes, llamaConfig } from './config.ts'
-import { LlamaForCausalLM, LlamaModel } from './llama.ts'
+import { gemma, gemma2, gemma3 } from './gemma.ts'
+import { LlamaForSequenceClassification } from './heads.ts'
+import { LlamaForCausalLM, LlamaModel, llama } from './llama.ts'
+import { mixtral, qwen2Moe, qwen3Moe } from './mixtral.ts'
+import { olmo2 } from './olmo2.ts'
+import type { Relative } from './parts.ts'
+import { phi3 } from './phi3.ts'
+import { mistral, qwen2, qwen3, smolLm3 } from './relatives.ts'
 
-/** LLaMA and the relatives that are configurations of it, for `registerArchitecture`. */
-export const llamaArchitectures: Architecture[] = Object.entries(classPrefixes).flatMap(
-  ([modelType, prefix]): Architecture[] => [
-    {
-      architecture: `${prefix}Model`,
-      modelType,
-      task: 'base',
-      load: (config, source) => new LlamaModel(llamaConfig.fromHf(config, source)),
-    },
-    {
-      architecture: `${prefix}ForCausalLM`,
-      modelType,
-      task: 'causal-lm',
-      load: (config, source) => new LlamaForCausalLM(llamaConfig.fromHf(config, source)),
-    },
-  ],
+/** LLaMA and its relatives by HF's `model_type`. */
+export const relatives: Readonly<Record<string, Relative>> = {
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma,
+  gemma2,
+  gemma3_text: gemma3,
+  phi3,
+  smollm3: smolLm3,
+  olmo2,
+  mixtral,
+  qwen2_moe: qwen2Moe,
+  qwen3_moe: qwen3Moe,
+}
+
+/** LLaMA and its relatives, without a head, as language models and as classifiers, for `registerArchitecture`. */
+export const llamaArchitectures: Architecture[] = Object.entries(relatives).flatMap(
+  ([modelType, relative]): Architecture[] => {
+    const { prefix, textPrefix = prefix, config } = relative
+    return [
+      {
+        architecture: `${textPrefix}Model`,
+        modelType,
+        task: 'base',
+        load: (hf, source) => new LlamaModel(config.fromHf(hf, source), { relative }),
+      },
+      {
+        architecture: `${prefix}ForCausalLM`,
+        modelType,
+        task: 'causal-lm',
+        load: (hf, source) => new LlamaForCausalLM(config.fromHf(hf, source), { relative }),
+      },
+      {
+        architecture: `${textPrefix}ForSequenceClassification`,
+        modelType,
+        task: 'sequence-classification',
+        load: (hf, source) => new LlamaForSequenceClassification(config.fromHf(hf, source), { relative }),
+      },
+    ]
+  },
 )

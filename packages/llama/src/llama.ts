@@ -1,32 +1,29 @@
 /**
  * LLaMA, a decoder-only transformer: pre-normalisation with RMSNorm, rotary positions, grouped-query attention, SwiGLU.
  * Touvron et al. 2023 (arXiv:2302.13971), section 2.2, and its successors (arXiv:2307.09288, arXiv:2407.21783).
- * Same numbers, keys and files as HF `transformers/models/llama`. Mistral is a configuration of it (a sliding window).
- * Generation, loading and training live elsewhere.
+ * Same numbers, keys and files as HF `transformers/models/llama`. Its relatives are configurations of it, or bring parts of
+ * their own (`Relative`). Generation, loading and training live elsewhere.
  */
 import {
-  type AttentionStep,
   attend,
   Dropout,
   Embedding,
+  GatedFeedForward,
   type Initializer,
   initializeParameters,
   KvCache,
   type LayerCache,
+  type LayerPart,
   Linear,
   Module,
   mergeHeads,
   normal,
-  ones,
   RMSNorm,
-  type RotaryAngles,
   RotaryEmbedding,
-  SwiGluFeedForward,
   skipInitialization,
   splitHeads,
-  zeros,
 } from '@heed/layers'
-import { tf } from '@heed/tensor-backend'
+import { type AttentionOptions, tf } from '@heed/tensor-backend'
 import {
   type BaseModelOutput,
   CausalLm,
@@ -45,56 +42,84 @@ import {
   runLayers,
   stackOutput,
 } from '@heed/transformer'
-import { classPrefixes, type LlamaConfig, llamaConfig, ropeParameters } from './config.ts'
+import { type LlamaConfig, llamaConfig, ropeParameters, rotaryDim } from './config.ts'
+import type {
+  AttentionPart,
+  LlamaAttentionOptions,
+  LlamaLayerParts,
+  LlamaOptions,
+  LlamaStep,
+  Relative,
+} from './parts.ts'
 
-/** What all layers of one forward pass share. */
-interface LlamaStep extends AttentionStep {
-  rotary: RotaryAngles
+/** softmax(scale · q kᵀ) v with q and k turned by position, over the keys so far -> [batch, seqLen, numHeads · headDim]. */
+export function rotaryAttention(
+  [q, k, v]: [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor], // [batch, seqLen, numHeads | numKeyValueHeads, headDim]
+  { rotary, ...step }: LlamaStep,
+  cache: LayerCache | undefined,
+  options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
+): tf.Tensor {
+  const turned = rotary ? rotary.apply(k) : k
+  const [keys, values] = cache ? cache.append(turned, v) : [turned, v] // [batch, keyLen, numKeyValueHeads, headDim]
+  return mergeHeads(attend(rotary ? rotary.apply(q) : q, keys, values, { ...step, ...options }))
 }
 
-/** softmax(q kᵀ / sqrt(headDim)) v with rotated q and k; each key head serves a group of query heads (arXiv:2305.13245). */
+/** Each key head serves a group of query heads. Ainslie et al. 2023 (arXiv:2305.13245). */
 export class LlamaAttention extends Module {
   readonly qProj: Linear
   readonly kProj: Linear
   readonly vProj: Linear
   readonly oProj: Linear
+  readonly qNorm: LayerPart | undefined
+  readonly kNorm: LayerPart | undefined
   readonly dropout: Dropout
+  readonly options: Pick<AttentionOptions, 'scale' | 'softcap'>
 
-  constructor(readonly config: LlamaConfig) {
+  constructor(
+    readonly config: LlamaConfig,
+    { headNorm, ...options }: LlamaAttentionOptions = {},
+  ) {
     super()
-    const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, attentionBias: bias } = config
+    const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, attentionBias, qkvBias } = config
+    const bias = attentionBias || qkvBias
     this.qProj = this.child('q_proj', new Linear(hiddenSize, numAttentionHeads * headDim, { bias }))
     this.kProj = this.child('k_proj', new Linear(hiddenSize, numKeyValueHeads * headDim, { bias }))
     this.vProj = this.child('v_proj', new Linear(hiddenSize, numKeyValueHeads * headDim, { bias }))
-    this.oProj = this.child('o_proj', new Linear(numAttentionHeads * headDim, hiddenSize, { bias }))
+    this.oProj = this.child('o_proj', new Linear(numAttentionHeads * headDim, hiddenSize, { bias: attentionBias }))
+    this.qNorm = headNorm && this.child('q_norm', headNorm())
+    this.kNorm = headNorm && this.child('k_norm', headNorm())
     this.dropout = this.child('dropout', new Dropout(config.attentionDropout))
+    this.options = options
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, { rotary, ...step }: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config
-    const q = rotary.apply(splitHeads(this.qProj.forward(x), numAttentionHeads)) // [batch, seqLen, numHeads, headDim]
-    const k = rotary.apply(splitHeads(this.kProj.forward(x), numKeyValueHeads))
+    const q = splitHeads(this.qProj.forward(x), numAttentionHeads) // [batch, seqLen, numHeads, headDim]
+    const k = splitHeads(this.kProj.forward(x), numKeyValueHeads)
     const v = splitHeads(this.vProj.forward(x), numKeyValueHeads)
-    const [keys, values] = cache ? cache.append(k, v) : [k, v] // [batch, keyLen, numKeyValueHeads, headDim]
-    return this.oProj.forward(mergeHeads(attend(q, keys, values, step, this.dropout.option)))
+    const [qn, kn] = [this.qNorm?.forward(q) ?? q, this.kNorm?.forward(k) ?? k]
+    return this.oProj.forward(rotaryAttention([qn, kn, v], step, cache, { ...this.options, ...this.dropout.option }))
   }
 }
 
 /** One pre-norm layer: h = x + attention(norm(x)); y = h + mlp(norm(h)). Touvron et al. 2023, section 2.2. */
 export class LlamaDecoderLayer extends Module {
-  readonly selfAttn: LlamaAttention
-  readonly mlp: SwiGluFeedForward
-  readonly inputLayernorm: RMSNorm
-  readonly postAttentionLayernorm: RMSNorm
+  readonly selfAttn: AttentionPart
+  readonly mlp: LayerPart
+  readonly inputLayernorm: LayerPart
+  readonly postAttentionLayernorm: LayerPart
 
-  constructor(config: LlamaConfig) {
+  constructor(
+    config: LlamaConfig,
+    { attention, mlp, mlpKey = 'mlp', norm = () => llamaNorm(config) }: LlamaLayerParts = {},
+  ) {
     super()
-    const { hiddenSize, intermediateSize, rmsNormEps, mlpBias: bias } = config
-    this.selfAttn = this.child('self_attn', new LlamaAttention(config))
-    this.mlp = this.child('mlp', new SwiGluFeedForward(hiddenSize, intermediateSize, { bias }))
-    this.inputLayernorm = this.child('input_layernorm', new RMSNorm(hiddenSize, rmsNormEps))
-    this.postAttentionLayernorm = this.child('post_attention_layernorm', new RMSNorm(hiddenSize, rmsNormEps))
+    const { hiddenSize, intermediateSize, mlpBias: bias } = config
+    this.selfAttn = this.child('self_attn', attention ?? new LlamaAttention(config))
+    this.mlp = this.child(mlpKey, mlp ?? new GatedFeedForward(hiddenSize, intermediateSize, { bias }))
+    this.inputLayernorm = this.child('input_layernorm', norm())
+    this.postAttentionLayernorm = this.child('post_attention_layernorm', norm())
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
@@ -106,58 +131,69 @@ export class LlamaDecoderLayer extends Module {
   }
 }
 
-/** Where training begins, as in HF: matrices and tables normal, norms 1, biases 0. */
-function llamaInitializer({ initializerRange }: LlamaConfig): (key: string) => Initializer {
-  return key => (key.endsWith('norm.weight') ? ones : key.endsWith('.bias') ? zeros : normal(initializerRange))
+const llamaNorm = ({ hiddenSize, rmsNormEps }: LlamaConfig): RMSNorm => new RMSNorm(hiddenSize, rmsNormEps)
+
+export const llama: Relative = {
+  prefix: 'Llama',
+  config: llamaConfig,
+  layer: config => new LlamaDecoderLayer(config),
+  norm: llamaNorm,
 }
 
-export interface LlamaOptions {
-  /** Seed of the first values of the parameters. */
-  seed?: number
+/** Where training begins, as in HF: matrices and tables normal, norms and biases as they are made. */
+export function llamaInitializer({
+  initializerRange,
+}: LlamaConfig): (key: string, of: tf.Tensor) => Initializer | undefined {
+  return (_key, { rank }) => (rank > 1 ? normal(initializerRange) : undefined)
 }
 
 /** The decoder without a head: embeddings, layers, a last norm. */
 export class LlamaModel extends PretrainedModel {
   readonly architecture: string
   readonly baseModelPrefix = 'model'
+  readonly relative: Relative
   readonly embedTokens: Embedding
-  readonly layers: LlamaDecoderLayer[]
-  readonly norm: RMSNorm
+  readonly layers: AttentionPart[]
+  readonly norm: LayerPart
   readonly rotary: RotaryEmbedding
+  readonly localRotary: RotaryEmbedding
 
   constructor(
     readonly config: LlamaConfig,
-    { seed = 0 }: LlamaOptions = {},
+    { seed = 0, relative = llama }: LlamaOptions = {},
   ) {
     super()
-    const { vocabSize, hiddenSize, numHiddenLayers, headDim, rmsNormEps, padTokenId: paddingIdx } = config
-    const layers = (): LlamaDecoderLayer[] =>
-      Array.from({ length: numHiddenLayers }, () => new LlamaDecoderLayer(config))
-    this.architecture = `${classPrefixes[config.modelType] ?? 'Llama'}Model`
+    const { vocabSize, hiddenSize, numHiddenLayers, padTokenId: paddingIdx } = config
+    const layers = (): AttentionPart[] => Array.from({ length: numHiddenLayers }, (_, i) => relative.layer(config, i))
+    this.relative = relative
+    this.architecture = `${relative.textPrefix ?? relative.prefix}Model`
     this.embedTokens = this.child(
       'embed_tokens',
       skipInitialization(() => new Embedding(vocabSize, hiddenSize, { paddingIdx })),
     )
     this.layers = this.childList('layers', skipInitialization(layers))
-    this.norm = this.child('norm', new RMSNorm(hiddenSize, rmsNormEps))
-    this.rotary = new RotaryEmbedding(headDim, ropeParameters(config))
+    this.norm = this.child('norm', relative.norm(config))
+    this.rotary = new RotaryEmbedding(rotaryDim(config), ropeParameters(config))
+    this.localRotary = relative.localRotary?.(config) ?? this.rotary
     initializeParameters(this, seed, llamaInitializer(config))
   }
 
   configToHf(): HfConfig {
-    return llamaConfig.toHf(this.config)
+    return this.relative.config.toHf(this.config)
   }
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
   forward(inputs: DecoderInputs): BaseModelOutput {
-    const { vocabSize, slidingWindow } = this.config
+    const { vocabSize, slidingWindow, layerTypes } = this.config
     return tf.tidy(() => {
-      const { ids, attention, ...positions } = decoderStep(this.architecture, inputs, vocabSize)
-      const rotary = rotaryAngles(this.rotary, { ids, ...positions })
-      const step = { ...attention, ...(slidingWindow !== null && { slidingWindow }), rotary }
-      const x = this.embedTokens.forward(ids) // [batch, seqLen, hiddenSize]
-      const run = (layer: LlamaDecoderLayer, y: tf.Tensor, i: number): tf.Tensor =>
-        layer.forward(y, step, inputs.cache?.layers[i])
+      const { attention, ...positions } = decoderStep(this.architecture, inputs, vocabSize)
+      const full = { ...attention, rotary: rotaryAngles(this.rotary, positions) }
+      const rotary = this.localRotary === this.rotary ? full.rotary : rotaryAngles(this.localRotary, positions)
+      const sliding = { ...attention, ...(slidingWindow !== null && { slidingWindow }), rotary }
+      const run = (layer: AttentionPart, y: tf.Tensor, i: number): tf.Tensor =>
+        layer.forward(y, layerTypes[i] === 'sliding_attention' ? sliding : full, inputs.cache?.layers[i])
+      const embedded = this.embedTokens.forward(positions.ids) // [batch, seqLen, hiddenSize]
+      const x = this.relative.scaleEmbeddings?.(embedded, this.config) ?? embedded
       const states = runLayers(x, this.layers, run, inputs.outputHiddenStates)
       return stackOutput(this.norm.forward(states.last), states, attention.weights)
     })
@@ -173,14 +209,14 @@ export class LlamaForCausalLM extends CausalLm {
 
   constructor(
     readonly config: LlamaConfig,
-    { seed = 0 }: LlamaOptions = {},
+    { seed = 0, relative = llama }: LlamaOptions = {},
   ) {
     super()
     const { vocabSize, hiddenSize, tieWordEmbeddings } = config
-    this.architecture = `${classPrefixes[config.modelType] ?? 'Llama'}ForCausalLM`
+    this.architecture = `${relative.prefix}ForCausalLM`
     this.model = this.child(
       'model',
-      skipInitialization(() => new LlamaModel(config)),
+      skipInitialization(() => new LlamaModel(config, { relative })),
     )
     const tied = tieWordEmbeddings && { weight: this.model.embedTokens.weight }
     this.lmHead = this.child(
@@ -196,7 +232,7 @@ export class LlamaForCausalLM extends CausalLm {
   }
 
   configToHf(): HfConfig {
-    return llamaConfig.toHf(this.config)
+    return this.model.configToHf()
   }
 
   createCache(capacity?: number): KvCache {
@@ -206,7 +242,8 @@ export class LlamaForCausalLM extends CausalLm {
   forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
       const { lastHiddenState, ...states } = this.model.forward(inputs)
-      const logits = this.lmHead.forward(lastPositions(lastHiddenState, logitsToKeep)) // [batch, seqLen, vocabSize]
+      const scores = this.lmHead.forward(lastPositions(lastHiddenState, logitsToKeep)) // [batch, seqLen, vocabSize]
+      const logits = this.model.relative.capLogits?.(scores, this.config) ?? scores
       return { logits, ...nextTokenLoss(this.architecture, logits, labels), ...states }
     })
   }

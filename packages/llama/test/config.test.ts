@@ -1,4 +1,4 @@
-import { llamaConfig } from '@heed/llama'
+import { llamaConfig, relatives } from '@heed/llama'
 import { HeedError } from '@heed/tensor-backend'
 import { describe, expect, test } from 'vitest'
 
@@ -86,8 +86,20 @@ test('defaults are those of HF LlamaConfig', () => {
     attentionDropout: 0,
     mlpBias: false,
     slidingWindow: null,
+    layerTypes: Array(32).fill('full_attention'),
+    partialRotaryFactor: 1,
+    qkvBias: false,
+    labels: ['LABEL_0', 'LABEL_1'],
+    problemType: null,
   })
 })
+
+const ropeRule =
+  'expected null or an object with rope_type "default", "linear", "dynamic", "llama3", "yarn", "longrope" and the numbers of ' +
+  'that type and no others (linear: factor; dynamic: factor; llama3: factor, low_freq_factor, high_freq_factor, ' +
+  'original_max_position_embeddings; yarn: factor, original_max_position_embeddings, beta_fast?, beta_slow?, attention_factor?, ' +
+  'mscale?, mscale_all_dim?, truncate?; longrope: short_factor, long_factor, original_max_position_embeddings, factor?, ' +
+  'attention_factor?).'
 
 test.each([
   [
@@ -114,10 +126,26 @@ test.each([
   ],
   [
     { ...base, rope_parameters: { rope_type: 'spiral' } },
-    'config.json: rope_parameters is {"rope_type":"spiral"}, expected null or an object with rope_type "default", "linear", ' +
-      '"llama3" or "yarn" and the numbers of that type (linear: factor; llama3: factor, low_freq_factor, high_freq_factor, ' +
-      'original_max_position_embeddings; yarn: factor, original_max_position_embeddings). ' +
-      'Set rope_parameters to such a value.',
+    `config.json: rope_parameters is {"rope_type":"spiral"}, ${ropeRule} Set rope_parameters to such a value.`,
+  ],
+  [
+    { ...base, rope_scaling: { rope_type: 'linear', factor: 2, mrope_section: [1, 1] } },
+    'config.json: rope_scaling is {"rope_type":"linear","factor":2,"mrope_section":[1,1]}, ' +
+      `${ropeRule} Set rope_scaling to such a value.`,
+  ],
+  [
+    { ...base, rope_scaling: { rope_type: 'longrope', short_factor: [1], long_factor: 'x' } },
+    'config.json: rope_scaling is {"rope_type":"longrope","short_factor":[1],"long_factor":"x"}, ' +
+      `${ropeRule} Set rope_scaling to such a value.`,
+  ],
+  [
+    { ...base, model_type: 'mistral' },
+    'config.json: model_type is "mistral", expected "llama". Load it with an Auto class, which finds its architecture.',
+  ],
+  [
+    { ...base, quantization_config: { bits: 4 } },
+    'config.json: quantization_config is {"bits":4}, expected it to be absent. ' +
+      'This version does not serve models that set it.',
   ],
   [
     { ...base, rope_theta: -1 },
@@ -125,4 +153,70 @@ test.each([
   ],
 ])('%j is refused', (json, message) => {
   expect(messageOf(json)).toBe(message)
+})
+
+describe('relatives', () => {
+  const read = (json: Record<string, unknown>) => relatives[json.model_type as string]!.config.fromHf(json, 'c')
+  const four = { vocab_size: 10, hidden_size: 8, num_attention_heads: 2, num_key_value_heads: 2, num_hidden_layers: 4 }
+
+  test('older files tell the layers with a window by other keys', () => {
+    const types = (json: Record<string, unknown>) =>
+      read({ ...four, ...json })
+        .layerTypes.map(type => type[0])
+        .join('')
+    expect(types({ model_type: 'mistral', sliding_window: 5 })).toBe('ssss')
+    expect(types({ model_type: 'mistral', sliding_window: null })).toBe('ffff')
+    expect(types({ model_type: 'qwen2', sliding_window: 5, max_window_layers: 2 })).toBe('ffff')
+    expect(types({ model_type: 'qwen2', use_sliding_window: true, sliding_window: 5, max_window_layers: 2 })).toBe(
+      'ffss',
+    )
+    expect(types({ model_type: 'gemma2' })).toBe('sfsf')
+    expect(types({ model_type: 'gemma3_text', sliding_window_pattern: 3 })).toBe('ssfs')
+    expect(types({ model_type: 'gemma2', layer_types: Array(4).fill('full_attention') })).toBe('ffff')
+  })
+
+  test('Gemma 3 reads the two bases of its angles in either spelling', () => {
+    const v4 = {
+      model_type: 'gemma3_text',
+      rope_theta: 500,
+      rope_local_base_freq: 20,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+    }
+    const v5 = {
+      model_type: 'gemma3_text',
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', factor: 8, rope_theta: 500 },
+        sliding_attention: { rope_type: 'default', rope_theta: 20 },
+      },
+    }
+    const numbers = { ropeTheta: 500, ropeLocalBaseFreq: 20, ropeScaling: { ropeType: 'linear', factor: 8 } }
+    expect(read({ ...four, ...v4 })).toMatchObject(numbers)
+    expect(read({ ...four, ...v5 })).toMatchObject(numbers)
+  })
+
+  test('Phi-3 tells the context trained on beside its longrope numbers, and is written for transformers 4 and 5', () => {
+    const longrope = { short_factor: [1, 1], long_factor: [2, 3] }
+    const json = { ...four, model_type: 'phi3', max_position_embeddings: 64, original_max_position_embeddings: 32 }
+    const config = read({ ...json, rope_scaling: { type: 'su', ...longrope } })
+    expect(config.ropeScaling).toEqual({
+      ropeType: 'longrope',
+      shortFactor: [1, 1],
+      longFactor: [2, 3],
+      originalMaxPositionEmbeddings: 32,
+    })
+    expect(relatives.phi3!.config.toHf(config)).toMatchObject({
+      rope_scaling: { type: 'longrope', ...longrope },
+      original_max_position_embeddings: 32,
+      rope_parameters: { rope_type: 'longrope', ...longrope, original_max_position_embeddings: 32, rope_theta: 10000 },
+    })
+  })
+
+  test('keys that change numbers and are not served are refused', () => {
+    expect(() => read({ ...four, model_type: 'gemma', use_bidirectional_attention: true })).toThrow(
+      'c: use_bidirectional_attention is true, expected false. This version does not serve models that set it.',
+    )
+    expect(() => read({ ...four, model_type: 'gemma2', layer_types: ['full_attention'] })).toThrow(
+      'c: layer_types is ["full_attention"], expected one type for each of the 4 layers (num_hidden_layers). Change layer_types.',
+    )
+  })
 })

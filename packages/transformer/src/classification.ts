@@ -1,11 +1,16 @@
 import { crossEntropy, HeedError, tf } from '@heed/tensor-backend'
 import type { ProblemType } from './config-fields.ts'
 import { checkIdShape, checkIds, flattenIds, IGNORE_INDEX, idTensor, type TokenIds } from './inputs.ts'
-import type { InnerStates } from './model.ts'
+import type { DecoderInputs, InnerStates } from './model.ts'
 
 export type ClassifierOutput = InnerStates & {
   logits: tf.Tensor // [batch, numLabels], or [batch, seqLen, numLabels] for tokens
   loss?: tf.Scalar
+}
+
+/** What a decoder that classifies texts is given. */
+export interface SequenceClassifierInputs extends Omit<DecoderInputs, 'cache'> {
+  labels?: SequenceLabels | undefined
 }
 
 /** The class of each sequence [batch]; or numbers to predict, or a 0 or 1 for each class, [batch, numLabels]. */
@@ -56,6 +61,14 @@ export function tokenLoss(where: string, logits: tf.Tensor, labels: TokenIds | u
   checkIdShape(where, 'labels', ids, [batch, seqLen])
   checkIds(where, 'labels', ids, { below: numClasses, boundName: 'the number of classes', ignoreIndex: IGNORE_INDEX })
   return { loss: crossEntropy(logits, idTensor(ids)) }
+}
+
+/** Position of the last token of each row that is not padding, wherever the padding is: what a decoder classifies a text by. */
+export function lastTokens(ids: readonly (readonly number[])[], padTokenId: number | null): number[] {
+  return ids.map(row => {
+    const last = row.findLastIndex(id => id !== padTokenId)
+    return Math.max(0, last)
+  })
 }
 
 /** Row i of x [batch, seqLen, size] at position positions[i] -> [batch, size]. */

@@ -43,6 +43,17 @@ export function real(
   }
 }
 
+/** A number above 0, or null for what does not apply. */
+export function optionalReal(key: string, fallback: number | null): Field<number | null> {
+  return {
+    keys: [key],
+    floatKeys: [key],
+    rule: 'a number above 0 or null',
+    isValid: value => value === null || (typeof value === 'number' && Number.isFinite(value) && value > 0),
+    fallback,
+  }
+}
+
 /** The rate of a dropout: from 0 to below 1. */
 export function rate(key: string | Keys, fallback: number): Field<number> {
   return {
@@ -72,6 +83,11 @@ export function choice<T extends string>(
     format: value => Object.entries(spellings).find(([, ours]) => ours === value)?.[0] ?? value,
     ...options,
   }
+}
+
+/** What is the same in all models of a type, so that their config.json does not say it. */
+export function constant<T>(value: T): Field<T> {
+  return { keys: [], rule: JSON.stringify(value), isValid: given => given === value, fallback: value }
 }
 
 /** An activation by HF's name. */

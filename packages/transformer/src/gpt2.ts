@@ -25,7 +25,13 @@ import {
   zeros,
 } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
-import { type ClassifierOutput, rowsAt, type SequenceLabels, sequenceLoss } from './classification.ts'
+import {
+  type ClassifierOutput,
+  lastTokens,
+  rowsAt,
+  type SequenceClassifierInputs,
+  sequenceLoss,
+} from './classification.ts'
 import { decoderStep, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
 import { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
 import type { HfConfig } from './hf-json.ts'
@@ -228,10 +234,6 @@ export class Gpt2LMHeadModel extends CausalLm {
   }
 }
 
-export interface SequenceClassifierInputs extends Omit<DecoderInputs, 'cache'> {
-  labels?: SequenceLabels | undefined
-}
-
 /** GPT-2 with a head that classifies a text by its last token that is not padding. */
 export class Gpt2ForSequenceClassification extends PretrainedModel {
   readonly architecture = 'GPT2ForSequenceClassification'
@@ -261,12 +263,7 @@ export class Gpt2ForSequenceClassification extends PretrainedModel {
     return tf.tidy(() => {
       const { lastHiddenState, ...states } = this.transformer.forward(inputs)
       const ids = idRows(flattenIds(this.architecture, 'inputIds', inputs.inputIds))
-      const last = ids.map(row =>
-        Math.max(
-          0,
-          row.findLastIndex(id => id !== this.config.padTokenId),
-        ),
-      )
+      const last = lastTokens(ids, this.config.padTokenId)
       const logits = this.score.forward(rowsAt(lastHiddenState, last)) // [batch, numLabels]
       return { logits, ...sequenceLoss(this.architecture, logits, labels, this.config.problemType), ...states }
     })

@@ -9,8 +9,8 @@ interface Found {
 
 /** One entry of a configuration: how it is called, what it may be, and what it is when left out. */
 export interface Field<T> {
-  /** HF's keys: the first is written, all are read. */
-  readonly keys: readonly [string, ...string[]]
+  /** HF's keys: the first is written, all are read. None for what a model never says of itself. */
+  readonly keys: readonly string[]
   /** Completes "expected ...". */
   readonly rule: string
   /** Keys that are written as floats even when they are whole. */
@@ -53,7 +53,8 @@ export interface ConfigTable<C extends BaseConfig> {
   toHf(config: C): HfConfig
 }
 
-type Fields<C> = { readonly [K in Exclude<keyof C, keyof BaseConfig>]-?: Field<C[K]> }
+/** A field for each name of a configuration. */
+export type Fields<C> = { readonly [K in Exclude<keyof C, keyof BaseConfig>]-?: Field<C[K]> }
 
 export interface ConfigRules<C> {
   /** Rules between fields, checked in order; the first broken one is reported. */
@@ -138,7 +139,7 @@ export function defineConfig<C extends BaseConfig>(
       }
       const type = typeof json.model_type === 'string' ? json.model_type : modelType
       const find: Find = (_name, field) => field.find?.(json) ?? findByKeys(field, json)
-      const config = build(source, type, find, (_name, field) => field.keys[0])
+      const config = build(source, type, find, (name, field) => field.keys[0] ?? name)
       const read = new Set(['model_type', ...table.flatMap(([, { keys }]) => keys)])
       const otherKeys = Object.fromEntries(Object.entries(json).filter(([key]) => !read.has(key)))
       const floatKeys = [...new Set([...ownFloatKeys, ...(json[wholeFloats] ?? [])])]
@@ -150,7 +151,7 @@ export function defineConfig<C extends BaseConfig>(
       for (const [name, field] of table) {
         const value = config[name as keyof C]
         if (field.entries) Object.assign(json, field.entries(value, config as unknown as Record<string, unknown>))
-        else json[field.keys[0]] = field.format ? field.format(value) : value
+        else if (field.keys[0] !== undefined) json[field.keys[0]] = field.format ? field.format(value) : value
       }
       return json
     },

@@ -38,12 +38,22 @@ export {
   type QuestionAnsweringOutput,
   type SequenceClassificationInputs,
 } from './bert-heads.ts'
-export { type ClassifierOutput, rowsAt, type SequenceLabels, sequenceLoss, tokenLoss } from './classification.ts'
+export {
+  type ClassifierOutput,
+  lastTokens,
+  rowsAt,
+  type SequenceClassifierInputs,
+  type SequenceLabels,
+  sequenceLoss,
+  tokenLoss,
+} from './classification.ts'
 export {
   activation,
   choice,
+  constant,
   flag,
   labelNames,
+  optionalReal,
   optionalSize,
   type ProblemType,
   problemType,
@@ -85,6 +95,7 @@ export {
   type ConfigTable,
   defineConfig,
   type Field,
+  type Fields,
   type Violation,
 } from './hf-config.ts'
 export type { HfConfig } from './hf-json.ts'

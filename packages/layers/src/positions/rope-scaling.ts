@@ -4,6 +4,7 @@ import { HeedError } from '@heed/tensor-backend'
 export type RopeParameters = { ropeTheta: number; partialRotaryFactor?: number } & (
   | { ropeType: 'default' }
   | { ropeType: 'linear'; factor: number }
+  | { ropeType: 'dynamic'; factor: number; maxPositionEmbeddings: number }
   | {
       ropeType: 'llama3'
       factor: number
@@ -22,6 +23,16 @@ export type RopeParameters = { ropeTheta: number; partialRotaryFactor?: number }
       mscaleAllDim?: number
       truncate?: boolean
     }
+  | {
+      ropeType: 'longrope'
+      /** maxPositionEmbeddings / originalMaxPositionEmbeddings where it is not told otherwise. */
+      factor: number
+      originalMaxPositionEmbeddings: number
+      /** Divisors of each frequency within and beyond the original context, [rotaryDim / 2]. */
+      shortFactor: readonly number[]
+      longFactor: readonly number[]
+      attentionFactor?: number
+    }
 )
 
 export interface RopeFrequencies {
@@ -39,8 +50,17 @@ function defaultFrequencies(theta: number, rotaryDim: number): Float32Array {
   )
 }
 
-/** The frequencies of a rope type; same numbers as HF `ROPE_INIT_FUNCTIONS`. Throws HEED_CONFIG_INVALID. */
-export function ropeFrequencies(rope: RopeParameters, rotaryDim: number): RopeFrequencies {
+/** The longest sequence whose angles do not depend on its length; beyond it they are those of `ropeFrequencies` with `seqLen`. */
+export function fixedAnglesUpTo(rope: RopeParameters): number {
+  if (rope.ropeType === 'dynamic') return rope.maxPositionEmbeddings
+  return rope.ropeType === 'longrope' ? rope.originalMaxPositionEmbeddings : Number.POSITIVE_INFINITY
+}
+
+/**
+ * The frequencies of a rope type for sequences of `seqLen` positions, which only `dynamic` and `longrope` look at; same numbers
+ * as HF `ROPE_INIT_FUNCTIONS`. Throws HEED_CONFIG_INVALID.
+ */
+export function ropeFrequencies(rope: RopeParameters, rotaryDim: number, seqLen = 1): RopeFrequencies {
   const inverse = defaultFrequencies(rope.ropeTheta, rotaryDim)
   switch (rope.ropeType) {
     case 'default':
@@ -51,11 +71,15 @@ export function ropeFrequencies(rope: RopeParameters, rotaryDim: number): RopeFr
       return { inverse: inverse.map(frequency => llama3Frequency(frequency, rope)), attentionFactor: 1 }
     case 'yarn':
       return yarnFrequencies(inverse, rope, rotaryDim)
+    case 'dynamic':
+      return { inverse: dynamicFrequencies(rope, rotaryDim, seqLen), attentionFactor: 1 }
+    case 'longrope':
+      return longRopeFrequencies(inverse, rope, seqLen)
     default: {
       const { ropeType } = rope as { ropeType: string }
       throw new HeedError(
         'HEED_CONFIG_INVALID',
-        `RotaryEmbedding: rope_type is ${JSON.stringify(ropeType)}, expected one of default, linear, llama3, yarn.`,
+        `RotaryEmbedding: rope_type is ${JSON.stringify(ropeType)}, expected one of default, linear, dynamic, llama3, yarn, longrope.`,
       )
     }
   }
@@ -92,4 +116,28 @@ function yarnFrequencies(inverse: Float32Array, rope: Rope<'yarn'>, rotaryDim: n
 function yarnAttentionFactor({ factor, mscale, mscaleAllDim }: Rope<'yarn'>): number {
   const scale = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
   return mscale && mscaleAllDim ? scale(mscale) / scale(mscaleAllDim) : scale(1)
+}
+
+/** The base grows with the length of the sequence beyond the context trained on; HF's `dynamic`, NTK-aware scaling. */
+function dynamicFrequencies(rope: Rope<'dynamic'>, rotaryDim: number, seqLen: number): Float32Array {
+  const { factor, maxPositionEmbeddings: trained, ropeTheta } = rope
+  const stretch = (factor * Math.max(seqLen, trained)) / trained - (factor - 1)
+  return defaultFrequencies(ropeTheta * stretch ** (rotaryDim / (rotaryDim - 2)), rotaryDim)
+}
+
+/** Each frequency has a divisor of its own, found by search. Ding et al. 2024 (arXiv:2402.13753), eq. 4. */
+function longRopeFrequencies(inverse: Float32Array, rope: Rope<'longrope'>, seqLen: number): RopeFrequencies {
+  const { factor, originalMaxPositionEmbeddings: original, shortFactor, longFactor, attentionFactor } = rope
+  const divisors = seqLen > original ? longFactor : shortFactor
+  if (divisors.length !== inverse.length) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `RotaryEmbedding: ${seqLen > original ? 'long_factor' : 'short_factor'} has ${divisors.length} numbers, ` +
+        `expected ${inverse.length}, one for each pair of channels that turns.`,
+    )
+  }
+  return {
+    inverse: inverse.map((frequency, i) => frequency / divisors[i]!),
+    attentionFactor: attentionFactor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original))),
+  }
 }

@@ -1,5 +1,5 @@
 import { rotary, tf } from '@heed/tensor-backend'
-import { type RopeParameters, ropeFrequencies } from './rope-scaling.ts'
+import { fixedAnglesUpTo, type RopeFrequencies, type RopeParameters, ropeFrequencies } from './rope-scaling.ts'
 
 /** Cosines and sines of one forward pass, for all its layers. */
 export class RotaryAngles {
@@ -23,66 +23,106 @@ export interface RotaryEmbeddingOptions {
 /**
  * Rotary position embedding: each pair of channels of a query or key turns by an angle proportional to its position.
  * Su et al. 2021 (arXiv:2104.09864), eq. 34; same numbers as HF `LlamaRotaryEmbedding`. It has no parameters and keeps its
- * tables outside tensor memory.
+ * tables outside tensor memory. Where angles depend on the length of the sequence (`dynamic`, `longrope`), the highest
+ * position asked for tells that length, and keys in a cache keep the angles they were made with, as in HF.
  */
 export class RotaryEmbedding {
-  readonly #inverse: Float32Array
-  readonly #attentionFactor: number
   readonly #isInterleaved: boolean
-  #cos = new Float32Array(0) // [positions, rotaryDim / 2]
-  #sin = new Float32Array(0)
+  readonly #table: AngleTable
+  /** Angles of sequences longer than `#fixedUpTo`, of the length they were last asked for. */
+  #long: { seqLen: number; table: AngleTable } | undefined
+  readonly #fixedUpTo: number
 
   /** rotaryDim: how many channels of each head turn. Throws HEED_CONFIG_INVALID. */
   constructor(
     readonly rotaryDim: number,
-    rope: RopeParameters,
+    private readonly rope: RopeParameters,
     { isInterleaved = false }: RotaryEmbeddingOptions = {},
   ) {
-    const { inverse, attentionFactor } = ropeFrequencies(rope, rotaryDim)
-    this.#inverse = inverse
-    this.#attentionFactor = attentionFactor
+    this.#table = new AngleTable(ropeFrequencies(rope, rotaryDim))
+    this.#fixedUpTo = fixedAnglesUpTo(rope)
     this.#isInterleaved = isInterleaved
   }
 
   /** Angles of positions offset, offset + 1, ..., offset + seqLen - 1, the same for every row of a batch. */
   range(offset: number, seqLen: number): RotaryAngles {
-    const half = this.#inverse.length
-    this.#growTo(offset + seqLen)
-    const rows = (table: Float32Array): tf.Tensor =>
-      tf.tensor2d(table.subarray(offset * half, (offset + seqLen) * half), [seqLen, half])
-    return new RotaryAngles(rows(this.#cos), rows(this.#sin), this.#isInterleaved)
+    return this.#angles(Array.from({ length: seqLen }, (_, i) => offset + i))
   }
 
   /** Angles of any positions, one row of numbers for each row of a batch. */
   at(positionIds: readonly (readonly number[])[]): RotaryAngles {
-    const half = this.#inverse.length
-    const positions = positionIds.flat()
-    this.#growTo(positions.reduce((highest, position) => Math.max(highest, position), 0) + 1)
-    const rows = (table: Float32Array): tf.Tensor => {
+    return this.#angles(positionIds.flat())
+  }
+
+  #angles(positions: readonly number[]): RotaryAngles {
+    const seqLen = positions.reduce((highest, position) => Math.max(highest, position), 0) + 1
+    const { cos, sin } = this.#tableFor(seqLen).rows(positions)
+    const shape: [number, number] = [positions.length, this.rotaryDim / 2]
+    return new RotaryAngles(tf.tensor2d(cos, shape), tf.tensor2d(sin, shape), this.#isInterleaved)
+  }
+
+  #tableFor(seqLen: number): AngleTable {
+    if (seqLen <= this.#fixedUpTo) return this.#table
+    const length = this.rope.ropeType === 'dynamic' ? seqLen : Number.POSITIVE_INFINITY
+    if (this.#long?.seqLen !== length) {
+      this.#long = { seqLen: length, table: new AngleTable(ropeFrequencies(this.rope, this.rotaryDim, length)) }
+    }
+    return this.#long.table
+  }
+}
+
+/** Cosines and sines of a sequence of positions from 0 on, made when they are first asked for. */
+class AngleTable {
+  #cos = new Float32Array(0) // [positions, half]
+  #sin = new Float32Array(0)
+  /** Whether a position's row is filled. */
+  #isMade = new Uint8Array(0)
+
+  constructor(private readonly frequencies: RopeFrequencies) {}
+
+  /** cos, sin: [positions.length, half]; views of the table where the positions are neighbours. */
+  rows(positions: readonly number[]): { cos: Float32Array; sin: Float32Array } {
+    const half = this.frequencies.inverse.length
+    this.#fill(positions)
+    const first = positions[0]!
+    if (positions.every((position, i) => position === first + i)) {
+      const [begin, end] = [first * half, (first + positions.length) * half]
+      return { cos: this.#cos.subarray(begin, end), sin: this.#sin.subarray(begin, end) }
+    }
+    const gather = (table: Float32Array): Float32Array => {
       const values = new Float32Array(positions.length * half)
       for (const [i, p] of positions.entries()) values.set(table.subarray(p * half, (p + 1) * half), i * half)
-      return tf.tensor2d(values, [positions.length, half])
+      return values
     }
-    return new RotaryAngles(rows(this.#cos), rows(this.#sin), this.#isInterleaved)
+    return { cos: gather(this.#cos), sin: gather(this.#sin) }
+  }
+
+  #fill(positions: readonly number[]): void {
+    const { inverse, attentionFactor } = this.frequencies
+    const half = inverse.length
+    this.#growTo(positions.reduce((highest, position) => Math.max(highest, position), 0) + 1)
+    for (const position of positions) {
+      if (this.#isMade[position]) continue
+      this.#isMade[position] = 1
+      for (let i = 0; i < half; i++) {
+        const angle = Math.fround(position * inverse[i]!)
+        this.#cos[position * half + i] = attentionFactor * Math.cos(angle)
+        this.#sin[position * half + i] = attentionFactor * Math.sin(angle)
+      }
+    }
   }
 
   #growTo(positions: number): void {
-    const half = this.#inverse.length
-    const before = this.#cos.length / half
+    const before = this.#isMade.length
     if (positions <= before) return
     const capacity = Math.max(positions, 2 * before)
-    const cos = new Float32Array(capacity * half)
-    const sin = new Float32Array(capacity * half)
-    cos.set(this.#cos)
-    sin.set(this.#sin)
-    for (let position = before; position < capacity; position++) {
-      for (let i = 0; i < half; i++) {
-        const angle = Math.fround(position * this.#inverse[i]!)
-        cos[position * half + i] = this.#attentionFactor * Math.cos(angle)
-        sin[position * half + i] = this.#attentionFactor * Math.sin(angle)
-      }
+    const grown = <T extends Float32Array | Uint8Array>(table: T, longer: T): T => {
+      longer.set(table)
+      return longer
     }
-    this.#cos = cos
-    this.#sin = sin
+    const half = this.frequencies.inverse.length
+    this.#cos = grown(this.#cos, new Float32Array(capacity * half))
+    this.#sin = grown(this.#sin, new Float32Array(capacity * half))
+    this.#isMade = grown(this.#isMade, new Uint8Array(capacity))
   }
 }

@@ -18,7 +18,7 @@ describe('ropeFrequencies', () => {
   test('names a rope type that is not known', () => {
     const unknown = { ropeType: 'spiral', ropeTheta: 1 } as unknown as RopeParameters
     expect(() => ropeFrequencies(unknown, 4)).toThrow(
-      'RotaryEmbedding: rope_type is "spiral", expected one of default, linear, llama3, yarn.',
+      'RotaryEmbedding: rope_type is "spiral", expected one of default, linear, dynamic, llama3, yarn, longrope.',
     )
   })
 })
