@@ -11,6 +11,7 @@ import time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from gpt2 import Gpt2
 
 
 class RMSNorm(nn.Module):
@@ -92,6 +93,36 @@ def train(sizes, use_compile):
     return step
 
 
+def prefill(task, _):
+    model = Gpt2(task["path"]).eval()
+    ids = torch.arange(100, 100 + task["prompt"])[None]
+
+    @torch.inference_mode()
+    def run():
+        logits, _ = model(ids, model.empty())
+        logits.argmax().item()
+
+    return run
+
+
+def decode(task, _):
+    """Gives the seconds after the prompt."""
+    model = Gpt2(task["path"]).eval()
+    ids = torch.arange(100, 100 + task["prompt"])[None]
+
+    @torch.inference_mode()
+    def run():
+        logits, past = model(ids, model.empty())
+        start = time.perf_counter()
+        for _ in range(task["written"]):
+            logits, past = model(logits.argmax(-1), past)
+        logits.argmax().item()
+        return time.perf_counter() - start
+
+    return run
+
+
+TASKS = {"matmul": matmul, "train": train, "prefill": prefill, "decode": decode}
 MAX_TURN_SECONDS = 5  # a slow contestant does fewer repeats in a turn
 
 parser = argparse.ArgumentParser()
@@ -103,15 +134,16 @@ torch.set_num_threads(options.threads)
 prepared = {}
 for line in sys.stdin:
     request = json.loads(line)
-    key = json.dumps([request["name"], request["sizes"]])
+    repeats = request.pop("repeats")
+    key = json.dumps(request)
     if key not in prepared:
-        prepared[key] = {"matmul": matmul, "train": train}[request["name"]](request["sizes"], options.compile)
+        prepared[key] = TASKS[request["name"]](request.get("sizes", request), options.compile)
         for _ in range(3):
             prepared[key]()
     seconds = []
     turn = time.perf_counter()
-    while len(seconds) < request["repeats"] and (not seconds or time.perf_counter() - turn < MAX_TURN_SECONDS):
+    while len(seconds) < repeats and (not seconds or time.perf_counter() - turn < MAX_TURN_SECONDS):
         start = time.perf_counter()
-        prepared[key]()
-        seconds.append(time.perf_counter() - start)
+        measured = prepared[key]()
+        seconds.append(time.perf_counter() - start if measured is None else measured)
     print(json.dumps({"seconds": seconds}), flush=True)

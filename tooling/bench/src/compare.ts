@@ -1,6 +1,8 @@
 import {
   type Contestant,
   heedContestant,
+  llamaCppContestant,
+  onnxruntimeContestant,
   type Task,
   tokenizerContestant,
   tokenizersPythonContestant,
@@ -9,7 +11,8 @@ import {
 
 export interface BenchCase {
   title: string
-  task: Task
+  /** A function makes what the task needs first. */
+  task: Task | (() => Promise<Task>)
   /** Runs of the task per turn. */
   repeats: number
   /** What a run of this many seconds amounts to, in `unit`. */
@@ -43,6 +46,8 @@ const peers: Readonly<Record<string, (name: string, threads: number) => Contesta
   tfjs: name => heedContestant(name, 'cpu', 1),
   torch: torchContestant,
   'torch-compile': torchContestant,
+  ort: onnxruntimeContestant,
+  'llama.cpp': llamaCppContestant,
   tokenizers: tokenizerContestant,
   'tokenizers-js': tokenizerContestant,
   'tokenizers-python': tokenizersPythonContestant,
@@ -57,12 +62,13 @@ function createContestant(name: string, threads: number): Contestant {
 /** Ours and theirs in turn, round after round. */
 export async function* compare(cases: BenchCase[], options: CompareOptions): AsyncGenerator<CaseResult> {
   const { backend, threads, against, rounds } = options
-  const isText = cases.some(({ task }) => task.name === 'encode' || task.name === 'learn')
+  const isText = cases.some(({ task }) => 'vocabulary' in task)
   const ours = isText ? tokenizerContestant('heed') : heedContestant(`heed ${backend}`, backend, threads)
   const theirs = against.map(name => createContestant(name, threads))
   try {
-    for (const { title, task, repeats, rate, unit } of cases) {
-      const others = theirs.filter(({ tasks }) => tasks.includes(task.name))
+    for (const { title, task: taskOf, repeats, rate, unit } of cases) {
+      const task = typeof taskOf === 'function' ? await taskOf() : taskOf
+      const others = theirs.filter(contestant => contestant.takes(task))
       const contestants = [ours, ...others]
       for (const contestant of contestants) await contestant.measure(task, 1)
       const seconds = contestants.map((): number[] => [])

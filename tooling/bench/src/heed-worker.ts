@@ -1,7 +1,9 @@
 // Does tasks for `contestant.ts`: a line of JSON in, a line of JSON out.
 import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { adamW, globalNorm, init, tf, variableGradients } from '@heed/tensor-backend'
-import { serveTasks } from './serve-tasks.ts'
+import { type CausalLm, Gpt2LMHeadModel, gpt2Config, loadPretrained } from '@heed/transformer'
+import { isModelTask, type ModelTask } from './contestant.ts'
+import { type Run, serveTasks } from './serve-tasks.ts'
 
 function matmul({ m, n, k }: Record<string, number>): () => void {
   const a = tf.randomUniform<tf.Rank.R2>([m!, k!], -1, 1)
@@ -47,9 +49,40 @@ function train(sizes: Record<string, number>): () => void {
   }
 }
 
+const loadModel = ({ path }: ModelTask): Promise<CausalLm> =>
+  loadPretrained(path, (hf, source) => new Gpt2LMHeadModel(gpt2Config.fromHf(hf, source)))
+
+const promptOf = (count: number): number[] => Array.from({ length: count }, (_, i) => 100 + i)
+
+/** Seconds from the first token after the prompt to the last, as a streamer sees them. */
+async function decode(model: CausalLm, { prompt, written }: ModelTask): Promise<number> {
+  const times: number[] = []
+  const streamer = { put: () => void times.push(performance.now()) }
+  await model.generate([promptOf(prompt)], { maxNewTokens: written + 1, eosTokenId: [], streamer })
+  return (times.at(-1)! - times[0]!) / 1000
+}
+
+/** One model at a time is in memory. */
+let last: { key: string; model: CausalLm } | undefined
+
+async function prepareModel(task: ModelTask): Promise<Run> {
+  if (last?.key !== task.model) {
+    last?.model.dispose()
+    last = undefined
+  }
+  if (task.name === 'load') {
+    return async () => (await loadModel(task)).dispose()
+  }
+  last ??= { key: task.model, model: await loadModel(task) }
+  const { model } = last
+  if (task.name === 'decode') return () => decode(model, task)
+  return () => model.generate([promptOf(task.prompt)], { maxNewTokens: 1, eosTokenId: [] })
+}
+
 await init()
 await serveTasks(task => {
   if (task.name === 'matmul') return matmul(task.sizes)
   if (task.name === 'train') return train(task.sizes)
-  throw new Error(`heed-worker: the task is ${task.name}, expected matmul or train.`)
+  if (isModelTask(task)) return prepareModel(task)
+  throw new Error(`heed-worker: the task is ${task.name}, expected matmul, train or one with a model.`)
 })

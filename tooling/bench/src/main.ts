@@ -1,11 +1,19 @@
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { type CaseResult, compare } from './compare.ts'
+import { decodeCases, loadCases, prefillCases } from './decode.ts'
 import { matmulCases } from './matmul.ts'
 import { tokenizerCases } from './tokenizer.ts'
 import { trainCases } from './train.ts'
 
-const benches = { matmul: matmulCases, train: trainCases, tokenizer: tokenizerCases }
+const benches = {
+  matmul: matmulCases,
+  train: trainCases,
+  prefill: prefillCases,
+  decode: decodeCases,
+  load: loadCases,
+  tokenizer: tokenizerCases,
+}
 
 function figure(value: number): string {
   return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en-US')
