@@ -74,10 +74,13 @@ export {
 export { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
 export { CausalDecoding, type Decoding } from './generation/decoding.ts'
-export { generate } from './generation/generate.ts'
 export type { LogitsProcessor } from './generation/logits-processors.ts'
+export { computeTransitionScores, type GenerateOutput, type OutputOptions } from './generation/output.ts'
 export type { GenerateOptions } from './generation/plan.ts'
+export { PromptCache } from './generation/prompt-cache.ts'
+export type { StoppingCriterion } from './generation/stopping.ts'
 export type { Streamer } from './generation/streamer.ts'
+export { type Prompt, streamText } from './generation/text-stream.ts'
 export {
   Gpt2Attention,
   Gpt2Block,

@@ -2,6 +2,7 @@ import { type KvCache, Module } from '@heed/layers'
 import type { tf } from '@heed/tensor-backend'
 import { type GenerationConfig, noGenerationConfig } from './generation/config.ts'
 import { generate } from './generation/generate.ts'
+import type { GenerateOutput } from './generation/output.ts'
 import type { GenerateOptions } from './generation/plan.ts'
 import type { BaseConfig } from './hf-config.ts'
 import type { HfConfig } from './hf-json.ts'
@@ -85,8 +86,14 @@ export abstract class CausalLm extends PretrainedModel {
   /** An empty cache for this model, with room for `capacity` positions before it grows. */
   abstract createCache(capacity?: number): KvCache
 
-  /** The prompts with their continuations; see `GenerateOptions`. Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED. */
-  generate(inputIds: TokenIds, options: GenerateOptions = {}): Promise<number[][]> {
-    return generate(this, inputIds, options)
+  /**
+   * The prompts with their continuations; see `GenerateOptions`. With `returnDictInGenerate` these are the `sequences` of a
+   * `GenerateOutput`. Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
+   */
+  generate(inputIds: TokenIds, options: GenerateOptions & { returnDictInGenerate: true }): Promise<GenerateOutput>
+  generate(inputIds: TokenIds, options?: GenerateOptions): Promise<number[][]>
+  async generate(inputIds: TokenIds, options: GenerateOptions = {}): Promise<number[][] | GenerateOutput> {
+    const output = await generate(this, inputIds, options)
+    return options.returnDictInGenerate ? output : output.sequences
   }
 }

@@ -3,6 +3,7 @@ import { crossEntropy, tf } from '@heed/tensor-backend'
 import { paddingMask } from './decoder-inputs.ts'
 import type { EncoderInputs } from './encoder-inputs.ts'
 import { generateFromSource } from './generation/generate.ts'
+import type { GenerateOutput } from './generation/output.ts'
 import type { GenerateOptions } from './generation/plan.ts'
 import type { BaseConfig } from './hf-config.ts'
 import { checkIdShape, checkIds, flattenIds, IGNORE_INDEX, idRows, idTensor, type TokenIds } from './inputs.ts'
@@ -116,9 +117,15 @@ export abstract class Seq2SeqLm extends PretrainedModel {
     })
   }
 
-  /** Targets for the sources, each beginning with the start token; see `GenerateOptions`. Throws HEED_ARGUMENT_INVALID, HEED_ABORTED. */
-  generate(inputIds: TokenIds, options: GenerateOptions = {}): Promise<number[][]> {
-    return generateFromSource(this, inputIds, options)
+  /**
+   * Targets for the sources, each beginning with the start token; see `GenerateOptions`. With `returnDictInGenerate` these are
+   * the `sequences` of a `GenerateOutput`. Throws HEED_ARGUMENT_INVALID, HEED_ABORTED.
+   */
+  generate(inputIds: TokenIds, options: GenerateOptions & { returnDictInGenerate: true }): Promise<GenerateOutput>
+  generate(inputIds: TokenIds, options?: GenerateOptions): Promise<number[][]>
+  async generate(inputIds: TokenIds, options: GenerateOptions = {}): Promise<number[][] | GenerateOutput> {
+    const output = await generateFromSource(this, inputIds, options)
+    return options.returnDictInGenerate ? output : output.sequences
   }
 
   #loss(logits: tf.Tensor, labels: TokenIds): tf.Scalar {

@@ -1,5 +1,6 @@
 import { Random } from '@heed/layers'
 import type { Decoding } from './decoding.ts'
+import { type GenerateOutput, StepRecord } from './output.ts'
 import type { GenerateOptions, GenerationPlan } from './plan.ts'
 import { checkAborted, Turns } from './turns.ts'
 
@@ -7,6 +8,8 @@ import { checkAborted, Turns } from './turns.ts'
 interface Beam {
   ids: number[]
   score: number
+  /** For each new token, the row of scores it was taken from. */
+  rows: readonly number[]
 }
 
 interface Candidate extends Beam {
@@ -35,30 +38,28 @@ const OUT_OF_RUNNING = -1e9
 export async function beamSearch(
   decoding: Decoding,
   plan: GenerationPlan,
-  { seed = 0, stoppingCriteria = [], signal }: GenerateOptions,
-): Promise<number[][]> {
-  const { prompts, maxLength, eosTokenIds, numBeams, earlyStopping } = plan
+  { seed = 0, signal, ...outputs }: GenerateOptions,
+): Promise<GenerateOutput> {
+  const { prompts, maxLength, numBeams, earlyStopping, isComplete } = plan
   const random = plan.doSample ? new Random(seed) : undefined
-  const isEnd = (ids: readonly number[]): boolean =>
-    ids.length >= maxLength || eosTokenIds.includes(ids.at(-1)!) || stoppingCriteria.some(holds => holds(ids))
+  const record = new StepRecord(outputs)
   const turns = new Turns()
 
   checkAborted(signal)
-  const first = await decoding.step(prompts)
-  const searches = prompts.map((ids): Search => ({ running: [{ ids, score: 0 }], ended: [], canImprove: true }))
-  let rows = first
+  const first: Beam[] = prompts.map(ids => ({ ids, score: 0, rows: [] }))
+  const searches = first.map((beam): Search => ({ running: [beam], ended: [], canImprove: true }))
+  let rows = await decoding.step(prompts)
   for (;;) {
+    const scores = scoresOf(rows, searches, plan, record)
     let offset = 0
     const parents: number[] = []
     let canGoOn = false
-    for (const search of searches) {
-      const candidates = bestCandidates(
-        search.running,
-        rows.slice(offset, offset + search.running.length),
-        plan,
-        random,
-      )
-      for (const candidate of candidates) candidate.isEnd = isEnd(candidate.ids)
+    for (const [prompt, search] of searches.entries()) {
+      const own = scores.slice(offset, offset + search.running.length)
+      const candidates = bestCandidates(search.running, own, prompt * numBeams, plan, random)
+      for (const candidate of candidates) {
+        candidate.isEnd = candidate.ids.length >= maxLength || isComplete(candidate.ids)
+      }
       canGoOn ||= candidates.some(candidate => !candidate.isEnd)
       collectEnded(search, candidates.slice(0, numBeams), plan)
       const next = candidates
@@ -77,23 +78,47 @@ export async function beamSearch(
     decoding.reorder(parents)
     rows = await decoding.step(searches.flatMap(({ running }) => running.map(({ ids }) => [ids.at(-1)!])))
   }
-  return best(searches, plan)
+  return { ...best(searches, plan), ...record.outputs }
 }
 
-/** The likeliest continuations, more than numBeams so that enough are left when some end, best first or in the order drawn. */
+/** Log probabilities of each beam's next token, as processors leave them, recorded as HF does: numBeams rows from the first step on. */
+function scoresOf(
+  rows: Float32Array[],
+  searches: readonly Search[],
+  { numBeams, processors }: GenerationPlan,
+  record: StepRecord,
+): Float32Array[] {
+  const repeat = searches[0]!.running.length === 1 ? numBeams : 1
+  const all = (list: readonly Float32Array[]): Float32Array[] =>
+    list.flatMap(row => Array<Float32Array>(repeat).fill(row))
+  record.addLogits(all(rows))
+  const beams = searches.flatMap(({ running }, prompt) => running.map(({ ids }) => ({ ids, prompt })))
+  const scores = beams.map(({ ids, prompt }, i) => {
+    const row = logSoftmax(rows[i]!)
+    for (const process of processors) process(row, ids, prompt)
+    return row
+  })
+  record.addScores(all(scores))
+  return scores
+}
+
+/**
+ * The likeliest continuations, more than numBeams so that enough are left when some end, best first or in the order drawn.
+ * scores: a row for each running beam, the first of which is row `offset` of all.
+ */
 function bestCandidates(
   running: readonly Beam[],
-  rows: readonly Float32Array[],
-  { numBeams, eosTokenIds, processors }: GenerationPlan,
+  scores: readonly Float32Array[],
+  offset: number,
+  { numBeams, eosTokenIds }: GenerationPlan,
   random: Random | undefined,
 ): Candidate[] {
   const count = Math.max(2, 1 + eosTokenIds.length) * numBeams
   const top: { key: number; score: number; parent: number; id: number }[] = [] // highest key first
   for (const [parent, beam] of running.entries()) {
-    const scores = logSoftmax(rows[parent]!)
-    for (const process of processors) process(scores, beam.ids)
-    for (let id = 0; id < scores.length; id++) {
-      const score = beam.score + scores[id]!
+    const row = scores[parent]!
+    for (let id = 0; id < row.length; id++) {
+      const score = beam.score + row[id]!
       // The highest sums of log probability and Gumbel noise are a draw without replacement (Vieira 2014).
       const key = random ? score - Math.log(-Math.log(random.uniform() || Number.MIN_VALUE)) : score
       if (top.length === count && key <= top[count - 1]!.key) continue
@@ -104,6 +129,7 @@ function bestCandidates(
   }
   return top.map(({ score, parent, id }) => ({
     ids: [...running[parent]!.ids, id],
+    rows: [...running[parent]!.rows, offset + parent],
     score,
     parent,
     isEnd: false,
@@ -112,11 +138,10 @@ function bestCandidates(
 
 /** Takes up the candidates that end, while they can still change the outcome. */
 function collectEnded(search: Search, candidates: readonly Candidate[], plan: GenerationPlan): void {
-  const { numBeams, earlyStopping, lengthPenalty, prompts } = plan
+  const { numBeams, earlyStopping, lengthPenalty } = plan
   if (!search.canImprove || (earlyStopping === true && search.ended.length === numBeams)) return
-  for (const { ids, score, isEnd } of candidates) {
-    if (!isEnd) continue
-    search.ended.push({ ids, score: score / (ids.length - prompts[0]!.length) ** lengthPenalty })
+  for (const { ids, rows, score, isEnd } of candidates) {
+    if (isEnd) search.ended.push({ ids, rows, score: score / rows.length ** lengthPenalty })
   }
   search.ended.sort((a, b) => b.score - a.score)
   search.ended.length = Math.min(search.ended.length, numBeams)
@@ -130,12 +155,22 @@ function mayImprove({ running, ended }: Search, plan: GenerationPlan): boolean {
   return running[0]!.score / (endLength - prompts[0]!.length) ** lengthPenalty > ended.at(-1)!.score
 }
 
-function best(searches: readonly Search[], plan: GenerationPlan): number[][] {
-  const { numReturnSequences, eosTokenIds, padTokenId } = plan
-  const sequences = searches.flatMap(({ ended }) => ended.slice(0, numReturnSequences).map(({ ids }) => ids))
-  const length = Math.max(...sequences.map(ids => ids.length))
+function best(
+  searches: readonly Search[],
+  { numReturnSequences, eosTokenIds, padTokenId }: GenerationPlan,
+): Required<Pick<GenerateOutput, 'sequences' | 'sequencesScores' | 'beamIndices'>> {
+  const beams = searches.flatMap(({ ended }) => ended.slice(0, numReturnSequences))
+  const length = Math.max(...beams.map(({ rows }) => rows.length))
   const fill = padTokenId || (eosTokenIds[0] ?? padTokenId) // a padding id of 0 counts as none, as in HF's beam search
-  return sequences.map(ids => [...ids, ...Array<number>(length - ids.length).fill(fill)])
+  const filled = (list: readonly number[], { rows }: Beam, value: number): number[] => [
+    ...list,
+    ...Array<number>(length - rows.length).fill(value),
+  ]
+  return {
+    sequences: beams.map(beam => filled(beam.ids, beam, fill)),
+    sequencesScores: beams.map(({ score }) => score),
+    beamIndices: beams.map(beam => filled(beam.rows, beam, -1)),
+  }
 }
 
 function logSoftmax(logits: Float32Array): Float32Array {

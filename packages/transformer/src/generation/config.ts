@@ -17,17 +17,31 @@ export interface GenerationSettings {
   topP?: number | undefined
   minP?: number | undefined
   typicalP?: number | undefined
+  epsilonCutoff?: number | undefined
+  etaCutoff?: number | undefined
+  /** What is added to the score of each sequence's last token when its others have just come. */
+  sequenceBias?: readonly (readonly [ids: readonly number[], bias: number])[] | undefined
+  /** Of an encoder-decoder model: makes tokens of the source likelier (above 1). */
+  encoderRepetitionPenalty?: number | undefined
   repetitionPenalty?: number | undefined
   /** Subtracted from the scores of tokens that were generated, once, as in OpenAI's interface. */
   presencePenalty?: number | undefined
   /** Subtracted once for each time a token was generated. */
   frequencyPenalty?: number | undefined
   noRepeatNgramSize?: number | undefined
+  /** Of an encoder-decoder model: n-grams of the source that may not be written. */
+  encoderNoRepeatNgramSize?: number | undefined
   badWordsIds?: readonly (readonly number[])[] | undefined
   suppressTokens?: readonly number[] | undefined
   beginSuppressTokens?: readonly number[] | undefined
   forcedBosTokenId?: number | undefined
   forcedEosTokenId?: number | readonly number[] | undefined
+  /** Makes the end likelier from so many new tokens on, by a factor that grows with each one. */
+  exponentialDecayLengthPenalty?: readonly [start: number, factor: number] | undefined
+  /** Replaces NaN and infinities among the scores by finite numbers. */
+  removeInvalidValues?: boolean | undefined
+  /** Gives log probabilities as the last step, so that scores are comparable. */
+  renormalizeLogits?: boolean | undefined
   numBeams?: number | undefined
   lengthPenalty?: number | undefined
   earlyStopping?: boolean | 'never' | undefined
@@ -36,6 +50,20 @@ export interface GenerationSettings {
   bosTokenId?: number | undefined
   padTokenId?: number | undefined
   decoderStartTokenId?: number | undefined
+  /** Ends a sequence when it holds one of these texts; needs `tokenizer`. */
+  stopStrings?: string | readonly string[] | undefined
+  /** Seconds after which no further token is begun. */
+  maxTime?: number | undefined
+  /** Drafts so many tokens at a time by copying what followed the same words earlier; the text stays the same. */
+  promptLookupNumTokens?: number | undefined
+  /** The longest run of last tokens that is looked up; 2 by default. */
+  maxMatchingNgramSize?: number | undefined
+  /** How many tokens `assistantModel` drafts at a time; 20 by default. */
+  numAssistantTokens?: number | undefined
+  /** 'constant', or 'heuristic': 2 more after a draft that held, 1 less after one that did not. */
+  numAssistantTokensSchedule?: 'constant' | 'heuristic' | undefined
+  /** A draft ends with a token that `assistantModel` gives less probability than this; 0.4 by default. */
+  assistantConfidenceThreshold?: number | undefined
 }
 
 /** The settings of a generation_config.json, and its keys that Heed does not use. */
@@ -77,6 +105,25 @@ const idLists: Rule = {
   text: 'a list of non-empty lists of token ids',
   holds: value => Array.isArray(value) && value.every(item => idList.holds(item) && item.length > 0),
 }
+const isNonEmptyText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const texts: Rule = {
+  text: 'a text or a list of texts, none of them empty',
+  holds: value => isNonEmptyText(value) || (Array.isArray(value) && value.every(isNonEmptyText)),
+}
+const biases: Rule = {
+  text: 'a list of [token ids, bias]',
+  holds: value =>
+    Array.isArray(value) &&
+    value.every(item => Array.isArray(item) && idLists.holds([item[0]]) && isNumber(item[1]) && item.length === 2),
+}
+const decay: Rule = {
+  text: '[number of tokens, factor above 0]',
+  holds: value => Array.isArray(value) && value.length === 2 && isInteger(value[0], 0) && positive.holds(value[1]),
+}
+const schedule: Rule = {
+  text: '"constant" or "heuristic"',
+  holds: value => value === 'constant' || value === 'heuristic',
+}
 const stopping: Rule = {
   text: 'true, false or "never"',
   holds: value => typeof value === 'boolean' || value === 'never',
@@ -93,15 +140,23 @@ const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
   topP: share,
   minP: shareOrNone,
   typicalP: share,
+  epsilonCutoff: shareOrNone,
+  etaCutoff: shareOrNone,
+  sequenceBias: biases,
+  encoderRepetitionPenalty: positive,
   repetitionPenalty: positive,
   presencePenalty: finite,
   frequencyPenalty: finite,
   noRepeatNgramSize: countOrNone,
+  encoderNoRepeatNgramSize: countOrNone,
   badWordsIds: idLists,
   suppressTokens: idList,
   beginSuppressTokens: idList,
   forcedBosTokenId: id,
   forcedEosTokenId: idOrIds,
+  exponentialDecayLengthPenalty: decay,
+  removeInvalidValues: flag,
+  renormalizeLogits: flag,
   numBeams: count,
   lengthPenalty: finite,
   earlyStopping: stopping,
@@ -110,6 +165,13 @@ const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
   bosTokenId: id,
   padTokenId: id,
   decoderStartTokenId: id,
+  stopStrings: texts,
+  maxTime: positive,
+  promptLookupNumTokens: count,
+  maxMatchingNgramSize: count,
+  numAssistantTokens: count,
+  numAssistantTokensSchedule: schedule,
+  assistantConfidenceThreshold: shareOrNone,
 }
 
 const settingNames = Object.keys(rules) as (keyof GenerationSettings)[]
@@ -120,8 +182,13 @@ export const generationFloatKeys: readonly string[] = [
   'top_p',
   'min_p',
   'typical_p',
+  'epsilon_cutoff',
+  'eta_cutoff',
+  'encoder_repetition_penalty',
   'repetition_penalty',
   'length_penalty',
+  'max_time',
+  'assistant_confidence_threshold',
 ]
 
 const toSnakeCase = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)

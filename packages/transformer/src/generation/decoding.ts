@@ -2,11 +2,14 @@ import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
 import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
+import type { PromptCache } from './prompt-cache.ts'
 
 /** One generation under way: what a model keeps between tokens. */
 export interface Decoding {
-  /** Appends tokens to each sequence and gives the logits after the last one: a row of vocabSize for each. */
-  step(tokens: readonly (readonly number[])[]): Promise<Float32Array[]>
+  /** Appends tokens to each sequence and gives the logits after the last one, or after each of the last `logitsToKeep`: rows of vocabSize. */
+  step(tokens: readonly (readonly number[])[], logitsToKeep?: number): Promise<Float32Array[]>
+  /** Forgets all tokens from `length` on. */
+  truncate(length: number): void
   /** Row i goes on from what row rows[i] was. */
   reorder(rows: readonly number[]): void
   dispose(): void
@@ -17,27 +20,40 @@ export class CausalDecoding implements Decoding {
   readonly #cache: KvCache
   #mask: number[][] | undefined // of all tokens so far; undefined while nothing is hidden
 
-  /** attentionMask: of the prompts. `capacity`: how many tokens there will be at most. */
+  #held: number // tokens of the prompt that the cache holds already
+
+  /** attentionMask: of the prompts. `capacity`: how many tokens there will be at most. `promptCache` holds a beginning of the prompt. */
   constructor(
     private readonly model: CausalLm,
     attentionMask: readonly (readonly number[])[] | undefined,
     capacity: number,
+    private readonly promptCache?: PromptCache | undefined,
   ) {
-    this.#cache = model.createCache(capacity)
+    this.#cache = promptCache?.cache ?? model.createCache(capacity)
+    this.#held = this.#cache.length
     if (attentionMask && hidesKeys(attentionMask)) this.#mask = attentionMask.map(row => [...row])
   }
 
-  async step(tokens: readonly (readonly number[])[]): Promise<Float32Array[]> {
+  async step(tokens: readonly (readonly number[])[], logitsToKeep = 1): Promise<Float32Array[]> {
+    const inputIds = tokens.map(row => row.slice(this.#held))
     const past = this.#cache.length
+    this.#held = 0
     const mask = this.#mask
-    if (mask && past > 0) for (const [i, row] of mask.entries()) for (const _ of tokens[i]!) row.push(1)
+    for (const row of mask ?? []) while (row.length < past + inputIds[0]!.length) row.push(1)
     const output = this.model.forward({
-      inputIds: tokens,
+      inputIds,
       ...(mask && { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }),
       cache: this.#cache,
-      logitsToKeep: 1,
+      logitsToKeep,
     })
+    this.promptCache?.record(inputIds[0]!)
     return logitRows(output)
+  }
+
+  truncate(length: number): void {
+    if (this.promptCache) this.promptCache.truncate(length)
+    else this.#cache.truncate(length)
+    for (const row of this.#mask ?? []) row.length = length
   }
 
   reorder(rows: readonly number[]): void {
@@ -46,7 +62,7 @@ export class CausalDecoding implements Decoding {
   }
 
   dispose(): void {
-    this.#cache.dispose()
+    if (!this.promptCache) this.#cache.dispose()
   }
 }
 
@@ -70,15 +86,19 @@ export class Seq2SeqDecoding implements Decoding {
     this.#cache = model.createCache(capacity)
   }
 
-  async step(tokens: readonly (readonly number[])[]): Promise<Float32Array[]> {
+  async step(tokens: readonly (readonly number[])[], logitsToKeep = 1): Promise<Float32Array[]> {
     const output = this.model.decode({
       inputIds: tokens,
       memory: this.#memory,
       memoryMask: this.attentionMask,
       cache: this.#cache,
-      logitsToKeep: 1,
+      logitsToKeep,
     })
     return logitRows(output)
+  }
+
+  truncate(length: number): void {
+    this.#cache.self.truncate(length)
   }
 
   reorder(rows: readonly number[]): void {
@@ -99,10 +119,10 @@ export class Seq2SeqDecoding implements Decoding {
   }
 }
 
-/** Reads the logits of one position, [batch, 1, vocabSize], a row for each sequence, and disposes of the output. */
+/** Reads logits [batch, seqLen, vocabSize], a row for each sequence and position, and disposes of the output. */
 export async function logitRows(output: CausalLmOutput): Promise<Float32Array[]> {
-  const [batch, , vocabSize] = output.logits.shape as [number, number, number]
+  const [batch, seqLen, vocabSize] = output.logits.shape as [number, number, number]
   const values = (await output.logits.data()) as Float32Array
   tf.dispose(output)
-  return Array.from({ length: batch }, (_, i) => values.subarray(i * vocabSize, (i + 1) * vocabSize))
+  return Array.from({ length: batch * seqLen }, (_, i) => values.subarray(i * vocabSize, (i + 1) * vocabSize))
 }

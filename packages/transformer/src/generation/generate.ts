@@ -1,16 +1,19 @@
-import { Random } from '@heed/layers'
+import { hidesKeys, Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkIdShape, checkIds, flattenIds, idRows, type TokenIds } from '../inputs.ts'
+import { checkIdShape, checkIds, type FlatIds, flattenIds, idRows, type TokenIds } from '../inputs.ts'
 import type { CausalLm } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
+import { type Drafter, DraftModel, PromptLookup, writeAssisted } from './assisted.ts'
 import { beamSearch } from './beam-search.ts'
+import { invalid } from './conflicts.ts'
 import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
-import { type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
+import { type GenerateOutput, StepRecord } from './output.ts'
+import { endTokens, type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
 import { argmax, sample } from './sampling.ts'
 import { checkAborted, Turns } from './turns.ts'
 
 /**
- * Writes on from prompts with a decoder-only model: by greedy choice, by sampling, or with beams. Returns prompt and
+ * Writes on from prompts with a decoder-only model: by greedy choice, by sampling, or with beams. Gives prompt and
  * continuation of each sequence; those that end early are filled up with the padding token, as in HF.
  * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
  */
@@ -18,12 +21,20 @@ export async function generate(
   model: CausalLm,
   inputIds: TokenIds,
   options: GenerateOptions = {},
-): Promise<number[][]> {
-  const ids = flattenIds('generate', 'inputIds', inputIds)
-  checkIds('generate', 'inputIds', ids, { below: model.config.vocabSize, boundName: 'vocabSize' })
-  const attentionMask = options.attentionMask && promptMask(options.attentionMask, [ids.batch, ids.seqLen])
-  const plan = planGeneration(model, idRows(ids), options)
-  return decode(new CausalDecoding(model, attentionMask, plan.maxLength - 1), plan, options)
+): Promise<GenerateOutput> {
+  const { ids, mask } = readInputs(model, inputIds, options)
+  const prompts = idRows(ids)
+  const plan = planGeneration(model, prompts, options)
+  const promptMask = checkPromptMask(mask ?? inferredMask(model, prompts, options))
+  const { promptCache, assistantModel } = options
+  if (promptCache && promptMask && hidesKeys(promptMask)) {
+    throw invalid('attentionMask', promptMask, 'only 1 with promptCache', 'Leave the padding of a single prompt out.')
+  }
+  promptCache?.keepBeginningOf(prompts[0]!)
+  const begin = (of: CausalLm, cache = promptCache): Decoding =>
+    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache)
+  const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
+  return decode(begin(model), plan, options, draft)
 }
 
 /**
@@ -34,62 +45,54 @@ export async function generateFromSource(
   model: Seq2SeqLm,
   inputIds: TokenIds,
   options: GenerateOptions = {},
-): Promise<number[][]> {
-  const ids = flattenIds('generate', 'inputIds', inputIds)
-  checkIds('generate', 'inputIds', ids, { below: model.config.vocabSize, boundName: 'vocabSize' })
-  const attentionMask = options.attentionMask && readMask(options.attentionMask, [ids.batch, ids.seqLen])
+): Promise<GenerateOutput> {
+  const { ids, mask } = readInputs(model, inputIds, options)
   const { decoderStartTokenId, bosTokenId } = mergeSettings(model, options)
   const start = decoderStartTokenId ?? model.config.decoderStartTokenId ?? bosTokenId
   if (start === undefined) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      'generate: decoderStartTokenId is undefined, expected a token id. Give the token that targets begin with.',
-    )
+    throw invalid('decoderStartTokenId', start, 'a token id', 'Give the token that targets begin with.')
   }
   const sources = idRows(ids)
-  const plan = planGeneration(
-    model,
-    sources.map(() => [start]),
-    options,
-  )
-  return decode(new Seq2SeqDecoding(model, sources, attentionMask, plan.maxLength - 1), plan, options)
+  const prompts = sources.map(() => [start])
+  const plan = planGeneration(model, prompts, options, sources)
+  const { assistantModel } = options
+  const begin = (of: Seq2SeqLm): Decoding => new Seq2SeqDecoding(of, sources, mask, plan.maxLength - 1)
+  const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel)))
+  return decode(begin(model), plan, options, draft)
 }
 
 /** Runs a generation to its end and frees what it held. */
-export async function decode(decoding: Decoding, plan: GenerationPlan, options: GenerateOptions): Promise<number[][]> {
+async function decode(
+  decoding: Decoding,
+  plan: GenerationPlan,
+  options: GenerateOptions,
+  draft: (() => Decoding) | undefined,
+): Promise<GenerateOutput> {
+  let drafter: Drafter | undefined
   try {
+    drafter = drafterOf(plan, draft)
+    if (drafter) return await writeAssisted(decoding, drafter, plan, options)
     return await (plan.numBeams > 1 ? beamSearch(decoding, plan, options) : writeOn(decoding, plan, options))
   } finally {
+    drafter?.dispose()
     decoding.dispose()
   }
 }
 
-function readMask(mask: TokenIds, shape: [number, number]): number[][] {
-  const ids = flattenIds('generate', 'attentionMask', mask)
-  checkIdShape('generate', 'attentionMask', ids, shape)
-  checkIds('generate', 'attentionMask', ids, { below: 2, boundName: 'the number of mask values' })
-  return idRows(ids)
-}
-
-/** The mask of prompts, which new tokens follow: padding must be on the left. */
-function promptMask(mask: TokenIds, shape: [number, number]): number[][] {
-  const rows = readMask(mask, shape)
-  const wrong = rows.findIndex(row => row.at(-1) !== 1)
-  if (wrong < 0) return rows
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `generate: attentionMask[${wrong}] ends in 0, expected a token there: padding belongs on the left. ` +
-      "Tokenize with padding: { direction: 'left' }.",
-  )
+function drafterOf(plan: GenerationPlan, draft: (() => Decoding) | undefined): Drafter | undefined {
+  const { promptLookupNumTokens, maxMatchingNgramSize = 2 } = plan.settings
+  if (draft) return new DraftModel(draft(), plan)
+  return promptLookupNumTokens === undefined ? undefined : new PromptLookup(promptLookupNumTokens, maxMatchingNgramSize)
 }
 
 /** The loop over tokens, greedy or sampling. */
 async function writeOn(
   decoding: Decoding,
-  { prompts, maxLength, eosTokenIds, padTokenId, doSample, numReturnSequences, processors }: GenerationPlan,
-  { seed = 0, streamer, stoppingCriteria = [], signal }: GenerateOptions,
-): Promise<number[][]> {
+  { prompts, maxLength, padTokenId, doSample, numReturnSequences, processors, isComplete }: GenerationPlan,
+  { seed = 0, streamer, signal, ...outputs }: GenerateOptions,
+): Promise<GenerateOutput> {
   const random = new Random(seed)
+  const record = new StepRecord(outputs)
   const sequences = prompts.flatMap(prompt => Array.from({ length: numReturnSequences }, () => [...prompt]))
   const isDone = sequences.map(() => false)
   const turns = new Turns()
@@ -98,20 +101,23 @@ async function writeOn(
     checkAborted(signal)
     const logits = await decoding.step(tokens)
     const rows = logits.length === sequences.length ? logits : repeated(decoding, logits, numReturnSequences)
+    record.addLogits(rows)
     tokens = rows.map((scores, i) => {
+      if (isDone[i] && !record.keepsScores) return [padTokenId]
+      for (const process of processors) process(scores, sequences[i]!, Math.floor(i / numReturnSequences))
       if (isDone[i]) return [padTokenId]
-      for (const process of processors) process(scores, sequences[i]!)
       return [doSample ? sample(scores, random) : argmax(scores)]
     })
+    record.addScores(rows)
     for (const [i, [id]] of tokens.entries()) {
       sequences[i]!.push(id!)
-      isDone[i] ||= eosTokenIds.includes(id!) || stoppingCriteria.some(holds => holds(sequences[i]!))
+      isDone[i] ||= isComplete(sequences[i]!)
     }
     await streamer?.put(tokens.map(([id]) => id!))
     await turns.next()
   }
   await streamer?.end?.()
-  return sequences
+  return { sequences, ...record.outputs }
 }
 
 /** After the prompts: each row goes on as `count` rows. */
@@ -119,4 +125,52 @@ function repeated(decoding: Decoding, rows: Float32Array[], count: number): Floa
   const order = rows.flatMap((_, i) => Array.from({ length: count }, () => i))
   decoding.reorder(order)
   return order.map(i => rows[i]!.slice())
+}
+
+function readInputs(
+  model: CausalLm | Seq2SeqLm,
+  inputIds: TokenIds,
+  { attentionMask }: GenerateOptions,
+): { ids: FlatIds; mask: number[][] | undefined } {
+  const ids = flattenIds('generate', 'inputIds', inputIds)
+  checkIds('generate', 'inputIds', ids, { below: model.config.vocabSize, boundName: 'vocabSize' })
+  if (!attentionMask) return { ids, mask: undefined }
+  const mask = flattenIds('generate', 'attentionMask', attentionMask)
+  checkIdShape('generate', 'attentionMask', mask, [ids.batch, ids.seqLen])
+  checkIds('generate', 'attentionMask', mask, { below: 2, boundName: 'the number of mask values' })
+  return { ids, mask: idRows(mask) }
+}
+
+/** 0 where a prompt holds the padding token, which is hidden unless it ends texts too, as HF infers it. */
+function inferredMask(model: CausalLm, prompts: number[][], options: GenerateOptions): number[][] | undefined {
+  if (options.promptCache) return undefined
+  const { padTokenId, eosTokenIds } = endTokens(model, mergeSettings(model, options))
+  if (padTokenId === undefined || eosTokenIds.includes(padTokenId)) return undefined
+  const isToken = (id: number): number => (id === padTokenId ? 0 : 1)
+  return prompts.some(row => row.includes(padTokenId)) ? prompts.map(row => row.map(isToken)) : undefined
+}
+
+/** The mask of prompts, which new tokens follow: padding must be on the left. */
+function checkPromptMask(rows: number[][] | undefined): number[][] | undefined {
+  const wrong = rows?.findIndex(row => row.at(-1) !== 1) ?? -1
+  if (wrong < 0) return rows
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `generate: attentionMask[${wrong}] ends in 0, expected a token there: padding belongs on the left. ` +
+      "Tokenize with padding: { direction: 'left' }.",
+  )
+}
+
+/** A drafter must be of the model's kind, and its ids must mean the same. */
+function checkAssistant<M extends CausalLm | Seq2SeqLm>(model: M, assistant: CausalLm | Seq2SeqLm): M {
+  if ('encode' in model !== 'encode' in assistant) {
+    const kind = 'encode' in model ? 'an encoder-decoder' : 'a decoder-only'
+    throw invalid('assistantModel', assistant.architecture, `${kind} model`, 'Give a smaller model of the same kind.')
+  }
+  const { vocabSize } = assistant.config
+  if (vocabSize !== model.config.vocabSize) {
+    const rule = `the model's ${model.config.vocabSize}`
+    throw invalid('assistantModel.config.vocabSize', vocabSize, rule, 'Both must share one tokenizer.')
+  }
+  return assistant as M
 }

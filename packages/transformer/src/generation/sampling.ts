@@ -10,10 +10,7 @@ export function temperatureWarper(temperature: number): LogitsProcessor {
 
 /** Keeps the k highest scores, and those equal to the lowest of them. Fan et al. 2018 (arXiv:1805.04833). */
 export function topKWarper(k: number): LogitsProcessor {
-  return scores => {
-    if (k >= scores.length) return
-    forbidBelow(scores, kthHighest(scores, k))
-  }
+  return scores => forbidBelow(scores, kthHighest(scores, k))
 }
 
 /** Keeps the likeliest tokens whose probabilities sum to at least p. Holtzman et al. 2019 (arXiv:1904.09751). */
@@ -33,9 +30,26 @@ export function topPWarper(p: number, minToKeep = 1): LogitsProcessor {
 }
 
 /** Keeps tokens at least `p` times as likely as the likeliest. Nguyen et al. 2024 (arXiv:2407.01082). */
-export function minPWarper(p: number): LogitsProcessor {
+export function minPWarper(p: number, minToKeep = 1): LogitsProcessor {
   return scores => {
-    forbidBelow(scores, highestOf(scores) + Math.log(p))
+    forbidBelow(scores, Math.min(highestOf(scores) + Math.log(p), kthHighest(scores, minToKeep)))
+  }
+}
+
+/** Keeps tokens of at least this probability. Hewitt et al. 2022 (arXiv:2210.15191), epsilon sampling. */
+export function epsilonWarper(epsilon: number, minToKeep = 1): LogitsProcessor {
+  return scores => {
+    const probabilities = softmax(scores)
+    forbidUnlikely(scores, probabilities, Math.min(epsilon, kthHighest(probabilities, minToKeep)))
+  }
+}
+
+/** Keeps tokens of at least min(epsilon, sqrt(epsilon) · exp(-entropy)). Hewitt et al. 2022, eta sampling. */
+export function etaWarper(epsilon: number, minToKeep = 1): LogitsProcessor {
+  return scores => {
+    const probabilities = softmax(scores)
+    const eta = Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-entropyOf(probabilities)))
+    forbidUnlikely(scores, probabilities, Math.min(eta, kthHighest(probabilities, minToKeep)))
   }
 }
 
@@ -47,8 +61,7 @@ export function typicalWarper(p: number, minToKeep = 1): LogitsProcessor {
   return scores => {
     if (p >= 1) return
     const probabilities = softmax(scores)
-    let entropy = 0 // in nats
-    for (const probability of probabilities) if (probability > 0) entropy -= probability * Math.log(probability)
+    const entropy = entropyOf(probabilities)
     const shift = probabilities.map(probability => Math.abs(-Math.log(probability) - entropy))
     const order = Array.from(scores.keys()).sort((a, b) => shift[a]! - shift[b]!)
     let sum = 0
@@ -94,6 +107,13 @@ export function softmax(scores: Float32Array): Float64Array {
   return probabilities
 }
 
+/** In nats. */
+function entropyOf(probabilities: Float64Array): number {
+  let entropy = 0
+  for (const probability of probabilities) if (probability > 0) entropy -= probability * Math.log(probability)
+  return entropy
+}
+
 function highestOf(scores: Float32Array): number {
   let highest = Number.NEGATIVE_INFINITY
   for (let i = 0; i < scores.length; i++) if (scores[i]! > highest) highest = scores[i]!
@@ -108,8 +128,9 @@ function forbidUnlikely(scores: Float32Array, probabilities: Float64Array, lowes
   for (let i = 0; i < scores.length; i++) if (probabilities[i]! < lowest) scores[i] = Number.NEGATIVE_INFINITY
 }
 
-/** The k-th highest score, found with a heap of the k highest so far: one comparison for most scores. */
-function kthHighest(scores: Float32Array, k: number): number {
+/** The k-th highest score, -Infinity when there are no more than k; found with a heap of the k highest so far: one comparison for most scores. */
+function kthHighest(scores: Float32Array | Float64Array, k: number): number {
+  if (k >= scores.length) return Number.NEGATIVE_INFINITY
   const heap = scores.slice(0, k).sort() // ascending is a valid heap, the lowest at its root
   for (let i = k; i < scores.length; i++) {
     const score = scores[i]!

@@ -1,7 +1,7 @@
 import { type HeedErrorCode, isHeedError, tf } from '@heed/tensor-backend'
-import type { GenerateOptions } from '@heed/transformer'
+import { type GenerateOptions, PromptCache, streamText } from '@heed/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tinyGpt2 } from '../tiny-gpt2.ts'
+import { letterTokenizer, tinyGpt2 } from '../tiny-gpt2.ts'
 
 let model: ReturnType<typeof tinyGpt2>
 let numTensors: number
@@ -84,6 +84,20 @@ describe('ending', () => {
     expect(row!.length).toBe(5)
   })
 
+  test('a stop string ends a sequence, and is written', async () => {
+    const tokenizer = letterTokenizer()
+    const [free] = await model.generate(prompt, { maxNewTokens: 12 })
+    const text = tokenizer.decode(free!)
+    const stopStrings = ['never this', text.slice(4, 6)]
+    const [row] = await model.generate(prompt, { maxNewTokens: 12, tokenizer, stopStrings })
+    const end = text.indexOf(text.slice(4, 6), 2) + 2
+    expect(tokenizer.decode(row!)).toBe(text.slice(0, end))
+  })
+
+  test('after maxTime no further token is begun', async () => {
+    expect((await model.generate(prompt, { maxNewTokens: 8, maxTime: 1e-9 }))[0]!.length).toBe(4)
+  })
+
   test('without a length it stops at 20 tokens, as HF', async () => {
     expect((await model.generate(prompt))[0]!.length).toBe(20)
   })
@@ -109,6 +123,122 @@ test('a streamer is given each token once, and then the end', async () => {
   }
   const [row] = await model.generate(prompt, { maxNewTokens: 6, streamer })
   expect([tokens, ends]).toEqual([row!.slice(3), 1])
+})
+
+describe('streamText', () => {
+  const tokenizer = letterTokenizer()
+  const parts = (): { model: typeof model; tokenizer: typeof tokenizer } => ({ model, tokenizer })
+
+  test('gives the continuation in pieces, for a text and for ids', async () => {
+    const [row] = await model.generate(prompt, { maxNewTokens: 6 })
+    for (const given of [tokenizer.decode(prompt[0]!), prompt[0]!]) {
+      const pieces: string[] = []
+      for await (const piece of streamText(parts(), given, { maxNewTokens: 6 })) pieces.push(piece)
+      expect(pieces).toEqual(row!.slice(3).map(id => tokenizer.decode([id])))
+    }
+  })
+
+  test('ends the generation when its reader leaves, and waits for a slow one', async () => {
+    let computed = 0
+    const count: GenerateOptions = { maxNewTokens: 20, logitsProcessors: [() => void computed++] }
+    for await (const _ of streamText(parts(), prompt[0]!, count)) {
+      await new Promise(resolve => setTimeout(resolve, 40))
+      break
+    }
+    expect(computed).toBeLessThan(4)
+  })
+
+  test('throws what generate throws', async () => {
+    const stream = streamText(parts(), [99], {})
+    await expect(stream.next()).rejects.toThrow('generate: inputIds[0][0] is 99, expected 0 to 19')
+  })
+})
+
+describe('drafts', () => {
+  const repeating = [[3, 1, 4, 1, 5, 9, 2, 6, 3, 1, 4, 1, 5]]
+
+  test.each<[string, GenerateOptions]>([
+    ['greedy', {}],
+    ['sampling', { doSample: true, topK: 0, temperature: 0.7, seed: 3 }],
+    ['a penalty', { repetitionPenalty: 1.3 }],
+  ])('of prompt look-up and of a model leave the text as it is: %s', async (_, options) => {
+    const settings = { maxNewTokens: 18, ...options }
+    const plain = await model.generate(repeating, settings)
+    const draft = tinyGpt2(1)
+    tf.tidy(() => draft.lmHead.weight.assign(draft.lmHead.weight.mul(1.1))) // nearly the same model, surer of itself
+    for (const assistantConfidenceThreshold of [0, 0.4, 1]) {
+      const assisted = { ...settings, assistantModel: draft, assistantConfidenceThreshold, numAssistantTokens: 3 }
+      expect(await model.generate(repeating, assisted)).toEqual(plain)
+      expect(await model.generate(repeating, { ...assisted, numAssistantTokensSchedule: 'heuristic' })).toEqual(plain)
+    }
+    expect(await model.generate(repeating, { ...settings, promptLookupNumTokens: 4 })).toEqual(plain)
+    draft.dispose()
+  })
+
+  test('that hold save passes through the model', async () => {
+    const draft = tinyGpt2(1)
+    let passes = 0
+    const counted = tinyGpt2(1)
+    const forward = counted.forward.bind(counted)
+    counted.forward = inputs => {
+      passes += 1
+      return forward(inputs)
+    }
+    const options = { maxNewTokens: 12, assistantModel: draft, numAssistantTokens: 5, assistantConfidenceThreshold: 0 }
+    await counted.generate(prompt, options)
+    expect(passes).toBe(2)
+    draft.dispose()
+    counted.dispose()
+  })
+})
+
+describe('a prompt cache', () => {
+  test('computes only what is new, and gives what generation without it gives', async () => {
+    const promptCache = new PromptCache(model)
+    const lengths: number[] = []
+    const forward = model.forward
+    model.forward = inputs => {
+      lengths.push((inputs.inputIds as number[][])[0]!.length)
+      return forward.call(model, inputs)
+    }
+    try {
+      const conversation = [3, 1, 4, 1, 5]
+      const [first] = await model.generate([conversation], { maxNewTokens: 4, promptCache })
+      const [second] = await model.generate([[...first!, 7, 7]], { maxNewTokens: 4, promptCache })
+      const [other] = await model.generate([[3, 1, 4, 8]], { maxNewTokens: 4, promptCache, promptLookupNumTokens: 2 })
+      // The last token written is not in the cache; a prompt that goes on from it brings 1 + 2 new tokens.
+      expect(lengths.slice(0, 5)).toEqual([5, 1, 1, 1, 3])
+      expect(lengths[8]).toBe(1)
+      const prompts = [[...first!, 7, 7]]
+      const attentionMask = [prompts[0]!.map(() => 1)] // the padding token of this model is written, too
+      expect([second]).toEqual(await model.generate(prompts, { maxNewTokens: 4, attentionMask }))
+      expect([other]).toEqual(await model.generate([[3, 1, 4, 8]], { maxNewTokens: 4 }))
+      expect(promptCache.length).toBe(7)
+    } finally {
+      model.forward = forward
+      promptCache.dispose()
+    }
+  })
+
+  test('is whole after an abort', async () => {
+    const promptCache = new PromptCache(model)
+    const controller = new AbortController()
+    const streamer = { put: () => controller.abort() }
+    await failureOf(prompt, { maxNewTokens: 6, promptCache, streamer, signal: controller.signal })
+    expect(await model.generate(prompt, { maxNewTokens: 6, promptCache })).toEqual(
+      await model.generate(prompt, { maxNewTokens: 6 }),
+    )
+    promptCache.dispose()
+  })
+})
+
+test('a prompt cache takes no padded prompt', async () => {
+  const promptCache = new PromptCache(model)
+  expect(await failureOf(prompt, { promptCache, attentionMask: [[0, 1, 1]] })).toEqual([
+    'HEED_ARGUMENT_INVALID',
+    'generate: attentionMask is [[0,1,1]], expected only 1 with promptCache. Leave the padding of a single prompt out.',
+  ])
+  promptCache.dispose()
 })
 
 test('the repetition penalty changes what is written', async () => {
@@ -183,6 +313,53 @@ describe('bad input', () => {
       { numBeams: 2, streamer: { put: () => {} } },
       'HEED_ARGUMENT_INVALID',
       'generate: numBeams is 2, expected 1 with a streamer. Leave the streamer out: beams change until the end.',
+    ],
+    [
+      prompt,
+      { earlyStopping: true },
+      'HEED_ARGUMENT_INVALID',
+      'generate: earlyStopping is true, expected numBeams above 1 with it. Set numBeams to search, or leave earlyStopping out.',
+    ],
+    [
+      prompt,
+      { outputScores: true },
+      'HEED_ARGUMENT_INVALID',
+      'generate: outputScores is true, expected returnDictInGenerate: true with it. Set it, or leave outputScores out.',
+    ],
+    [
+      prompt,
+      { stopStrings: 'end' },
+      'HEED_ARGUMENT_INVALID',
+      'generate: tokenizer is undefined, expected a Tokenizer with stopStrings. Give the tokenizer of the model.',
+    ],
+    [
+      prompt,
+      { stopStrings: [''] },
+      'HEED_ARGUMENT_INVALID',
+      'generate: stopStrings is [""], expected a text or a list of texts, none of them empty. Change it or leave it out.',
+    ],
+    [
+      prompt,
+      { forcedEosTokenId: [4, 5], suppressTokens: [5, 4, 6] },
+      'HEED_ARGUMENT_INVALID',
+      'generate: forcedEosTokenId is [4,5], expected a token that suppressTokens does not hold. Leave it out of one of the two.',
+    ],
+    [
+      [
+        [3, 1],
+        [4, 1],
+      ],
+      { promptLookupNumTokens: 3 },
+      'HEED_ARGUMENT_INVALID',
+      'generate: the number of prompts is 2, expected 1 with promptLookupNumTokens. ' +
+        'Generate one at a time, or leave promptLookupNumTokens out.',
+    ],
+    [
+      [[3, 0, 0]],
+      {},
+      'HEED_ARGUMENT_INVALID',
+      'generate: attentionMask[0] ends in 0, expected a token there: padding belongs on the left. ' +
+        "Tokenize with padding: { direction: 'left' }.",
     ],
     [
       prompt,

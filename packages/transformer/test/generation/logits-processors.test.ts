@@ -3,17 +3,26 @@ import { Random } from '@heed/layers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  encoderNoRepeatNgramProcessor,
+  encoderRepetitionPenaltyProcessor,
+  exponentialDecayLengthPenalty,
   forcedTokenProcessor,
   frequencyPenaltyProcessor,
   type LogitsProcessor,
+  logitNormalization,
   minLengthProcessor,
   noBadWordsProcessor,
   noRepeatNgramProcessor,
+  prefixConstrainedProcessor,
+  removeInvalidValuesProcessor,
   repetitionPenaltyProcessor,
+  sequenceBiasProcessor,
   suppressTokensProcessor,
 } from '../../src/generation/logits-processors.ts'
 import {
   argmax,
+  epsilonWarper,
+  etaWarper,
   minPWarper,
   sample,
   softmax,
@@ -47,22 +56,38 @@ const makers: Record<string, (...args: never[]) => LogitsProcessor> = {
   topP: topPWarper,
   topPNarrow: topPWarper,
   minP: minPWarper,
+  minPKeepsThree: minPWarper,
   typical: typicalWarper,
+  epsilon: epsilonWarper,
+  epsilonKeepsThree: epsilonWarper,
+  eta: etaWarper,
+  sequenceBias: sequenceBiasProcessor,
+  encoderRepetitionPenalty: encoderRepetitionPenaltyProcessor,
+  encoderNoRepeatNgram: encoderNoRepeatNgramProcessor,
+  exponentialDecay: exponentialDecayLengthPenalty,
+  prefixConstrained: (allowed: number[]) => prefixConstrainedProcessor(() => allowed),
+  logitNormalization: () => logitNormalization,
 }
 
 test.each(Object.entries(oracle.cases))('%s gives the scores of transformers', (name, expected) => {
   const process = makers[name]!(...expected.arguments)
   for (const [i, row] of oracle.scores.entries()) {
     const scores = Float32Array.from(row)
-    process(scores, oracle.ids)
+    process(scores, oracle.ids, 0)
     expect(scores).toBeAllclose(expected.scores[i]!.map(score => score ?? Number.NEGATIVE_INFINITY))
   }
 })
 
 test('presence and frequency penalties count generated tokens and not the prompt', () => {
   const scores = new Float32Array(4)
-  frequencyPenaltyProcessor(0.5, 0.25, 2)(scores, [0, 1, 2, 2, 3])
+  frequencyPenaltyProcessor(0.5, 0.25, 2)(scores, [0, 1, 2, 2, 3], 0)
   expect([...scores]).toEqual([0, 0, -1, -0.75])
+})
+
+test('invalid values become numbers, as torch.finfo has them', () => {
+  const scores = Float32Array.of(Number.NaN, 1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
+  removeInvalidValuesProcessor(scores, [], 0)
+  expect([...scores]).toEqual([0, 1, 3.4028234663852886e38, -3.4028234663852886e38])
 })
 
 const rows = fc.array(fc.double({ min: -8, max: 8, noNaN: true }), { minLength: 1, maxLength: 40 })
@@ -74,7 +99,7 @@ describe('topK', () => {
         const scores = Float32Array.from(row)
         const lowest = scores.toSorted().at(-Math.min(k, row.length))!
         const expected = scores.map(score => (score >= lowest ? score : Number.NEGATIVE_INFINITY))
-        topKWarper(k)(scores, [])
+        topKWarper(k)(scores, [], 0)
         expect(scores).toEqual(expected)
       }),
     )
@@ -90,7 +115,7 @@ describe('topP', () => {
         (row, p) => {
           const scores = Float32Array.from(row, value => value / 5)
           const before = softmax(scores)
-          topPWarper(p)(scores, [])
+          topPWarper(p)(scores, [], 0)
           const kept = [...before.keys()].filter(id => scores[id] !== Number.NEGATIVE_INFINITY)
           const mass = kept.reduce((sum, id) => sum + before[id]!, 0)
           const least = Math.min(...kept.map(id => before[id]!))

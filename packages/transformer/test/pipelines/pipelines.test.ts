@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { HeedError, tf } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
 import {
   bartArchitectures,
   bertArchitectures,
@@ -10,7 +9,7 @@ import {
   registerArchitecture,
 } from '@heed/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { tinyGpt2 } from '../tiny-gpt2.ts'
+import { letterTokenizer, tinyGpt2 } from '../tiny-gpt2.ts'
 
 const folder = fileURLToPath(new URL('../fixtures/pipelines/', import.meta.url))
 const expected = camelCased(JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8')))
@@ -98,22 +97,7 @@ describe('transformers gives the same for', () => {
 })
 
 describe('text-generation', () => {
-  const alphabet = Array.from('abcdefghijklmnopqrs', letter => letter)
-  const tokenizer = Tokenizer.fromJSON({
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: { type: 'Split', pattern: { String: '' }, behavior: 'Isolated', invert: false },
-    post_processor: null,
-    decoder: { type: 'Fuse' },
-    model: {
-      type: 'WordLevel',
-      vocab: Object.fromEntries(['_', ...alphabet].map((letter, id) => [letter, id])),
-      unk_token: '_',
-    },
-  })
+  const tokenizer = letterTokenizer()
 
   test('a batch of prompts of unequal length writes what each writes alone', async () => {
     const model = tinyGpt2()

@@ -1,0 +1,77 @@
+import { HeedError } from '@heed/tensor-backend'
+import type { GenerationSettings } from './config.ts'
+import type { GenerateOptions } from './plan.ts'
+import { asList } from './processor-list.ts'
+
+/** Options of `generate` that only drawing, or only beams, take note of. */
+const samplingOptions = ['temperature', 'topK', 'topP', 'minP', 'typicalP', 'epsilonCutoff', 'etaCutoff'] as const
+const beamOptions = ['lengthPenalty', 'earlyStopping'] as const
+
+export function invalid(name: string, value: unknown, rule: string, mend: string): HeedError {
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `generate: ${name} is ${JSON.stringify(value) ?? value}, expected ${rule}. ${mend}`,
+  )
+}
+
+/**
+ * Options that contradict each other, or would be passed over, are a mistake of the caller: `options` are what the caller gave,
+ * `settings` are these over the model's own. Throws HEED_ARGUMENT_INVALID where HF raises or warns.
+ */
+export function checkConflicts(options: GenerateOptions, settings: GenerationSettings, batch: number): void {
+  const { doSample = false, numBeams = 1, numReturnSequences = 1 } = settings
+  if (numBeams > 1 && options.streamer) {
+    throw invalid('numBeams', numBeams, '1 with a streamer', 'Leave the streamer out: beams change until the end.')
+  }
+  if (numReturnSequences > numBeams && !(doSample && numBeams === 1)) {
+    const rule = `at most numBeams (${numBeams}) without sampling`
+    throw invalid('numReturnSequences', numReturnSequences, rule, 'Set doSample: true, or more beams.')
+  }
+  for (const name of doSample ? [] : samplingOptions) {
+    if (options[name] === undefined) continue
+    throw invalid(name, options[name], 'doSample: true with it', `Set doSample: true to sample, or leave ${name} out.`)
+  }
+  for (const name of numBeams > 1 ? [] : beamOptions) {
+    if (options[name] === undefined || options[name] === false) continue
+    throw invalid(name, options[name], 'numBeams above 1 with it', `Set numBeams to search, or leave ${name} out.`)
+  }
+  for (const name of options.returnDictInGenerate ? [] : (['outputScores', 'outputLogits'] as const)) {
+    if (!options[name]) continue
+    throw invalid(name, true, 'returnDictInGenerate: true with it', `Set it, or leave ${name} out.`)
+  }
+  if (settings.stopStrings !== undefined && !options.tokenizer) {
+    throw invalid('tokenizer', undefined, 'a Tokenizer with stopStrings', 'Give the tokenizer of the model.')
+  }
+  checkForcedAndSuppressed(settings)
+  checkSingleSequence(options, settings, batch)
+}
+
+/** No token could come where every forced one is suppressed. */
+function checkForcedAndSuppressed(settings: GenerationSettings): void {
+  const suppressed = new Set(settings.suppressTokens)
+  for (const name of ['forcedBosTokenId', 'forcedEosTokenId'] as const) {
+    const forced = asList(settings[name])
+    if (forced.length === 0 || !forced.every(id => suppressed.has(id))) continue
+    throw invalid(name, settings[name], 'a token that suppressTokens does not hold', 'Leave it out of one of the two.')
+  }
+}
+
+/** What goes on with one sequence only. */
+function checkSingleSequence(options: GenerateOptions, settings: GenerationSettings, batch: number): void {
+  const names = ['assistantModel', 'promptCache'] as const
+  const given =
+    names.find(name => options[name]) ?? (settings.promptLookupNumTokens ? 'promptLookupNumTokens' : undefined)
+  if (!given) return
+  const { numBeams = 1, numReturnSequences = 1 } = settings
+  for (const [name, value] of Object.entries({ 'the number of prompts': batch, numBeams, numReturnSequences })) {
+    if (value > 1) throw invalid(name, value, `1 with ${given}`, `Generate one at a time, or leave ${given} out.`)
+  }
+  if (options.assistantModel && settings.promptLookupNumTokens) {
+    throw invalid(
+      'promptLookupNumTokens',
+      settings.promptLookupNumTokens,
+      'no assistantModel with it',
+      'Choose one of the two.',
+    )
+  }
+}
