@@ -1,5 +1,6 @@
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
+export { openPrivateFolder, privateCall, splitPrivate } from './files/browser/private-folder.ts'
 export type { ByteSource } from './files/byte-source.ts'
 export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
 export { dtypeBits, type FileDtype, type FloatFileDtype, type RawTensor } from './files/dtypes.ts'

@@ -172,17 +172,16 @@ test('a connection that breaks is an error, not a short read', async () => {
   })
 })
 
-test('outside Node a path is a URL, and nothing is written by path', async () => {
+test('outside Node a path is a URL, and nothing is written but below opfs:/', async () => {
   expect((await inPages.openFile(`${origin}/ranges`)).byteLength).toBe(1000)
-  const download = 'Serialize to bytes and offer those as a download.'
   for (const [attempt, mend] of [
-    [inPages.createAtomicFile, download],
-    [inPages.deleteFile, download],
+    [inPages.createAtomicFile, 'Write there, or serialize to bytes and offer those as a download.'],
+    [inPages.deleteFile, 'Only those can be deleted.'],
     [inPages.listFolder, 'Pass the files as a Map of names to Blobs.'],
   ] as const) {
     await expect(attempt('model')).rejects.toMatchObject({
       code: 'HEED_IO',
-      message: `model: files cannot be written by path outside Node. ${mend}`,
+      message: `model: a page writes only below opfs:/, the files it keeps for itself. ${mend}`,
     })
   }
 })

@@ -1,15 +1,17 @@
 import { HeedError } from '../errors.ts'
 import type { TextFiles } from './file-system.ts'
+import { isPrivate, readPrivate, writePrivate } from './private.ts'
 import { fetchBytes, joinUrl } from './url.ts'
 
-/** A name without a scheme is a URL relative to the page. */
+/** An `opfs:` address, or a URL; a name without a scheme is a URL relative to the page. */
 export const files: TextFiles = {
-  readBytes: fetchBytes,
+  readBytes: address => (isPrivate(address) ? readPrivate(address) : fetchBytes(address)),
   join: joinUrl,
-  async writeText(path) {
+  async writeText(address, text) {
+    if (isPrivate(address)) return writePrivate(address, text)
     throw new HeedError(
       'HEED_IO',
-      `${path}: files cannot be written by path outside Node. Serialize toJSON() and offer it as a download.`,
+      `${address}: a page writes only below opfs:/, the files it keeps for itself. Write there, or offer toJSON() as a download.`,
     )
   },
 }
