@@ -1,10 +1,11 @@
 /** Everything in one package: the names of design and documentation, with every architecture registered. */
-import { llamaArchitectures } from '@heed/llama'
+import { llamaArchitectures, llamaFormats } from '@heed/llama'
 import {
   bartArchitectures,
   bertArchitectures,
   gpt2Architectures,
   registerArchitecture,
+  registerCheckpointFormat,
   t5Architectures,
   transformerArchitectures,
 } from '@heed/transformer'
@@ -17,6 +18,7 @@ registerArchitecture(
   ...t5Architectures,
   ...llamaArchitectures,
 )
+registerCheckpointFormat(...llamaFormats)
 
 export { type LlamaConfig, LlamaForCausalLM, LlamaModel, llamaConfig } from '@heed/llama'
 export {

@@ -1,5 +1,6 @@
-import { embedding, tf } from '@heed/tensor-backend'
+import { embedding, type QuantizedWeight, quantizedEmbedding, tf } from '@heed/tensor-backend'
 import { initialValue, normal } from './initializers.ts'
+import { weightIsQuantized } from './linear.ts'
 import { Module, type Parameter } from './module.ts'
 
 export interface EmbeddingOptions {
@@ -11,8 +12,8 @@ export interface EmbeddingOptions {
 
 /** y[..., :] = weight[ids[...], :]. Same numbers and keys as `torch.nn.Embedding`; begins standard normal, as it does. */
 export class Embedding extends Module {
-  readonly weight: Parameter // [numEmbeddings, hiddenSize]
   readonly paddingIdx: number | undefined
+  #weight: Parameter | QuantizedWeight
 
   constructor(
     readonly numEmbeddings: number,
@@ -21,12 +22,29 @@ export class Embedding extends Module {
   ) {
     super()
     this.paddingIdx = paddingIdx ?? undefined
-    this.weight = this.parameter('weight', weight ?? initialValue([numEmbeddings, hiddenSize], normal(1)))
+    this.#weight = this.parameter('weight', weight ?? initialValue([numEmbeddings, hiddenSize], normal(1)))
+  }
+
+  /** [numEmbeddings, hiddenSize]. Throws HEED_DTYPE_UNSUPPORTED when it is in few bits. */
+  get weight(): Parameter {
+    if (this.#weight instanceof tf.Variable) return this.#weight
+    throw weightIsQuantized('Embedding', this.#weight)
+  }
+
+  get isQuantized(): boolean {
+    return !(this.#weight instanceof tf.Variable)
+  }
+
+  /** Puts a table of the same shape in the place of its own, which it frees. */
+  quantize(weight: QuantizedWeight): void {
+    this.replaceParameter('weight', weight)
+    this.#weight = weight
   }
 
   /** ids: int32 of any shape, from 0 to numEmbeddings - 1 -> [...ids.shape, hiddenSize]. */
   forward(ids: tf.Tensor): tf.Tensor {
-    const y = embedding(ids, this.weight)
+    if (!(this.#weight instanceof tf.Variable)) return quantizedEmbedding(ids, this.#weight)
+    const y = embedding(ids, this.#weight)
     if (this.paddingIdx === undefined || tf.engine().state.gradientDepth === 0) return y
     const isToken = tf.tidy(() => tf.notEqual(ids, this.paddingIdx!).expandDims(-1).toFloat()) // [...ids.shape, 1]
     return withGradientWhere(y, isToken)

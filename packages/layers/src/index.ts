@@ -35,6 +35,7 @@ export { RelativePositionBias, type RelativePositionBiasOptions } from './positi
 export { type RopeFrequencies, type RopeParameters, ropeFrequencies } from './positions/rope-scaling.ts'
 export { RotaryAngles, RotaryEmbedding, type RotaryEmbeddingOptions } from './positions/rotary.ts'
 export { type SinusoidalLayout, SinusoidalPositions } from './positions/sinusoidal.ts'
+export { quantizableLayers } from './quantize-parameter.ts'
 export { Random } from './random.ts'
 export { Recorder } from './recorder.ts'
 export { RMSNorm } from './rms-norm.ts'

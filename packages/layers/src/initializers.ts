@@ -1,4 +1,4 @@
-import { tf } from '@heed/tensor-backend'
+import { lazyZeros, tf } from '@heed/tensor-backend'
 import type { Module, Parameter } from './module.ts'
 import { Random } from './random.ts'
 
@@ -60,7 +60,7 @@ export function skipInitialization<T>(make: () => T): T {
 
 /** The first values of a layer's own parameter: drawn by `initializer`, or 0 within `skipInitialization`. */
 export function initialValue(shape: number[], initializer: Initializer): tf.Tensor {
-  return isSkipped ? tf.zeros(shape) : initializer(shape, layerRandom)
+  return isSkipped ? lazyZeros(shape) : initializer(shape, layerRandom)
 }
 
 /**

@@ -1,4 +1,5 @@
-import { type Activation, linear, type tf } from '@heed/tensor-backend'
+import { type Activation, HeedError, linear, type QuantizedWeight, quantizedLinear, tf } from '@heed/tensor-backend'
+import { activate } from './activations.ts'
 import { initialValue, uniform } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -9,10 +10,13 @@ export interface LinearOptions {
   weight?: Parameter
 }
 
-/** y = x · weightᵀ + bias. Same numbers and keys as `torch.nn.Linear`, and its way to begin: uniform within ±1 / sqrt(inFeatures). */
+/**
+ * y = x · weightᵀ + bias. Same numbers and keys as `torch.nn.Linear`, and its way to begin: uniform within ±1 / sqrt(inFeatures).
+ * Its weight may be put in few bits; then only its input and bias get gradients.
+ */
 export class Linear extends Module {
-  readonly weight: Parameter // [outFeatures, inFeatures]
   readonly bias: Parameter | undefined // [outFeatures]
+  #weight: Parameter | QuantizedWeight
 
   constructor(
     readonly inFeatures: number,
@@ -21,13 +25,38 @@ export class Linear extends Module {
   ) {
     super()
     const initializer = uniform(1 / Math.sqrt(inFeatures))
-    this.weight = this.parameter('weight', weight ?? initialValue([outFeatures, inFeatures], initializer))
+    this.#weight = this.parameter('weight', weight ?? initialValue([outFeatures, inFeatures], initializer))
     const ownBias = (): tf.Tensor => initialValue([outFeatures], initializer)
     this.bias = bias ? this.parameter('bias', bias === true ? ownBias() : bias) : undefined
   }
 
+  /** [outFeatures, inFeatures]. Throws HEED_DTYPE_UNSUPPORTED when it is in few bits. */
+  get weight(): Parameter {
+    if (this.#weight instanceof tf.Variable) return this.#weight
+    throw weightIsQuantized('Linear', this.#weight)
+  }
+
+  get isQuantized(): boolean {
+    return !(this.#weight instanceof tf.Variable)
+  }
+
+  /** Puts a weight of the same shape in the place of its own, which it frees. */
+  quantize(weight: QuantizedWeight): void {
+    this.replaceParameter('weight', weight)
+    this.#weight = weight
+  }
+
   /** x: [..., inFeatures] -> activation(y) [..., outFeatures], in one kernel. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
-    return linear(x, this.weight, this.bias, activation)
+    const weight = this.#weight
+    if (weight instanceof tf.Variable) return linear(x, weight, this.bias, activation)
+    return tf.tidy(() => activate(quantizedLinear(x, weight, this.bias), activation))
   }
+}
+
+export function weightIsQuantized(where: string, { type, shape }: QuantizedWeight): HeedError {
+  return new HeedError(
+    'HEED_DTYPE_UNSUPPORTED',
+    `${where}: weight [${shape.join(', ')}] is of type ${type}, expected float32. Load the model with dtype: 'float32'.`,
+  )
 }

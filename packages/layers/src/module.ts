@@ -1,4 +1,4 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { HeedError, type QuantizedWeight, tf } from '@heed/tensor-backend'
 import { type LoadReport, matchStateDict, type StateDict } from './state-dict.ts'
 
 /** A trainable tensor. It is a tfjs variable, so `tf.variableGrads` finds it. */
@@ -11,6 +11,7 @@ export type Parameter = tf.Variable
 export abstract class Module {
   readonly #parameters = new Map<string, Parameter>()
   readonly #children = new Map<string, Module>()
+  readonly #quantized = new Map<string, QuantizedWeight>()
   #isTraining = false
 
   /**
@@ -31,6 +32,17 @@ export abstract class Module {
     initial.dispose()
     this.#parameters.set(name, parameter)
     return parameter
+  }
+
+  /**
+   * Puts a weight in few bits in the place of a parameter, which it frees: it is no parameter any more, is neither trained nor
+   * in the state dict, and belongs to every module that is given it.
+   */
+  protected replaceParameter(name: string, weight: QuantizedWeight): void {
+    const parameter = this.#parameters.get(name)
+    if (parameter && !parameter.isDisposed) parameter.dispose()
+    this.#parameters.delete(name)
+    this.#quantized.set(name, weight)
   }
 
   /** Registers a part and returns it. An empty name adds nothing to the keys of its parameters. */
@@ -66,6 +78,13 @@ export abstract class Module {
     }
   }
 
+  /** Every key with its weight in few bits, in checkpoint order; a tied weight comes under each of its keys. */
+  *quantizedWeights(): Generator<[key: string, weight: QuantizedWeight]> {
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, weight] of module.#quantized) yield [joined(path, name), weight]
+    }
+  }
+
   /** Every parameter once, under the first of its keys, in checkpoint order. */
   *namedParameters(): Generator<[key: string, parameter: Parameter]> {
     const seen = new Set<Parameter>()
@@ -81,9 +100,11 @@ export abstract class Module {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter)
   }
 
-  /** Numbers in all parameters, tied ones counted once. */
+  /** Numbers in all parameters and weights in few bits, tied ones counted once. */
   get numParameters(): number {
-    return this.parameters().reduce((sum, { size }) => sum + size, 0)
+    const inFewBits = new Set(Array.from(this.quantizedWeights(), ([, weight]) => weight))
+    const sum = this.parameters().reduce((total, { size }) => total + size, 0)
+    return [...inFewBits].reduce((total, { shape: [rows, cols] }) => total + rows * cols, sum)
   }
 
   /** The live parameters by key: training changes them. Copy what must stay. */
@@ -130,6 +151,7 @@ export abstract class Module {
   /** Frees all parameters, also those tied to other modules. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose()
+    for (const weight of new Set(Array.from(this.quantizedWeights(), ([, of]) => of))) weight.dispose()
   }
 }
 

@@ -1,4 +1,4 @@
-export { llamaArchitectures, relatives } from './architectures.ts'
+export { llamaArchitectures } from './architectures.ts'
 export { type LayerType, type LlamaConfig, llamaConfig } from './config.ts'
 export {
   type Gemma2Config,
@@ -24,4 +24,7 @@ export { Olmo2Attention, Olmo2DecoderLayer, olmo2 } from './olmo2.ts'
 export type { LlamaAttentionOptions, LlamaLayerParts, LlamaOptions, Relative } from './parts.ts'
 export { Phi3Attention, Phi3Mlp, phi3 } from './phi3.ts'
 export { mistral, qwen2, qwen3, type SmolLm3Config, smolLm3 } from './relatives.ts'
+export { relatives } from './relatives-by-type.ts'
 export type { RopeScaling } from './rope-config.ts'
+export { llamaFormats } from './sources/formats.ts'
+export { type GgufVocabularyPairs, type WriteGgufModelOptions, writeGgufModel } from './sources/gguf-write.ts'

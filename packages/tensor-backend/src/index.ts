@@ -3,7 +3,14 @@ export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } 
 export { openPrivateFolder, privateCall, splitPrivate } from './files/browser/private-folder.ts'
 export type { ByteSource } from './files/byte-source.ts'
 export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
-export { dtypeBits, type FileDtype, type FloatFileDtype, type RawTensor } from './files/dtypes.ts'
+export {
+  dtypeBits,
+  encodeFloats,
+  type FileDtype,
+  type FloatFileDtype,
+  type RawTensor,
+  tensorFromRaw,
+} from './files/dtypes.ts'
 export { dequantizeGgml } from './files/gguf/dequantize.ts'
 export type { GgufTensorInfo } from './files/gguf/header.ts'
 export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'
@@ -54,6 +61,7 @@ export { dropout } from './ops/dropout.ts'
 export { embedding } from './ops/embedding.ts'
 export { globalNorm } from './ops/global-norm.ts'
 export { layerNorm } from './ops/layer-norm.ts'
+export { lazyZeros } from './ops/lazy-zeros.ts'
 export { linear } from './ops/linear.ts'
 export { type LionOptions, type LionParameter, lion } from './ops/lion.ts'
 export type { Clip } from './ops/optimizer-step.ts'

@@ -2,6 +2,8 @@ import { files } from '#files'
 import { HeedError } from './errors.ts'
 import { jsonOfFile, textOfFile } from './files/text.ts'
 import { type FolderFiles, importableFiles, importFolder } from './importers/folder.ts'
+import { readGgufMetadata } from './importers/gguf-metadata.ts'
+import { importGgufVocabulary } from './importers/gguf-vocabulary.ts'
 import { importFile } from './importers/single-file.ts'
 import type { Tokenizer, TokenizerParts } from './tokenizer.ts'
 import type { TokenizerConfig } from './tokenizer-config.ts'
@@ -30,7 +32,28 @@ function notFound(path: string, what: string): HeedError {
   return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no ${what}. Check the path.`)
 }
 
+/** The most that the head of a GGUF file may take: the largest vocabularies with merges take some tens of MB. */
+const MAX_GGUF_HEAD = 2 ** 28
+
+/** The tokenizer in a GGUF file, of which only the head is read. */
+async function loadGguf(path: string): Promise<TokenizerParts> {
+  for (let limit = 2 ** 24; ; limit *= 4) {
+    const bytes = await files.readBytes(path, limit)
+    if (!bytes) throw notFound(path, 'such file')
+    try {
+      const { tokenizer, config } = importGgufVocabulary(readGgufMetadata(bytes, path))
+      return { ...parseTokenizer(tokenizer), config }
+    } catch (error) {
+      const isCutOff = isFileInvalid(error) && bytes.length >= limit && limit < MAX_GGUF_HEAD
+      if (!isCutOff) throw error
+    }
+  }
+}
+
+const isFileInvalid = (error: unknown): boolean => error instanceof HeedError && error.code === 'HEED_FILE_INVALID'
+
 export async function loadTokenizerFile(path: string): Promise<TokenizerParts> {
+  if (/\.gguf$/i.test(path)) return loadGguf(path)
   const bytes = await files.readBytes(path)
   if (!bytes) throw notFound(path, 'such file')
   const imported = importFile(path, bytes)
@@ -39,6 +62,7 @@ export async function loadTokenizerFile(path: string): Promise<TokenizerParts> {
 }
 
 export async function loadTokenizerFolder(path: string): Promise<TokenizerParts> {
+  if (/\.gguf$/i.test(path)) return loadGguf(path)
   const folder = new Folder(path)
   const config = await loadConfig(folder)
   const json = await folder.json('tokenizer.json')

@@ -109,7 +109,7 @@ export class Tokenizer {
 
   /**
    * From a file by path or URL: a tokenizer.json, or by its ending a BERT vocabulary (.txt), a SentencePiece or LLaMA 3
-   * model (.model), tiktoken ranks named as their encoding (.tiktoken) or llama2.c's tokenizer (.bin).
+   * model (.model), tiktoken ranks named as their encoding (.tiktoken), llama2.c's tokenizer (.bin) or a GGUF file (.gguf), whose head is read.
    * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_ARGUMENT_INVALID, HEED_IO.
    */
   static async fromFile(path: string): Promise<Tokenizer> {
@@ -119,7 +119,7 @@ export class Tokenizer {
   /**
    * From a folder or its URL: tokenizer.json with tokenizer_config.json, special_tokens_map.json and
    * chat_template.jinja where they exist; without tokenizer.json its vocabulary files: vocab.txt, vocab.json with
-   * merges.txt, or a SentencePiece or LLaMA 3 model.
+   * merges.txt, or a SentencePiece or LLaMA 3 model. A GGUF file will do too.
    * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
    */
   static async fromPretrained(folder: string): Promise<Tokenizer> {

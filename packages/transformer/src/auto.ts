@@ -7,13 +7,7 @@ import type {
 } from './bert-heads.ts'
 import type { ClassifierOutput } from './classification.ts'
 import type { EncoderInputs } from './encoder-inputs.ts'
-import {
-  type CheckpointLocation,
-  type LoadOptions,
-  loadPretrained,
-  readConfig,
-  resolveLocation,
-} from './loading/from-pretrained.ts'
+import { type CheckpointLocation, type LoadOptions, loadCheckpoint, openPretrained } from './loading/from-pretrained.ts'
 import type { BaseModelOutput, CausalLm, PretrainedModel } from './model.ts'
 import { findArchitecture, type Task } from './registry.ts'
 import type { Seq2SeqLm } from './seq2seq.ts'
@@ -28,7 +22,7 @@ export type BareModel = WithForward<EncoderInputs, BaseModelOutput>
 
 export interface AutoClass<M extends PretrainedModel> {
   /**
-   * The model of an HF folder or hub id, in evaluation mode. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID,
+   * The model of an HF folder or hub id, or of a file in a registered format such as GGUF, in evaluation mode. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID,
    * HEED_STATE_DICT_MISMATCH, HEED_IO.
    */
   fromPretrained(location: CheckpointLocation, options?: LoadOptions): Promise<M>
@@ -37,10 +31,9 @@ export interface AutoClass<M extends PretrainedModel> {
 function autoClass<M extends PretrainedModel>(task: Task): AutoClass<M> {
   return {
     async fromPretrained(location, options = {}) {
-      const folder = await resolveLocation(location, options)
-      const { config, source } = await readConfig(folder, options)
-      const { load } = findArchitecture(config, task, source)
-      return (await loadPretrained(folder, load, options)) as M
+      const checkpoint = await openPretrained(location, options)
+      const { load } = findArchitecture(checkpoint.config, task, checkpoint.source)
+      return (await loadCheckpoint(checkpoint, load, options)) as M
     },
   }
 }

@@ -114,9 +114,22 @@ export {
   type TokenIds,
 } from './inputs.ts'
 export { runLayers, stackOutput } from './layer-stack.ts'
-export { type CheckpointLocation, type LoadOptions, loadPretrained } from './loading/from-pretrained.ts'
+export {
+  type Checkpoint,
+  type CheckpointFormat,
+  type CheckpointTensors,
+  registerCheckpointFormat,
+} from './loading/checkpoint-format.ts'
+export {
+  type CheckpointLocation,
+  type LoadOptions,
+  loadCheckpoint,
+  loadPretrained,
+  openPretrained,
+} from './loading/from-pretrained.ts'
 export type { HubOptions } from './loading/hub.ts'
 export type { SaveOptions } from './loading/save-pretrained.ts'
+export type { WeightDtype } from './loading/weight-dtype.ts'
 export {
   type BaseModelOutput,
   CausalLm,

@@ -30,14 +30,24 @@ class TensorData {
 
   /** The values where they lie now, for tfjs's own cpu kernels; a view that only lives until the next kernel. */
   get values(): unknown {
+    if (this.address === 0 && this.isLazy) this.settle(0)
     return this.address === 0
       ? this.kept
       : numericView(this.library, this.dtype as NumericDtype, this.address, this.size)
   }
 
-  /** Moves the values from JavaScript to a block of their own. */
+  /** Zeros for which there is no memory yet. */
+  get isLazy(): boolean {
+    return this.size > 0 && this.kept === undefined
+  }
+
+  /** Moves the values from JavaScript to a block of their own, or with address 0 makes the values of lazy zeros. */
   settle(address: number): void {
-    const values = this.kept as Float32Array
+    const values = (this.kept ?? zeros(this.dtype as NumericDtype, this.size)) as Float32Array
+    if (address === 0) {
+      this.kept = values
+      return
+    }
     this.kept = undefined
     this.address = address
     ;(this.values as Float32Array).set(values)
@@ -171,6 +181,14 @@ export class KernelBackend extends MathBackendCPU {
     const dataId = { id: KernelBackend.nextId++ }
     this.store(dataId, this.create(dtype, tf.util.sizeFromShape(shape)))
     return { dataId, shape, dtype }
+  }
+
+  /** Zeros that take memory only when they are first read or written. */
+  lazyZeros(shape: number[]): tf.TensorInfo {
+    const dataId = { id: KernelBackend.nextId++ }
+    const size = tf.util.sizeFromShape(shape)
+    this.store(dataId, new TensorData(this.library, 'float32', size, 0, size === 0 ? zeros('float32', 0) : undefined))
+    return { dataId, shape, dtype: 'float32' }
   }
 
   /** Where the values of a tensor lie, as the kernels want it. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../errors.ts'
@@ -10,11 +10,27 @@ function pathOf(address: string): string {
   return address.startsWith('file:') ? fileURLToPath(address) : address
 }
 
+async function readHead(path: string, limit: number): Promise<Uint8Array> {
+  const handle = await open(path, 'r')
+  try {
+    const bytes = new Uint8Array(Math.min(limit, (await handle.stat()).size))
+    let filled = 0
+    while (filled < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return bytes.subarray(0, filled)
+  } finally {
+    await handle.close()
+  }
+}
+
 export const files: TextFiles = {
-  async readBytes(address) {
-    if (isUrl(address)) return fetchBytes(address)
+  async readBytes(address, limit) {
+    if (isUrl(address)) return fetchBytes(address, limit)
     try {
-      return await readFile(pathOf(address))
+      return await (limit === undefined ? readFile(pathOf(address)) : readHead(pathOf(address), limit))
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined

@@ -8,11 +8,11 @@ export function joinUrl(folder: string, name: string): string {
   return `${folder.replace(/\/+$/, '')}/${name}`
 }
 
-/** The bytes at a URL, or undefined if the server has none there. Throws HEED_IO. */
-export async function fetchBytes(url: string): Promise<Uint8Array | undefined> {
+/** The bytes at a URL, the first `limit` where there are more and the server gives parts, or undefined if the server has none there. Throws HEED_IO. */
+export async function fetchBytes(url: string, limit?: number): Promise<Uint8Array | undefined> {
   let response: Response
   try {
-    response = await fetch(url)
+    response = await fetch(url, limit === undefined ? {} : { headers: { Range: `bytes=0-${limit - 1}` } })
   } catch (cause) {
     throw new HeedError('HEED_IO', `${url}: fetching failed. Check the address and the network.`, { cause })
   }

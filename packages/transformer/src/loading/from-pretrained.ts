@@ -1,4 +1,11 @@
-import { initializeParameters, matchStateDict, normal, skipInitialization, zeros } from '@heed/layers'
+import {
+  initializeParameters,
+  matchStateDict,
+  normal,
+  quantizableLayers,
+  skipInitialization,
+  zeros,
+} from '@heed/layers'
 import {
   type CheckpointLocation,
   HeedError,
@@ -6,18 +13,24 @@ import {
   openCheckpoint,
   parseStrictJson,
   readText,
-  type TensorFile,
   tf,
 } from '@heed/tensor-backend'
 import { resolveModel } from '#hub'
 import { generationConfigFromHf } from '../generation/config.ts'
 import { type HfConfig, withWholeFloats } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
+import { type Checkpoint, type CheckpointTensors, openInFormat } from './checkpoint-format.ts'
 import type { HubOptions } from './hub.ts'
+import { readInFewBits, type WeightDtype } from './weight-dtype.ts'
 
 export type { CheckpointLocation }
 
 export interface LoadOptions extends HubOptions {
+  /**
+   * What the matrices are kept as. Other than float32 they are not trained, and take a half to a seventh of the memory.
+   * Default `float32` for an HF folder, `auto` for a GGUF file.
+   */
+  dtype?: WeightDtype
   /** Keys of config.json to overrule, as HF spells them. */
   config?: HfConfig
   /** Called after each tensor. */
@@ -45,7 +58,7 @@ async function readJson(location: CheckpointLocation, name: string): Promise<{ j
 }
 
 /** A hub id becomes the folder of its files; all else stays. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
-export async function resolveLocation(location: CheckpointLocation, options: HubOptions): Promise<CheckpointLocation> {
+async function resolveLocation(location: CheckpointLocation, options: HubOptions): Promise<CheckpointLocation> {
   return typeof location === 'string' ? resolveModel(location, options) : location
 }
 
@@ -58,6 +71,16 @@ export async function readConfig(
   return { config: { ...json, ...overruled }, source }
 }
 
+/** Opens an HF folder or hub id, or a checkpoint of a registered format. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
+export async function openPretrained(location: CheckpointLocation, options: LoadOptions = {}): Promise<Checkpoint> {
+  const { config: overruled = {} } = options
+  const found = await openInFormat(location, overruled)
+  if (found) return { ...found, config: { ...found.config, ...overruled } }
+  const folder = await resolveLocation(location, options)
+  const { config, source } = await readConfig(folder, options)
+  return { config, source, generation: await readGenerationConfig(folder), openTensors: () => openCheckpoint(folder) }
+}
+
 /**
  * A model from an HF folder or hub id, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH, HEED_IO.
@@ -67,15 +90,26 @@ export async function loadPretrained<M extends PretrainedModel>(
   load: (config: HfConfig, source: string) => M,
   options: LoadOptions = {},
 ): Promise<M> {
-  const folder = await resolveLocation(location, options)
-  const { config, source } = await readConfig(folder, options)
-  const file = await openCheckpoint(folder)
+  return loadCheckpoint(await openPretrained(location, options), load, options)
+}
+
+/** `loadPretrained` of what was opened before. */
+export async function loadCheckpoint<M extends PretrainedModel>(
+  { config, source, generation, openTensors }: Checkpoint,
+  load: (config: HfConfig, source: string) => M,
+  options: LoadOptions = {},
+): Promise<M> {
+  const file = await openTensors()
   try {
     const model = skipInitialization(() => load(config, source))
     try {
       const isOfOtherClass = !(Array.isArray(config.architectures) && config.architectures[0] === model.architecture)
       await fillParameters(model, file, isOfOtherClass, options)
-      model.generationConfig = await readGenerationConfig(folder)
+      if (generation)
+        model.generationConfig = generationConfigFromHf(
+          generation,
+          source.replace(/config\.json$/, 'generation_config.json'),
+        )
       return model
     } catch (error) {
       model.dispose()
@@ -86,12 +120,11 @@ export async function loadPretrained<M extends PretrainedModel>(
   }
 }
 
-async function readGenerationConfig(location: CheckpointLocation): Promise<PretrainedModel['generationConfig']> {
+async function readGenerationConfig(location: CheckpointLocation): Promise<HfConfig | undefined> {
   try {
-    const { json, source } = await readJson(location, 'generation_config.json')
-    return generationConfigFromHf(json, source)
+    return (await readJson(location, 'generation_config.json')).json
   } catch (error) {
-    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') return { otherKeys: {} }
+    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') return undefined
     throw error
   }
 }
@@ -101,9 +134,9 @@ const obsoleteKeys = /(?:^|\.)(?:rotary_emb\.inv_freq|position_ids|masked_bias|a
 
 async function fillParameters(
   model: PretrainedModel,
-  file: TensorFile,
+  file: CheckpointTensors,
   isOfOtherClass: boolean,
-  { strict = true, seed = 0, onProgress, onWarning = console.warn }: LoadOptions,
+  { strict = true, seed = 0, dtype, onProgress, onWarning = console.warn }: LoadOptions,
 ): Promise<void> {
   const names = namesInFile(model, [...file.tensors.keys()])
   const shapes = new Map(Array.from(names, ([key, name]) => [key, file.tensors.get(name)!]))
@@ -120,12 +153,20 @@ async function fillParameters(
     )
     onWarning(`${file.name}: ${missing.join(', ')} begin at random, since the checkpoint has none. Train them.`)
   }
+  const layersOf = quantizableLayers(model)
   let loaded = 0
   for (const [key, parameter] of sources) {
-    const tensor = await file.read(names.get(key)!)
-    const value = tensor.dtype === parameter.dtype ? tensor : tensor.cast(parameter.dtype)
-    parameter.assign(value)
-    tf.dispose([tensor, value])
+    const name = names.get(key)!
+    const layers = layersOf.get(parameter) ?? []
+    const weight = await readInFewBits(file, { name, key, layers }, dtype ?? (file.readQuantized ? 'auto' : 'float32'))
+    if (weight) {
+      for (const layer of layers) layer.quantize(weight)
+    } else {
+      const tensor = await file.read(name)
+      const value = tensor.dtype === parameter.dtype ? tensor : tensor.cast(parameter.dtype)
+      parameter.assign(value)
+      tf.dispose([tensor, value])
+    }
     loaded += 1
     onProgress?.({ key, loaded, total: sources.size })
   }

@@ -1,4 +1,12 @@
-import { type FloatFileDtype, writeFileAtomic, writeShardedSafetensors } from '@heed/tensor-backend'
+import {
+  encodeFloats,
+  type FloatFileDtype,
+  type QuantizedWeight,
+  tf,
+  type WritableTensor,
+  writeFileAtomic,
+  writeShardedSafetensors,
+} from '@heed/tensor-backend'
 import { generationConfigToHf, generationFloatKeys } from '../generation/config.ts'
 import { hfJsonText } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
@@ -27,10 +35,29 @@ export async function savePretrained(
   { dtype = 'F32', maxShardSize }: SaveOptions = {},
 ): Promise<void> {
   const { dtype: _replaced, ...config } = model.configToHf()
-  const state = model.stateDict()
+  const state = new Map<string, tf.Tensor | WritableTensor>(model.stateDict())
+  for (const [key, weight] of dequantizedWeights(model, dtype)) state.set(key, weight)
   await writeShardedSafetensors(folder, state, { dtype, ...(maxShardSize !== undefined && { maxShardSize }) })
   const generation = hfJsonText(generationConfigToHf(model), generationFloatKeys)
   await writeFileAtomic(`${folder}/generation_config.json`, generation)
   const saved = { ...config, architectures: [model.architecture], torch_dtype: torchDtypes[dtype] }
   await writeFileAtomic(`${folder}/config.json`, hfJsonText(saved, model.config.floatKeys))
+}
+
+/** Weights in few bits as the float32 numbers that they stand for, each under the first of its keys. */
+function dequantizedWeights(model: PretrainedModel, dtype: FloatFileDtype): Map<string, WritableTensor> {
+  const weights = new Map<string, WritableTensor>()
+  const seen = new Set<QuantizedWeight>()
+  for (const [key, weight] of model.quantizedWeights()) {
+    if (seen.has(weight)) continue
+    seen.add(weight)
+    const bytes = async (): Promise<Uint8Array> => {
+      const tensor = weight.dequantize()
+      const values = (await tensor.data()) as Float32Array
+      tf.dispose(tensor)
+      return encodeFloats(values, dtype, key)
+    }
+    weights.set(key, { dtype, shape: weight.shape, bytes })
+  }
+  return weights
 }

@@ -1,0 +1,188 @@
+/**
+ * The checkpoints of karpathy/llama2.c (`export.py`): seven numbers, then the weights. Version 0 has no mark of its own and
+ * holds the rotary angles too; 1 begins with "ak42"; 2 keeps matrices in 8 bits, in groups of values with a float32 scale.
+ * What the format does not say is built into llama2.c: rmsNormEps 1e-5, ropeTheta 10000, begin and end tokens 1 and 2.
+ */
+import { type ByteSource, HeedError, openByteSource } from '@heed/tensor-backend'
+import type { Checkpoint, CheckpointFormat } from '@heed/transformer'
+import { type LazyTensor, lazyTensors } from './lazy-tensors.ts'
+import { halvesFromPairs } from './rotary-rows.ts'
+
+const MAGIC = 0x616b3432
+const HEADER_BYTES = { 0: 28, 1: 256, 2: 256 } as const
+
+interface Header {
+  version: 0 | 1 | 2
+  dim: number
+  hiddenDim: number
+  numLayers: number
+  numHeads: number
+  numKeyValueHeads: number
+  vocabSize: number
+  seqLen: number
+  /** Whether the head is the embedding table. */
+  isShared: boolean
+  /** Values to a scale in version 2. */
+  groupSize: number
+}
+
+/** llama2.c's files, for `registerCheckpointFormat`. */
+export const llama2cFormat: CheckpointFormat = {
+  name: 'llama2.c',
+  async open(location) {
+    if (location instanceof Map || !/\.bin$/i.test(String(location))) return undefined
+    const source = await openByteSource(String(location))
+    try {
+      const header = readHeader(await source.read(0, Math.min(256, source.byteLength)))
+      return header && openLlama2c(String(location), header, source.byteLength)
+    } finally {
+      await source.close()
+    }
+  },
+}
+
+/** Undefined when the bytes are no header of llama2.c's. */
+function readHeader(bytes: Uint8Array): Header | undefined {
+  if (bytes.length < HEADER_BYTES[0]) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const isMarked = view.getUint32(0, true) === MAGIC && bytes.length === 256
+  const version = isMarked ? view.getInt32(4, true) : 0
+  if (version !== 0 && version !== 1 && version !== 2) return undefined
+  const start = isMarked ? 8 : 0
+  const [dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, vocab, seqLen] = Array.from({ length: 7 }, (_, i) =>
+    view.getInt32(start + 4 * i, true),
+  ) as [number, number, number, number, number, number, number]
+  const isPlausible = [dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, seqLen].every(n => n > 0 && n < 2 ** 24)
+  if (!isPlausible || vocab === 0 || dim % numHeads !== 0 || numHeads % numKeyValueHeads !== 0) return undefined
+  const sizes = { dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, vocabSize: Math.abs(vocab), seqLen }
+  return {
+    version,
+    ...sizes,
+    isShared: isMarked ? bytes[36] === 1 : vocab > 0,
+    groupSize: version === 2 ? view.getInt32(37, true) : 0,
+  }
+}
+
+type Entry = { key: string; shape: number[]; pairedHeads?: number }
+
+/** The tensors in the order of the file; `*` stands for the layer, all of which follow one another. */
+function entriesOf(header: Header): { norms: Entry[]; matrices: Entry[]; head: Entry[] } {
+  const { dim, hiddenDim, numHeads, numKeyValueHeads, vocabSize, isShared } = header
+  const keySize = (dim / numHeads) * numKeyValueHeads
+  const layer = (part: string): string => `model.layers.*.${part}.weight`
+  return {
+    norms: [
+      { key: layer('input_layernorm'), shape: [dim] },
+      { key: layer('post_attention_layernorm'), shape: [dim] },
+      { key: 'model.norm.weight', shape: [dim] },
+    ],
+    matrices: [
+      { key: 'model.embed_tokens.weight', shape: [vocabSize, dim] },
+      { key: layer('self_attn.q_proj'), shape: [dim, dim], pairedHeads: numHeads },
+      { key: layer('self_attn.k_proj'), shape: [keySize, dim], pairedHeads: numKeyValueHeads },
+      { key: layer('self_attn.v_proj'), shape: [keySize, dim] },
+      { key: layer('self_attn.o_proj'), shape: [dim, dim] },
+      { key: layer('mlp.gate_proj'), shape: [hiddenDim, dim] },
+      { key: layer('mlp.down_proj'), shape: [dim, hiddenDim] },
+      { key: layer('mlp.up_proj'), shape: [hiddenDim, dim] },
+    ],
+    head: isShared ? [] : [{ key: 'lm_head.weight', shape: [vocabSize, dim] }],
+  }
+}
+
+/** In the order of a version; version 0 has norms among the matrices, and before the head the angles, which are passed over. */
+function orderOf(header: Header): (Entry | { skip: number })[] {
+  const { norms, matrices, head } = entriesOf(header)
+  if (header.version > 0) return [...norms, ...matrices, ...head]
+  const [attentionNorm, feedForwardNorm, lastNorm] = norms as [Entry, Entry, Entry]
+  const angles = header.seqLen * (header.dim / header.numHeads) // cosines and sines of half as many each
+  return [
+    matrices[0]!,
+    attentionNorm,
+    ...matrices.slice(1, 5),
+    feedForwardNorm,
+    ...matrices.slice(5),
+    lastNorm,
+    { skip: angles },
+    ...head,
+  ]
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
+
+function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoint {
+  const { version, numLayers, groupSize } = header
+  const places: { key: string; entry: Entry; offset: number; byteLength: number }[] = []
+  let offset: number = HEADER_BYTES[version]
+  for (const entry of orderOf(header)) {
+    if ('skip' in entry) {
+      offset += 4 * entry.skip
+      continue
+    }
+    const count = sizeOf(entry.shape)
+    const isGrouped = version === 2 && entry.shape.length === 2
+    const byteLength = isGrouped ? count + (4 * count) / groupSize : 4 * count
+    for (let i = 0; i < (entry.key.includes('*') ? numLayers : 1); i++) {
+      places.push({ key: entry.key.replace('*', String(i)), entry, offset, byteLength })
+      offset += byteLength
+    }
+  }
+  if (offset !== fileBytes) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${path}: it has ${fileBytes} bytes, expected ${offset} for a llama2.c checkpoint of version ${version} with its sizes. ` +
+        'The file is truncated or of another format.',
+    )
+  }
+  return {
+    source: path,
+    config: configOf(header),
+    async openTensors() {
+      const source = await openByteSource(path)
+      const tensors = places.map(({ key, entry, ...place }): [string, LazyTensor] => [
+        key,
+        { dtype: 'F32', shape: entry.shape, bytes: () => readFloats(source, entry, place, header) },
+      ])
+      return lazyTensors(path, new Map(tensors), () => source.close())
+    },
+  }
+}
+
+async function readFloats(
+  source: ByteSource,
+  { shape, pairedHeads }: Entry,
+  { offset, byteLength }: { offset: number; byteLength: number },
+  { version, groupSize }: Header,
+): Promise<Uint8Array> {
+  const raw = await source.read(offset, byteLength)
+  const bytes = version === 2 && shape.length === 2 ? dequantized(raw, sizeOf(shape), groupSize) : raw
+  return pairedHeads === undefined ? bytes : halvesFromPairs(bytes, shape[0]!, pairedHeads)
+}
+
+/** `count` signed bytes, then a float32 scale for each group of them -> float32. */
+function dequantized(raw: Uint8Array, count: number, groupSize: number): Uint8Array {
+  const quanta = new Int8Array(raw.buffer, raw.byteOffset, count)
+  const scales = new Float32Array(raw.slice(count).buffer)
+  const values = new Float32Array(count)
+  for (let i = 0; i < count; i++) values[i] = quanta[i]! * scales[Math.floor(i / groupSize)]!
+  return new Uint8Array(values.buffer)
+}
+
+function configOf(header: Header): Checkpoint['config'] {
+  return {
+    model_type: 'llama',
+    architectures: ['LlamaForCausalLM'],
+    vocab_size: header.vocabSize,
+    hidden_size: header.dim,
+    intermediate_size: header.hiddenDim,
+    num_hidden_layers: header.numLayers,
+    num_attention_heads: header.numHeads,
+    num_key_value_heads: header.numKeyValueHeads,
+    max_position_embeddings: header.seqLen,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    bos_token_id: 1,
+    eos_token_id: 2,
+    tie_word_embeddings: header.isShared,
+  }
+}

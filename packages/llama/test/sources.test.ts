@@ -1,0 +1,169 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { llamaArchitectures, llamaFormats, writeGgufModel } from '@heed/llama'
+import { init, tf } from '@heed/tensor-backend'
+import {
+  AutoModelForCausalLM,
+  type CausalLm,
+  type LoadOptions,
+  openPretrained,
+  registerArchitecture,
+  registerCheckpointFormat,
+} from '@heed/transformer'
+import { testOnBackends } from '@heed/transformer/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+registerArchitecture(...llamaArchitectures)
+registerCheckpointFormat(...llamaFormats)
+
+const fixtures = fileURLToPath(new URL('fixtures', import.meta.url))
+const stories = join(fixtures, 'stories260K')
+const data = fileURLToPath(new URL('../../../../shared/data/C', import.meta.url))
+const llama2c = join(data, 'ytmytm+llama2.c64/stories260K.bin')
+const llama2cV1 = join(data, 'clebert+llama2.zig/tinystories_260k/checkpoint_v1.bin')
+const meta = join(data, 'pytorch+torchtune/tiny_fair_checkpoint.pt')
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heed-sources-'))
+  await init()
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const ids = [[1, 5, 9, 20, 7, 12, 3]]
+
+function logitsOf(model: CausalLm, inputIds: number[][] = ids): Float32Array {
+  return tf.tidy(() => model.forward({ inputIds }).logits.dataSync<'float32'>())
+}
+
+async function logits(path: string, options: LoadOptions = {}): Promise<Float32Array> {
+  const model = await AutoModelForCausalLM.fromPretrained(path, options)
+  const values = logitsOf(model)
+  model.dispose()
+  return values
+}
+
+async function gguf(from: string, type: 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' = 'F32'): Promise<string> {
+  const path = join(folder, `${from.replaceAll('/', '-')}-${type}.gguf`)
+  await writeGgufModel(path, await openPretrained(from.startsWith('/') ? from : join(fixtures, from)), { type })
+  return path
+}
+
+/** The largest difference, as a share of the largest value. */
+function difference(a: Float32Array, b: Float32Array): number {
+  const largest = b.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+  return a.reduce((max, value, i) => Math.max(max, Math.abs(value - b[i]!)), 0) / largest
+}
+
+describe('GGUF', () => {
+  // What GGUF has no key for is at the value that llama.cpp supposes.
+  const window = 'sliding_attention'
+  const supposed: Record<string, Record<string, unknown>> = {
+    'gemma2-tiny': { query_pre_attn_scalar: 6 },
+    'gemma3_text-tiny': { query_pre_attn_scalar: 6, layer_types: [window, window] },
+    'smollm3-tiny': { no_rope_layers: [1, 1, 1] },
+  }
+  const refused = ['qwen2-tiny-windows', 'qwen3_moe-tiny', 'rope-tiny']
+  const relatives = readdirSync(fixtures).filter(name => /-tiny(-\w+)?$/.test(name) && !refused.includes(name))
+  const models = relatives.flatMap(name => (name === 'llama-tiny' ? ['llama-tiny/grouped', 'llama-tiny/tied'] : [name]))
+
+  test.each([...models, 'rope-tiny/linear', 'rope-tiny/llama3', 'rope-tiny/longrope'])(
+    '%s gives the same logits after a way through GGUF',
+    async name => {
+      const before = tf.memory().numTensors
+      const config = supposed[name] ?? {}
+      const path = join(folder, 'relative.gguf')
+      await writeGgufModel(path, await openPretrained(join(fixtures, name), { config }))
+      expect(difference(await logits(path), await logits(join(fixtures, name), { config }))).toBeLessThan(1e-6)
+      expect(tf.memory().numTensors).toBe(before)
+    },
+  )
+
+  test.each([
+    [
+      'qwen2-tiny-windows',
+      'slidingWindow is 4, but GGUF, which has no key for it, means null. Keep this model as an HF folder.',
+    ],
+    [
+      'qwen3_moe-tiny',
+      'decoderSparseStep is 2, but GGUF, which has no key for it, means 1. Keep this model as an HF folder.',
+    ],
+    [
+      'gemma2-tiny',
+      'queryPreAttnScalar is 9, but GGUF, which has no key for it, means 6. Keep this model as an HF folder.',
+    ],
+    [
+      'rope-tiny/dynamic',
+      'ropeType is "dynamic", expected one that llama.cpp has: default, linear, yarn, llama3, longrope.',
+    ],
+  ])('%s is not written as another model', async (name, message) => {
+    const path = join(folder, 'refused.gguf')
+    const writing = writeGgufModel(path, await openPretrained(join(fixtures, name)))
+    await expect(writing).rejects.toThrow(`${join(fixtures, name)}/config.json: ${message}`)
+    expect(existsSync(path)).toBe(false)
+  })
+
+  testOnBackends('weights in few bits give the logits of the numbers that they stand for', async () => {
+    const exact = await logits(stories)
+    for (const [type, most] of [
+      ['F16', 1e-3],
+      ['BF16', 1e-2],
+      ['Q8_0', 0.02],
+      ['Q4_0', 0.25],
+    ] as const) {
+      const path = await gguf(stories, type)
+      const asFloats = await logits(path, { dtype: 'float32' })
+      expect(difference(await logits(path), asFloats), `${type} as it is and as float32`).toBeLessThan(0.02)
+      expect(difference(asFloats, exact), `${type} and the original`).toBeLessThan(most)
+    }
+  })
+})
+
+testOnBackends(
+  'an HF folder loads in few bits, writes on with them, and saves the numbers that they stand for',
+  async () => {
+    const before = tf.memory().numTensors
+    const model = await AutoModelForCausalLM.fromPretrained(stories, { dtype: 'q8_0' })
+    expect([...model.quantizedWeights()].length).toBe(5 * 6 + 2) // w2 has rows of 172
+    expect(model.numParameters).toBe(260032)
+    expect(difference(logitsOf(model), await logits(stories))).toBeLessThan(0.02)
+    expect((await model.generate([[1]], { maxNewTokens: 5 }))[0]).toEqual(
+      JSON.parse(readFileSync(join(stories, 'expected.json'), 'utf8')).generation.ids[0].slice(0, 6),
+    )
+    await model.savePretrained(join(folder, 'saved'))
+    expect(difference(await logits(join(folder, 'saved')), logitsOf(model))).toBeLessThan(0.02)
+    model.dispose()
+    expect(tf.memory().numTensors).toBe(before)
+  },
+)
+
+const isThere = (path: string) => (existsSync(path) ? test : test.skip)
+
+isThere(llama2c)(
+  'llama2.c versions 0 and 1 give the logits of the HF folder, and the 200 tokens of llama2.c itself',
+  async () => {
+    const exact = await logits(stories)
+    expect(await logits(llama2c)).toEqual(exact)
+    expect(await logits(llama2cV1)).toEqual(exact)
+    const model = await AutoModelForCausalLM.fromPretrained(llama2c)
+    const { generation } = JSON.parse(readFileSync(join(stories, 'expected.json'), 'utf8'))
+    expect(await model.generate(generation.inputIds, generation.options)).toEqual(generation.ids)
+    model.dispose()
+  },
+)
+
+isThere(meta)("Meta's layout loads when the number of heads is told, by params.json or by the caller", async () => {
+  await expect(logits(meta)).rejects.toThrow(
+    `${meta}: n_heads is missing, expected it in a params.json beside the weights. ` +
+      'Add the file, or give config: { num_attention_heads }.',
+  )
+  const model = await AutoModelForCausalLM.fromPretrained(meta, { config: { num_attention_heads: 4 } })
+  expect(model.config).toMatchObject({ vocabSize: 500, hiddenSize: 32, intermediateSize: 256, numHiddenLayers: 2 })
+  writeFileSync(join(folder, 'params.json'), JSON.stringify({ dim: 32, n_layers: 2, n_heads: 4, norm_eps: 1e-5 }))
+  writeFileSync(join(folder, 'consolidated.00.pth'), readFileSync(meta))
+  expect(await logits(folder)).toEqual(logitsOf(model))
+  model.dispose()
+})
