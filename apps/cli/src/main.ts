@@ -1,12 +1,16 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { classifyCommand } from './commands/classify.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { embedCommand } from './commands/embed.ts'
+import { fillMaskCommand } from './commands/fill-mask.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { quickstartCommand } from './commands/quickstart.ts'
 import { tokenizerCommand } from './commands/tokenizer.ts'
 import { trainCommand } from './commands/train.ts'
+import { translateCommand } from './commands/translate.ts'
 import { exitCodes } from './failure.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -22,6 +26,10 @@ for (const command of [
   quickstartCommand(),
   trainCommand(),
   generateCommand(),
+  fillMaskCommand(),
+  classifyCommand(),
+  embedCommand(),
+  translateCommand(),
   tokenizerCommand(),
   inspectCommand(),
   doctorCommand(),

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { init } from '@heed/tensor-backend'
+import { init, writeFileAtomic } from '@heed/tensor-backend'
 import {
   BpeModel,
   BpeTrainer,
@@ -13,6 +13,7 @@ import {
 } from '@heed/tokenizer'
 import {
   averageCheckpoints,
+  bleu,
   type Dataset,
   encodePairs,
   listCheckpoints,
@@ -24,12 +25,14 @@ import {
   Trainer,
   type TrainOutput,
 } from '@heed/trainer'
-import { Transformer, transformerConfig } from 'heed'
+import { pipeline, Transformer, transformerConfig } from 'heed'
 import { tokenizerFolder } from './language-model.ts'
-import type { TranslationRecipe } from './recipe.ts'
+import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
+import { runInBatches } from './text-command.ts'
 import { describeBackend, sayTo, trainingReport } from './training-report.ts'
+import { translationSettings } from './translation-settings.ts'
 
 export interface TranslationRun {
   out: string
@@ -46,11 +49,15 @@ export interface TranslationResult {
   /** Mean over the validation tokens, in nats, of the saved weights. */
   validationLoss: number
   trainSeconds: number
+  /** Of the test, where the recipe has one and training came to its end. */
+  bleu?: number
 }
 
 /** Their ids are their places. */
 const specialTokens = ['<pad>', '<s>', '</s>'] as const
 const [padTokenId, bosTokenId, eosTokenId] = [0, 1, 2]
+
+const testBatchSize = 32
 
 /** Trains the 2017 Transformer of a recipe, and saves it with its tokenizer. Throws as the steps it is made of. */
 export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
@@ -83,7 +90,10 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
     await tokenizer.save(folder)
     say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
     const { globalStep, isInterrupted, metrics } = output
-    return { model: folder, globalStep, isInterrupted, validationLoss: evalLoss!, trainSeconds: metrics.trainRuntime! }
+    const result = { model: folder, globalStep, isInterrupted, validationLoss: evalLoss! }
+    const { test } = recipe.data
+    const score = test && !isInterrupted ? { bleu: await testTranslation(test, { model, tokenizer }, run) } : {}
+    return { ...result, trainSeconds: metrics.trainRuntime!, ...score }
   } finally {
     model.dispose()
   }
@@ -115,6 +125,31 @@ function describeTraining({ globalStep, metrics, isInterrupted }: TrainOutput): 
 async function averageLast(count: number, outputDir: string, model: Transformer): Promise<void> {
   const checkpoints = (await listCheckpoints(outputDir)).slice(-count)
   if (count > 1 && checkpoints.length > 0) await averageCheckpoints(checkpoints, model)
+}
+
+/** Translates a test, writes the translations to `test.txt`, a line each, and gives their BLEU. */
+async function testTranslation(
+  files: ParallelPaths,
+  parts: { model: Transformer; tokenizer: Tokenizer },
+  { out, isJson }: TranslationRun,
+): Promise<number> {
+  const pairs = [...(await loadParallelText(files))]
+  const translate = await pipeline('translation', parts)
+  const translations: string[] = []
+  await runInBatches(
+    pairs.map(({ source }) => source),
+    { label: 'test', batchSize: testBatchSize, isQuiet: isJson },
+    batch => translate(batch, { batchSize: batch.length, ...translationSettings(parts.model, {}) }),
+    (_text, { translationText }) => translations.push(translationText),
+  )
+  const file = join(out, 'test.txt')
+  await writeFileAtomic(file, translations.map(line => `${line}\n`).join(''))
+  const { score, brevityPenalty } = bleu(translations, [pairs.map(({ target }) => target)])
+  sayTo(isJson)(
+    'test',
+    `BLEU ${score.toFixed(2)} (brevity penalty ${brevityPenalty.toFixed(3)}), translations in ${file}`,
+  )
+  return score
 }
 
 /** One byte-level BPE of both languages; texts end with `</s>`, and words are spelled alike wherever they stand. */

@@ -27,13 +27,14 @@ const tiny = [
 const short = ['--num-key-value-heads', '1', '--block-size', '16', '--batch-size', '4', '--vocab-size', '300']
 
 describe('help and wrong use', () => {
-  test('every command has --help that ends well', async () => {
-    const commands = ['quickstart', 'train', 'generate', 'tokenizer', 'inspect', 'doctor']
-    for (const command of commands) {
-      const { code, stdout } = await heed([command, '--help'])
-      expect(code, command).toBe(0)
-      expect(stdout).toContain(`Usage: heed ${command}`)
+  test('help lists every command, and every command has its own', async () => {
+    const [all, one] = await Promise.all([heed(['--help']), heed(['help', 'translate'])])
+    const models = ['generate', 'fill-mask', 'classify', 'embed', 'translate']
+    for (const command of ['quickstart', 'train', 'tokenizer', 'inspect', 'doctor', ...models]) {
+      expect(all!.stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'))
     }
+    expect([all!.code, one!.code]).toEqual([0, 0])
+    expect(one!.stdout).toContain('Usage: heed translate [options] <model> [texts...]')
   })
 
   test('an unknown option ends with code 2 and names it', async () => {

@@ -21,7 +21,7 @@ export async function averageCheckpoints(folders: readonly string[], model: Trai
     }
   }
   for (const [i, parameter] of parameters.entries()) {
-    parameter.assign(tf.tidy(() => tf.div(sums[i]!, folders.length)))
+    tf.tidy(() => parameter.assign(tf.div(sums[i]!, folders.length)))
   }
   tf.dispose(sums)
 }

@@ -1,8 +1,8 @@
-import { init, tf } from '@heed/tensor-backend'
+import { HeedError, init, tf } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { interruptSignal } from '@heed/trainer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, type CausalLm } from 'heed'
+import { AutoModelForCausalLM, type CausalLm, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
@@ -44,12 +44,18 @@ export async function generateText(
   return text
 }
 
+interface GenerateCommandOptions extends GenerationOptions {
+  file?: string
+  json?: boolean
+}
+
 /** `heed generate`: continues a prompt with a saved model. */
 export function generateCommand(): Command {
   return new Command('generate')
     .description('Continue a prompt with a model; text appears as it is made.')
-    .argument('<model>', 'a HuggingFace folder')
-    .argument('[prompt]', 'the text to continue; standard input when left out')
+    .argument('<model>', 'a HuggingFace folder or hub id')
+    .argument('[prompt]', 'the text to continue; without one, --file or standard input is it')
+    .option('--file <path>', 'take the whole of this UTF-8 file as the prompt')
     .option('--max-new-tokens <n>', 'tokens to write', wholeNumber(1), 200)
     .option('--temperature <x>', '0 takes the likeliest token each time', numberBetween(0, 100), 0.8)
     .option('--top-k <n>', 'sample among the k likeliest tokens; 0 for all', wholeNumber(0), 50)
@@ -58,12 +64,19 @@ export function generateCommand(): Command {
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  heed generate heed-quickstart/model "ROMEO:" --max-new-tokens 100')
     .action(
-      action(async (folder: string, prompt: string | undefined, options: GenerationOptions & { json?: boolean }) => {
-        const { json, ...generation } = options
+      action(async (source: string, prompt: string | undefined, options: GenerateCommandOptions) => {
+        const { json, file, ...generation } = options
+        if (prompt !== undefined && file !== undefined) {
+          throw new HeedError(
+            'HEED_ARGUMENT_INVALID',
+            `heed generate: --file is ${file}, expected none beside a prompt. Leave one of them out.`,
+          )
+        }
         await init()
+        const folder = await resolveModel(source)
         const tokenizer = await Tokenizer.fromPretrained(folder)
         const model = await AutoModelForCausalLM.fromPretrained(folder)
-        const start = prompt ?? (await inputText([]))
+        const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
         const write = (text: string): void => void (json || process.stdout.write(text))
         write(start)
         const text = await generateText(model, tokenizer, start, generation, write, interruptSignal().signal)

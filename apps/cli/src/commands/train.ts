@@ -121,7 +121,9 @@ async function trainByRecipe(
   const recipe = await readRecipe(recipeFile, data)
   const { signal, release } = interruptSignal()
   try {
-    return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
+    const result = await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
+    if (json) console.log(JSON.stringify({ event: 'done', ...result }))
+    return result
   } finally {
     release()
   }
