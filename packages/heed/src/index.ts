@@ -57,6 +57,7 @@ export {
   BertModel,
   bertConfig,
   CausalLm,
+  Constraint,
   computeTransitionScores,
   type GenerateOptions,
   type GenerateOutput,

@@ -73,6 +73,8 @@ export {
 } from './decoder-inputs.ts'
 export { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
+export { Constraint } from './generation/constrained/constraint.ts'
+export type { JsonSchema } from './generation/constrained/json-schema.ts'
 export { CausalDecoding, type Decoding } from './generation/decoding.ts'
 export type { LogitsProcessor } from './generation/logits-processors.ts'
 export { computeTransitionScores, type GenerateOutput, type OutputOptions } from './generation/output.ts'

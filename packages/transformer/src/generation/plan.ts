@@ -4,6 +4,7 @@ import type { CausalLm, PretrainedModel } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { checkSettings, type GenerationSettings } from './config.ts'
 import { checkConflicts, invalid } from './conflicts.ts'
+import type { Constraint } from './constrained/constraint.ts'
 import type { LogitsProcessor } from './logits-processors.ts'
 import { prefixConstrainedProcessor } from './logits-processors.ts'
 import type { OutputOptions } from './output.ts'
@@ -22,6 +23,8 @@ export interface GenerateOptions extends GenerationSettings, OutputOptions {
   logitsProcessors?: readonly LogitsProcessor[] | undefined
   /** The tokens that may come next, for a prompt and what has come, prompt included. */
   prefixAllowedTokensFn?: ((prompt: number, ids: readonly number[]) => Iterable<number>) | undefined
+  /** Keeps what is written within a JSON schema, grammar or regular expression. */
+  constraint?: Constraint | undefined
   /** Ends a sequence when one of them holds for it, prompt included. */
   stoppingCriteria?: readonly StoppingCriterion[] | undefined
   /** Needed for `stopStrings`. */
@@ -93,8 +96,14 @@ export function planGeneration(
     const rule = `more than the ${promptLength} tokens of the prompt`
     throw invalid('maxLength', maxLength, rule, 'Give maxNewTokens instead.')
   }
-  const { prefixAllowedTokensFn, logitsProcessors: custom = [] } = options
-  const constraints = prefixAllowedTokensFn ? [prefixConstrainedProcessor(prefixAllowedTokensFn)] : []
+  const { constraint, prefixAllowedTokensFn, logitsProcessors: custom = [] } = options
+  if (constraint && eosTokenIds.length === 0) {
+    throw invalid('eosTokenId', undefined, 'a token id with a constraint', 'Give the token that ends a text.')
+  }
+  const constraints = [
+    ...(prefixAllowedTokensFn ? [prefixConstrainedProcessor(prefixAllowedTokensFn)] : []),
+    ...(constraint ? [constraint.processor(promptLength, eosTokenIds)] : []),
+  ]
   return {
     prompts,
     maxLength,
