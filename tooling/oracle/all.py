@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 NOT_MAKERS = {"all", "fixture", "hf_tokenizer_texts", "tiny", "verify_folder"}
 
-NEED_FILES = {"onnx_vectors", "real_tokenizers"}
+NEED_FILES = {"mingpt_sorter", "onnx_vectors", "real_tokenizers"}
 
 names = sys.argv[1:] or sorted({script.stem for script in HERE.glob("*.py")} - NOT_MAKERS - NEED_FILES)
 failed = []

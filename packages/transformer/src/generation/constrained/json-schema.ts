@@ -114,24 +114,21 @@ class SchemaCompiler {
     const isOpen = additionalProperties ?? names.length + needed.length === 0
     const missing = needed.find(name => !names.includes(name))
     if (missing !== undefined && !isOpen) throw invalid(at, 'required', missing, 'a name that properties holds')
-    const members = names.map(name => ({
+    const others = isOpen
+      ? this.#value(typeof isOpen === 'object' ? (isOpen as Schema) : true, `${at}/additionalProperties`)
+      : undefined
+    // Names that must be there and have no schema of their own come after those that do.
+    const known = [...new Set([...names, ...needed])]
+    const members = known.map(name => ({
       isRequired: needed.includes(name),
       member: member(
         text(JSON.stringify(name)),
-        this.#value((properties as Record<string, JsonSchema>)[name]!, `${at}/properties/${name}`),
+        names.includes(name)
+          ? this.#value((properties as Record<string, JsonSchema>)[name]!, `${at}/properties/${name}`)
+          : others!,
       ),
     }))
-    // Names that must be there and have no schema come after those that do.
-    for (const name of needed.filter(name => !names.includes(name))) {
-      members.push({ isRequired: true, member: member(text(JSON.stringify(name)), rule('value')) })
-    }
-    const known = [...names, ...needed]
-    const other = isOpen
-      ? member(
-          known.length > 0 ? stringOtherThan(known) : rule('string'),
-          this.#value(typeof isOpen === 'object' ? (isOpen as Schema) : true, `${at}/additionalProperties`),
-        )
-      : undefined
+    const other = others && member(known.length > 0 ? stringOtherThan(known) : rule('string'), others)
     return inBraces(this.#members(members, other, at))
   }
 
