@@ -58,7 +58,7 @@ async function buildAddon() {
     nodeHeaders,
   ]
   const units = [
-    ...['node.cc', 'threads.cc', 'allocator.cc'].map(file => ({ file, object: file, extra: [] })),
+    ...['node.cc', 'mpi.cc', 'threads.cc', 'allocator.cc'].map(file => ({ file, object: file, extra: [] })),
     ...Object.entries(instructionSets).flatMap(([set, extra]) =>
       kernelFiles.map(file => ({ file, object: `${set}-${file}`, extra: [`-DHEED_ISA=${set}`, ...extra] })),
     ),

@@ -15,6 +15,10 @@ extern const KernelTable neon_kernels;
 #endif
 extern const KernelTable plain_kernels;
 
+namespace heed {
+void define_mpi(napi_env env, napi_value exports);  // mpi.cc
+}
+
 namespace {
 
 const KernelTable* kernels = &plain_kernels;
@@ -190,6 +194,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "view", view);
     define(env, exports, "memory_use", memory_use);
     define(env, exports, "configure", configure);
+    heed::define_mpi(env, exports);
 #define HEED_DEFINE(name, args) \
     define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, kernels->name); });
     HEED_KERNELS(HEED_DEFINE)

@@ -13,6 +13,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu') // as in the child
 })
 
+const hooks = fileURLToPath(new URL('../../../tooling/scripts/typescript-hooks.mjs', import.meta.url))
 const path = (name: string): string => fileURLToPath(new URL(`./child/${name}`, import.meta.url))
 
 interface Training {
@@ -23,7 +24,7 @@ interface Training {
 
 /** A training process of its own. */
 function startTraining(outputDir: string): Training {
-  const args = ['--conditions=@heed/source', '--import', path('typescript-hooks.mjs'), path('train.ts'), outputDir]
+  const args = ['--conditions=@heed/source', '--import', hooks, path('train.ts'), outputDir]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   child.stdout!.on('data', data => {

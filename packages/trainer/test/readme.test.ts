@@ -14,7 +14,7 @@ test('the program of the README prints what its comments say', () => {
     fileName: 'readme.ts',
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
   })
-  const hooks = join(import.meta.dirname, 'child', 'typescript-hooks.mjs')
+  const hooks = join(import.meta.dirname, '../../../tooling/scripts/typescript-hooks.mjs')
   const flags = ['--conditions=@heed/source', '--import', hooks, '--input-type=module']
   const { stdout } = spawnSync(process.execPath, flags, { input, cwd: import.meta.dirname, encoding: 'utf8' })
   expect(stdout.trim().split('\n')).toEqual(expected)

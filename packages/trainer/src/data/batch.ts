@@ -29,9 +29,13 @@ export function countLabels({ inputs, labelShift }: Batch): number {
   return count
 }
 
-/** Tokens that went in: the positions of `inputIds` (and of `decoderInputIds`). */
+/** Tokens that went in, padding not counted: those of `inputIds`, and where there is a decoder its labels. */
 export function countTokens({ inputs }: Batch): number {
-  return (inputs.inputIds?.values.length ?? 0) + (inputs.decoderInputIds?.values.length ?? 0)
+  const { inputIds, attentionMask, decoderInputIds, labels } = inputs
+  const visible = (mask: BatchArray, hidden: number): number => mask.values.filter(value => value !== hidden).length
+  const encoded = attentionMask ? visible(attentionMask, 0) : (inputIds?.values.length ?? 0)
+  if (!decoderInputIds) return encoded
+  return encoded + (labels ? visible(labels, ignoreIndex) : decoderInputIds.values.length)
 }
 
 export function batchTensors({ inputs }: Batch): ModelInputs {
