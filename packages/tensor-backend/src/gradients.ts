@@ -3,6 +3,12 @@ import { accumulate } from './ops/accumulate.ts'
 import { checkDtype, checkShape } from './ops/checks.ts'
 import { tf } from './tf.ts'
 
+/**
+ * Is given each gradient as soon as it is complete, while those of earlier operations are still being computed, and
+ * returns what is to stand in its place, which may be the same tensor.
+ */
+export type GradientListener = (variable: tf.Variable, gradient: tf.Tensor) => tf.Tensor
+
 /** The value of a scalar function and its gradient for each variable it depends on. */
 export interface VariableGradients {
   value: tf.Scalar
@@ -16,20 +22,24 @@ type TapeNode = ReturnType<typeof tf.engine>['state']['activeTape'][number]
  * f() and ∂f/∂v for each trainable one of `variables` that f depends on; the others have no entry. Same numbers as
  * `tf.variableGrads`, in less memory: what an operation saved and the gradients of its outputs are freed as soon as its
  * own gradient is computed, and sums of gradients are formed in place. Tensors of integers and booleans stop the gradient.
- * The caller disposes of the value and the gradients. An exception, also one of f, leaves no tensor behind.
+ * `onGradient` hears of each gradient as soon as it is complete. The caller disposes of the value and the gradients. An exception, also one of f, leaves no tensor behind.
  * Throws HEED_SHAPE_MISMATCH when f() is no scalar, HEED_ARGUMENT_INVALID when it depends on none of the variables or on
  * an operation without gradient.
  */
-export function variableGradients(f: () => tf.Scalar, variables: tf.Variable[]): VariableGradients {
+export function variableGradients(
+  f: () => tf.Scalar,
+  variables: tf.Variable[],
+  onGradient?: GradientListener,
+): VariableGradients {
   const { state } = tf.engine()
   const trainable = variables.filter(variable => variable.trainable)
   // An outer gradient goes through this one, and needs its tape, saved tensors and all.
-  if (state.gradientDepth > 0) return recordedGradients(f, trainable)
+  if (state.gradientDepth > 0) return recordedGradients(f, trainable, onGradient)
   const gradients = new Map<tf.Variable, tf.Tensor>()
   const [value] = tf.tidy('variableGradients', () => {
     try {
       const result = record(f)
-      const pending = backward(state.activeTape, result, trainable)
+      const pending = backward(state.activeTape, result, trainable, onGradient)
       for (const variable of trainable) {
         const gradient = pending.get(variable.id)
         if (gradient) gradients.set(variable, gradient)
@@ -43,9 +53,14 @@ export function variableGradients(f: () => tf.Scalar, variables: tf.Variable[]):
   return { value: value as tf.Scalar, gradients }
 }
 
-function recordedGradients(f: () => tf.Scalar, variables: tf.Variable[]): VariableGradients {
+function recordedGradients(
+  f: () => tf.Scalar,
+  variables: tf.Variable[],
+  onGradient: GradientListener = (_, gradient) => gradient,
+): VariableGradients {
   const { value, grads } = tf.variableGrads(f, variables)
-  return { value, gradients: new Map(variables.flatMap(v => (grads[v.name] ? [[v, grads[v.name]!] as const] : []))) }
+  const found = variables.flatMap(v => (grads[v.name] ? [[v, onGradient(v, grads[v.name]!)] as const] : []))
+  return { value, gradients: new Map(found) }
 }
 
 /** f(), with its operations on the tape of tfjs's engine. */
@@ -81,7 +96,12 @@ function findDependents(tape: TapeNode[], variables: tf.Variable[]): Set<number>
 }
 
 /** Walks the tape from its end and gives the gradients of the variables by id, among none of others. */
-function backward(tape: TapeNode[], value: tf.Scalar, variables: tf.Variable[]): Map<number, tf.Tensor> {
+function backward(
+  tape: TapeNode[],
+  value: tf.Scalar,
+  variables: tf.Variable[],
+  onGradient?: GradientListener,
+): Map<number, tf.Tensor> {
   const dependents = findDependents(tape, variables)
   if (!dependents.has(value.id)) {
     throw new HeedError(
@@ -92,6 +112,7 @@ function backward(tape: TapeNode[], value: tf.Scalar, variables: tf.Variable[]):
   }
   // Each tensor here is ours alone, though it may share its memory.
   const pending = new Map<number, tf.Tensor>([[value.id, tf.ones([])]])
+  const listened = onGradient && new Listened(tape, variables, pending, onGradient)
   for (let at = tape.length - 1; at >= 0; at--) {
     const node = tape[at]!
     const dys = node.outputs.map(({ id }) => pending.get(id))
@@ -106,8 +127,44 @@ function backward(tape: TapeNode[], value: tf.Scalar, variables: tf.Variable[]):
       for (const dy of dys) dy?.dispose()
     }
     release(node)
+    listened?.passed(node)
   }
   return pending
+}
+
+/** Tells when the last operation that uses a variable was passed on the way back: its gradient is then complete. */
+class Listened {
+  readonly #usesLeft = new Map<number, number>()
+  readonly #variables: Map<number, tf.Variable>
+
+  constructor(
+    tape: TapeNode[],
+    variables: tf.Variable[],
+    readonly pending: Map<number, tf.Tensor>,
+    readonly listener: GradientListener,
+  ) {
+    this.#variables = new Map(variables.map(variable => [variable.id, variable]))
+    for (const node of tape) this.#count(node, 1)
+  }
+
+  #count(node: TapeNode, by: 1 | -1): tf.Variable[] {
+    const complete: tf.Variable[] = []
+    for (const { id } of Object.values(node.inputs)) {
+      const variable = this.#variables.get(id)
+      if (!variable) continue
+      const left = (this.#usesLeft.get(id) ?? 0) + by
+      this.#usesLeft.set(id, left)
+      if (left === 0) complete.push(variable)
+    }
+    return complete
+  }
+
+  passed(node: TapeNode): void {
+    for (const variable of this.#count(node, -1)) {
+      const gradient = this.pending.get(variable.id)
+      if (gradient) this.pending.set(variable.id, this.listener(variable, gradient))
+    }
+  }
 }
 
 /** The gradients of the named inputs of one operation, from those of its outputs; each a tensor of its own. */

@@ -41,7 +41,7 @@ export { parseStrictJson } from './files/strict-json.ts'
 export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export { openTorchCheckpoint, type TorchFile } from './files/torch-pickle.ts'
 export type { UrlOptions } from './files/url-source.ts'
-export { type VariableGradients, variableGradients } from './gradients.ts'
+export { type GradientListener, type VariableGradients, variableGradients } from './gradients.ts'
 export {
   type BackendFinding,
   type BackendName,
@@ -74,3 +74,4 @@ export { swiGlu } from './ops/swiglu.ts'
 export { tokenLogProbs } from './ops/token-log-probs.ts'
 export { writeRows } from './ops/write-rows.ts'
 export { tf } from './tf.ts'
+export { joinWorld, type World } from './world.ts'

@@ -66,6 +66,8 @@ export interface TrainingArguments {
   dataSeed: number | undefined
   shuffle: boolean
   dataloaderDropLast: boolean
+  /** Among several processes each keeps the optimizer's state of a part of the parameters only (ZeRO-1). */
+  shardOptimizer: boolean
 }
 
 const defaults: TrainingArguments = {
@@ -106,6 +108,7 @@ const defaults: TrainingArguments = {
   dataSeed: undefined,
   shuffle: true,
   dataloaderDropLast: false,
+  shardOptimizer: false,
 }
 
 const count: NumberRule = { min: 1, isInteger: true }

@@ -84,6 +84,29 @@ export const defaultFlow: TrainerCallback = {
   },
 }
 
+const hookNames = [
+  'onTrainBegin',
+  'onTrainEnd',
+  'onEpochBegin',
+  'onEpochEnd',
+  'onStepBegin',
+  'onPreOptimizerStep',
+  'onStepEnd',
+  'onEvaluate',
+  'onLog',
+  'onSave',
+] as const satisfies TrainerEventName[]
+
+/** The callback, called only in the first of several processes: for what prints or writes files. */
+export function onFirstProcess(callback: TrainerCallback): TrainerCallback {
+  const guarded: TrainerCallback = { ...callback }
+  for (const name of hookNames) {
+    const hook = callback[name]
+    if (hook) guarded[name] = event => (event.state.isWorldProcessZero ? hook.call(callback, event) : undefined)
+  }
+  return guarded
+}
+
 /** The callbacks of a run, in their order. */
 export class CallbackList {
   constructor(readonly callbacks: readonly TrainerCallback[]) {}

@@ -12,6 +12,7 @@ import {
 import { folders } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
 import { show } from './checks.ts'
+import type { Share } from './data/updates.ts'
 import type { TrainableModel } from './model.ts'
 import type { Optimizer } from './optim/optimizer.ts'
 import { stateFromJson, stateToJson, type TrainerState } from './trainer-state.ts'
@@ -34,24 +35,46 @@ export interface ResumePoint {
 const files = { optimizer: 'optimizer.safetensors', state: 'trainer_state.json', resume: 'resume_state.json' }
 
 /** Settings that decide which examples a step sees: a resumed run must have the same. */
-export function resumeSettings(args: TrainingArguments, numExamples: number | undefined): ResumePoint['settings'] {
+export function resumeSettings(
+  args: TrainingArguments,
+  numExamples: number | undefined,
+  numProcesses: number,
+): ResumePoint['settings'] {
   const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, dataSeed = seed } = args
   const { maxTokensPerBatch, shuffle, dataloaderDropLast, optim } = args
   const batches = { perDeviceTrainBatchSize, maxTokensPerBatch, gradientAccumulationSteps, dataloaderDropLast }
-  return { ...batches, seed, dataSeed, shuffle, optim, numTrainExamples: numExamples ?? 'unknown' }
+  const world = numProcesses > 1 ? { numProcesses } : {}
+  return { ...batches, ...world, seed, dataSeed, shuffle, optim, numTrainExamples: numExamples ?? 'unknown' }
+}
+
+/** Writes the part of the optimizer's state that this process keeps. */
+export async function writeOptimizerShard(folder: string, optimizer: Optimizer, { rank, size }: Share): Promise<void> {
+  const number = (value: number): string => String(value).padStart(5, '0')
+  await writeSafetensors(
+    `${folder}/optimizer-${number(rank + 1)}-of-${number(size)}.safetensors`,
+    optimizer.stateDict(),
+  )
+}
+
+/** The optimizer's state in a folder, from one file or from the shards of several processes. */
+async function readOptimizerState(folder: string): Promise<Map<string, tf.Tensor>> {
+  const shards = (await folders.list(folder)).filter(name => /^optimizer-\d+-of-\d+\.safetensors$/.test(name))
+  const names = shards.length > 0 ? shards : [files.optimizer]
+  const parts = await Promise.all(names.map(name => readSafetensors(`${folder}/${name}`)))
+  return new Map(parts.flatMap(part => Object.entries(part)))
 }
 
 /** Fills a folder with the model, the optimizer's state, `trainer_state.json` and the place in the data. */
 export async function writeCheckpoint(
   folder: string,
   model: TrainableModel,
-  optimizer: Optimizer,
+  optimizer: Optimizer | undefined,
   state: TrainerState,
   args: TrainingArguments,
   point: ResumePoint,
 ): Promise<void> {
   await model.savePretrained!(folder)
-  await writeSafetensors(`${folder}/${files.optimizer}`, optimizer.stateDict())
+  if (optimizer) await writeSafetensors(`${folder}/${files.optimizer}`, optimizer.stateDict())
   await writeFileAtomic(`${folder}/${files.state}`, `${JSON.stringify(stateToJson(state, args), null, 2)}\n`)
   await writeFileAtomic(`${folder}/${files.resume}`, `${JSON.stringify(point, null, 2)}\n`)
 }
@@ -62,14 +85,17 @@ export async function readCheckpoint(
   model: TrainableModel,
   optimizer: Optimizer,
   settings: ResumePoint['settings'],
+  isSharded = false,
 ): Promise<{ state: TrainerState; point: ResumePoint }> {
   const state = stateFromJson(await readJson(`${folder}/${files.state}`))
   const point = (await readJson(`${folder}/${files.resume}`)) as unknown as ResumePoint
   checkSettings(folder, point.settings, settings)
   await loadWeights(folder, model)
-  const tensors = new Map(Object.entries(await readSafetensors(`${folder}/${files.optimizer}`)))
+  const tensors = await readOptimizerState(folder)
+  const owned = optimizer.stateDict()
+  const isMine = ([name]: [string, tf.Tensor]): boolean => !isSharded || owned.has(name)
   try {
-    optimizer.loadStateDict(tensors, point.optimizerSteps)
+    optimizer.loadStateDict(new Map([...tensors].filter(isMine)), point.optimizerSteps)
   } finally {
     tf.dispose([...tensors.values()])
   }

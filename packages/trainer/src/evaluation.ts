@@ -1,4 +1,4 @@
-import { tf } from '@heed/tensor-backend'
+import { tf, type World } from '@heed/tensor-backend'
 import { type Batch, countLabels, ignoreIndex } from './data/batch.ts'
 import { type DatasetLike, isStream } from './data/sources.ts'
 import { type BatchPlan, updatesOf } from './data/updates.ts'
@@ -32,6 +32,8 @@ export type ComputeMetrics = (predicted: PredictedLabels) => Record<string, numb
 export interface EvaluationOptions extends LossOptions {
   signal?: AbortSignal
   computeMetrics?: ComputeMetrics | undefined
+  /** The processes that share the work; with `computeMetrics`, which needs all predictions, each does all of it. */
+  world?: World | undefined
 }
 
 /** The model's mean loss over a data set, which stays in eval mode; undefined when `signal` stopped it. */
@@ -39,16 +41,19 @@ export async function evaluateModel<T>(
   model: TrainableModel,
   dataset: DatasetLike<T>,
   plan: BatchPlan<T>,
-  { signal, computeMetrics, ...options }: EvaluationOptions = {},
+  { signal, computeMetrics, world, ...options }: EvaluationOptions = {},
 ): Promise<Evaluation | undefined> {
   const startedAt = performance.now()
   let lossSum = 0
   let numLabels = 0
   let numExamples = 0
   const collected: PredictedLabels[] = []
+  const shared = computeMetrics ? undefined : world
+  let number = 0
   model.eval()
   for await (const batches of updatesOf(dataset, plan, 0)) {
     if (signal?.aborted) return undefined
+    if (shared && number++ % shared.size !== shared.rank) continue
     for (const batch of batches) {
       const { loss, predictions } = await evaluateBatch(model, batch, computeMetrics !== undefined, options)
       const labels = countLabels(batch)
@@ -59,6 +64,8 @@ export async function evaluateModel<T>(
     }
     await nextTask()
   }
+  if (shared)
+    [lossSum, numLabels, numExamples] = shared.sum([lossSum, numLabels, numExamples]) as [number, number, number]
   const loss = lossSum / Math.max(1, numLabels)
   const runtime = (performance.now() - startedAt) / 1000
   const bytesPerToken = isStream(dataset) ? undefined : dataset.bytesPerToken

@@ -8,13 +8,14 @@ export {
 } from './arguments.ts'
 export { averageCheckpoints } from './average-checkpoints.ts'
 export { type BleuScore, bleu } from './bleu.ts'
-export type {
-  Progress,
-  TrainerCallback,
-  TrainerControl,
-  TrainerEvent,
-  TrainerEventName,
-  TrainerHook,
+export {
+  onFirstProcess,
+  type Progress,
+  type TrainerCallback,
+  type TrainerControl,
+  type TrainerEvent,
+  type TrainerEventName,
+  type TrainerHook,
 } from './callbacks.ts'
 export { loadWeights } from './checkpoint.ts'
 export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'

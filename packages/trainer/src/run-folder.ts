@@ -58,6 +58,11 @@ async function removeCheckpoint(checkpoint: string): Promise<void> {
   await folders.remove(aside)
 }
 
+/** Where the checkpoint of a step is while it is being written. */
+export function unfinishedCheckpoint(outputDir: string, step: number): string {
+  return `${outputDir}/${unfinished}checkpoint-${step}`
+}
+
 /**
  * Writes `checkpoint-<step>` whole or not at all: `write` fills a temporary folder, which gets its name when it is on
  * the disk. A kill at any moment leaves the checkpoints that were there.

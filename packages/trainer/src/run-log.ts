@@ -1,4 +1,5 @@
 import { HeedError, tf } from '@heed/tensor-backend'
+import type { DataParallel } from './data-parallel.ts'
 
 interface PendingStep {
   step: number
@@ -25,6 +26,8 @@ export class RunLog {
   #startedAt = performance.now()
   #lastPace = 0
 
+  constructor(readonly parallel: DataParallel) {}
+
   /** Takes over the scalars. Throws HEED_NUMERIC, at once or some steps later. */
   async add(step: number, loss: tf.Scalar, norm: tf.Scalar, tokens: number): Promise<void> {
     this.#pending.push({ step, loss, norm })
@@ -40,8 +43,9 @@ export class RunLog {
     const stacked = tf.stack(scalars)
     const values = await stacked.data()
     tf.dispose([stacked, ...scalars])
+    const losses = this.parallel.sum(steps.map((_, index) => values[2 * index]!)) // each process has a part of a loss
     for (const [index, { step }] of steps.entries()) {
-      const [loss, norm] = [values[2 * index]!, values[2 * index + 1]!]
+      const [loss, norm] = [losses[index]!, values[2 * index + 1]!]
       if (!Number.isFinite(loss)) throw notFinite('loss', loss, step)
       if (!Number.isFinite(norm)) throw notFinite('the norm of the gradients', norm, step)
       this.lossSum += loss

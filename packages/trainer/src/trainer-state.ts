@@ -10,6 +10,8 @@ export interface TrainerState {
   maxSteps: number
   numTrainEpochs: number
   numInputTokensSeen: number
+  /** Among several processes, of which each runs all callbacks: true in the one that is to write files and to print. */
+  isWorldProcessZero: boolean
   logHistory: LogRecord[]
   bestMetric: number | undefined
   bestGlobalStep: number | undefined
@@ -25,6 +27,7 @@ export function newState(): TrainerState {
     maxSteps: 0,
     numTrainEpochs: 0,
     numInputTokensSeen: 0,
+    isWorldProcessZero: true,
     logHistory: [],
     bestMetric: undefined,
     bestGlobalStep: undefined,
@@ -81,6 +84,7 @@ export function stateFromJson(json: Readonly<Record<string, unknown>>): TrainerS
     maxSteps: json.max_steps as number,
     numTrainEpochs: json.num_train_epochs as number,
     numInputTokensSeen: (json.num_input_tokens_seen ?? 0) as number,
+    isWorldProcessZero: true,
     logHistory: history.map(record => renameKeys(record, camelCase) as LogRecord),
     bestMetric: (json.best_metric ?? undefined) as number | undefined,
     bestGlobalStep: (json.best_global_step ?? undefined) as number | undefined,

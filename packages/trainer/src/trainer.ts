@@ -1,4 +1,4 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, joinWorld, type World } from '@heed/tensor-backend'
 import { completeArguments, type TrainingArguments } from './arguments.ts'
 import type { TrainerCallback } from './callbacks.ts'
 import { type Collator, causalLmCollator } from './data/collators.ts'
@@ -42,16 +42,19 @@ export class Trainer<T = TokenExample> {
   readonly #evalDataset: DatasetLike<T> | undefined
   readonly #collator: Collator<T>
   readonly #computeMetrics: ComputeMetrics | undefined
+  /** The processes that train together, when `mpirun` or its like started this one. */
+  readonly world: World | undefined
   /** How far the last run came. */
   state: TrainerState = newState()
 
-  /** Throws HEED_CONFIG_INVALID. */
+  /** Throws HEED_CONFIG_INVALID, and in an MPI job as `joinWorld`. */
   constructor(options: TrainerOptions<T>) {
     const { model, args = {}, trainDataset, evalDataset, collator, computeMetrics, callbacks = [] } = options
     this.model = model
     this.args = completeArguments(args)
     this.callbacks = callbacks
     this.createOptimizer = options.createOptimizer
+    this.world = joinWorld()
     this.#trainDataset = trainDataset
     this.#computeMetrics = computeMetrics
     this.#evalDataset = evalDataset
@@ -67,7 +70,7 @@ export class Trainer<T = TokenExample> {
   async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
     const dataset = this.#trainDataset
     if (!dataset) throw missing('trainDataset', 'train() was called')
-    const plan = await batchPlan(dataset, this.#collator, this.args)
+    const plan = await batchPlan(dataset, this.#collator, this.args, this.world)
     checkNotEmpty('trainDataset', plan)
     const run = new TrainingRun(this, plan, dataset)
     this.state = run.state
@@ -78,15 +81,18 @@ export class Trainer<T = TokenExample> {
         await run.emit('onEpochBegin')
         for await (const batches of run.updates()) {
           await run.emit('onStepBegin')
-          await run.update(batches)
+          await run.update(batches, signal)
           await run.emit('onStepEnd')
-          if (signal?.aborted) run.interrupt()
+          if (run.shouldInterrupt(signal)) run.interrupt()
           await run.logEvaluateSave(signal)
           if (run.shouldEpochStop) break
         }
         await run.endEpoch(signal)
       }
       return await run.finish()
+    } catch (error) {
+      this.world?.fail()
+      throw error
     } finally {
       await run.dispose()
     }
@@ -102,6 +108,7 @@ export class Trainer<T = TokenExample> {
     checkNotEmpty('evalDataset', plan)
     const evaluation = await evaluateModel(this.model, dataset, plan, {
       computeMetrics: this.#computeMetrics,
+      world: this.world,
       ...(signal && { signal }),
     })
     if (!evaluation) throw new HeedError('HEED_ABORTED', 'Trainer: the evaluation was cancelled.')

@@ -1,4 +1,4 @@
-import { HeedError, isHeedError, tf } from '@heed/tensor-backend'
+import { HeedError, isHeedError, tf, type World } from '@heed/tensor-backend'
 import { folders, memoryInUse } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
 import { noteBest } from './best-model.ts'
@@ -11,10 +11,11 @@ import {
   type TrainerControl,
   type TrainerEventName,
 } from './callbacks.ts'
-import { loadWeights, readCheckpoint, resumeSettings, writeCheckpoint } from './checkpoint.ts'
+import { loadWeights, readCheckpoint, resumeSettings, writeCheckpoint, writeOptimizerShard } from './checkpoint.ts'
 import { type Batch, countTokens } from './data/batch.ts'
 import type { DatasetLike } from './data/sources.ts'
 import { type BatchPlan, batchesPerEpoch, updatesOf } from './data/updates.ts'
+import { DataParallel } from './data-parallel.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
 import { createOptimizer } from './optim/create-optimizer.ts'
@@ -23,11 +24,18 @@ import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
 import type { Schedule } from './optim/schedules.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
-import { checkNewRun, cleanRunFolder, lastCheckpoint, publishCheckpoint, rotateCheckpoints } from './run-folder.ts'
+import {
+  checkNewRun,
+  cleanRunFolder,
+  lastCheckpoint,
+  publishCheckpoint,
+  rotateCheckpoints,
+  unfinishedCheckpoint,
+} from './run-folder.ts'
 import { RunLog } from './run-log.ts'
 import { planSteps } from './step-plan.ts'
 import { type LogRecord, newState, type TrainerState } from './trainer-state.ts'
-import { lossAndGradients } from './training-step.ts'
+import { labelsOf, lossAndGradients } from './training-step.ts'
 
 export interface TrainOutput {
   globalStep: number
@@ -46,6 +54,7 @@ interface RunOwner {
   readonly args: TrainingArguments
   readonly callbacks: TrainerCallback[]
   readonly createOptimizer: ((parameters: NamedParameter[]) => Optimizer) | undefined
+  readonly world: World | undefined
   evaluate(dataset?: undefined, options?: { signal?: AbortSignal }): Promise<Record<string, number>>
 }
 
@@ -59,7 +68,8 @@ export class TrainingRun<T> {
   readonly #optimizer: Optimizer
   readonly #schedule: Schedule
   readonly #callbacks: CallbackList
-  readonly #log = new RunLog()
+  readonly #log: RunLog
+  readonly #parallel: DataParallel
   readonly #control: TrainerControl = {
     shouldTrainingStop: false,
     shouldEpochStop: false,
@@ -71,8 +81,11 @@ export class TrainingRun<T> {
   #epoch = 0
   #updatesInEpoch = 0
   #isInterrupted = false
+  /** Whether some process was asked to stop. */
+  #isStopAsked = false
   #firstStep = 0
   #startedAt = performance.now()
+  #timesBefore = { communicating: 0, waiting: 0 }
   #lastSave: { step: number; checkpoint: string } | undefined
   #unlock: (() => Promise<void>) | undefined
 
@@ -97,7 +110,10 @@ export class TrainingRun<T> {
     const { maxSteps, numTrainEpochs, schedule } = planSteps(args, plan)
     Object.assign(this.state, { maxSteps, numTrainEpochs })
     this.#schedule = schedule
-    this.#optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(this.#parameters)
+    this.#parallel = new DataParallel(owner.world, this.#parameters, args.shardOptimizer)
+    this.#log = new RunLog(this.#parallel)
+    this.state.isWorldProcessZero = this.#parallel.isFirst
+    this.#optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(this.#parallel.owned)
     const log = args.outputDir === undefined ? [] : [metricsLog(`${args.outputDir}/metrics.jsonl`)]
     this.#callbacks = new CallbackList([defaultFlow, ...callbacks, ...log])
   }
@@ -106,15 +122,18 @@ export class TrainingRun<T> {
   async begin(resumeFromCheckpoint: string | boolean): Promise<void> {
     const { model, args } = this.#owner
     const { outputDir } = args
-    if (outputDir !== undefined) {
+    if (outputDir !== undefined && this.#parallel.isFirst) {
       await folders.make(outputDir)
       this.#unlock = await folders.lock(outputDir)
       await cleanRunFolder(outputDir)
     }
+    this.#parallel.meet()
     const checkpoint =
       resumeFromCheckpoint === true ? outputDir && (await lastCheckpoint(outputDir)) : resumeFromCheckpoint || undefined
     if (checkpoint !== undefined) await this.#resume(checkpoint)
-    else if (outputDir !== undefined) await checkNewRun(outputDir, args.overwriteOutputDir)
+    else if (outputDir !== undefined && this.#parallel.isFirst) await checkNewRun(outputDir, args.overwriteOutputDir)
+    this.#parallel.shareAll(this.#parameters)
+    this.#timesBefore = this.#parallel.world?.times() ?? this.#timesBefore
     model.train()
     await this.emit('onTrainBegin')
     if (args.evalOnStart && this.state.globalStep === 0) {
@@ -125,10 +144,10 @@ export class TrainingRun<T> {
 
   async #resume(checkpoint: string): Promise<void> {
     const { model, args } = this.#owner
-    const settings = resumeSettings(args, this.#plan.order?.numExamples)
-    const { maxSteps, numTrainEpochs } = this.state
-    const { state, point } = await readCheckpoint(checkpoint, model, this.#optimizer, settings)
-    this.state = { ...state, maxSteps, numTrainEpochs }
+    const { maxSteps, numTrainEpochs, isWorldProcessZero } = this.state
+    const { isSharded } = this.#parallel
+    const { state, point } = await readCheckpoint(checkpoint, model, this.#optimizer, this.#settings, isSharded)
+    this.state = { ...state, maxSteps, numTrainEpochs, isWorldProcessZero }
     this.#epoch = point.epoch
     this.#updatesInEpoch = point.updatesInEpoch
     this.#firstStep = state.globalStep
@@ -136,6 +155,11 @@ export class TrainingRun<T> {
     this.#log.lossSteps = point.lossSteps
     this.#control.shouldTrainingStop = state.globalStep >= maxSteps
     this.#callbacks.loadStates(state.statefulCallbacks)
+  }
+
+  /** What a run that goes on from a checkpoint must have as the one that wrote it. */
+  get #settings(): Record<string, number | string | boolean> {
+    return resumeSettings(this.#owner.args, this.#plan.order?.numExamples, this.#parallel.size)
   }
 
   get hasEpochsLeft(): boolean {
@@ -152,22 +176,31 @@ export class TrainingRun<T> {
   }
 
   /** One step: the mean gradient of the batches, clipped, through the optimizer. */
-  async update(batches: Batch[]): Promise<void> {
+  async update(batches: Batch[], signal?: AbortSignal): Promise<void> {
     const { model, args } = this.#owner
     const { globalStep } = this.state
+    const { rank, world } = this.#parallel
     this.#learningRate = args.learningRate * this.#schedule(globalStep)
+    const ownTokens = batches.reduce((sum, batch) => sum + countTokens(batch), 0)
+    const [numLabels, tokens, stops] = this.#parallel.sum([labelsOf(batches), ownTokens, signal?.aborted ? 1 : 0]) as [
+      number,
+      number,
+      number,
+    ]
+    this.#isStopAsked = stops > 0
     const { loss, gradients } = lossAndGradients(model, this.#parameters, batches, {
       labelSmoothing: args.labelSmoothingFactor,
-      seed: hash(args.seed, globalStep),
+      seed: rank === 0 ? hash(args.seed, globalStep) : hash(args.seed, globalStep, rank),
+      ...{ numLabels, world },
     })
     const norm = gradientNorm(gradients)
     await this.emit('onPreOptimizerStep')
     const clip = args.maxGradNorm > 0 ? { clip: { norm, maxNorm: args.maxGradNorm } } : {}
     this.#optimizer.step(gradients, { learningRate: this.#learningRate, ...clip })
+    this.#parallel.shareOwned()
     tf.dispose([...gradients.values()])
     this.state.globalStep += 1
     this.#updatesInEpoch += 1
-    const tokens = batches.reduce((sum, batch) => sum + countTokens(batch), 0)
     this.state.numInputTokensSeen += tokens
     this.state.epoch = this.#epochDone()
     await this.#log.add(this.state.globalStep, loss, norm, tokens)
@@ -178,6 +211,11 @@ export class TrainingRun<T> {
     const batches = batchesPerEpoch(this.#plan)
     if (batches === undefined) return this.state.globalStep / this.state.maxSteps
     return this.#epoch + Math.min(this.#updatesInEpoch * this.#plan.accumulation, batches) / batches
+  }
+
+  /** Whether to end the run after this step: processes decide it together, at the beginning of a step. */
+  shouldInterrupt(signal: AbortSignal | undefined): boolean {
+    return this.#parallel.world ? this.#isStopAsked : (signal?.aborted ?? false)
   }
 
   /** Ends the run after this step, with a checkpoint where there is a folder. */
@@ -237,9 +275,10 @@ export class TrainingRun<T> {
     if (!shouldEvaluate && !shouldSave) return
     const startedAt = performance.now()
     await this.#log.read() // a NaN must neither be evaluated nor saved
-    const isBest = shouldEvaluate && (await this.#evaluate(signal))
+    const ownSignal = this.#parallel.world ? undefined : signal
+    const isBest = shouldEvaluate && (await this.#evaluate(ownSignal))
     const saveStrategy = this.#owner.args.saveStrategy
-    if (signal?.aborted && !this.#isInterrupted) this.interrupt()
+    if (ownSignal?.aborted && !this.#isInterrupted) this.interrupt()
     if (saveStrategy === 'best' && !this.#isInterrupted ? isBest : shouldSave || this.#control.shouldSave)
       await this.#save()
     this.#control.shouldSave = false
@@ -297,14 +336,26 @@ export class TrainingRun<T> {
       optimizerSteps: this.#optimizer.stepCount,
       lossSum: this.#log.lossSum,
       lossSteps: this.#log.lossSteps,
-      settings: resumeSettings(args, this.#plan.order?.numExamples),
+      settings: this.#settings,
     }
-    const checkpoint = await publishCheckpoint(outputDir, globalStep, folder =>
-      writeCheckpoint(folder, model, this.#optimizer, this.state, args, point),
-    )
+    const { isFirst, isSharded } = this.#parallel
+    const checkpoint = `${outputDir}/checkpoint-${globalStep}`
+    if (isFirst) {
+      await publishCheckpoint(outputDir, globalStep, async folder => {
+        if (isSharded) await this.#saveShard(folder)
+        await writeCheckpoint(folder, model, isSharded ? undefined : this.#optimizer, this.state, args, point)
+      })
+    } else if (isSharded) await this.#saveShard(unfinishedCheckpoint(outputDir, globalStep))
     this.#lastSave = { step: globalStep, checkpoint }
     await this.emit('onSave', { checkpoint })
-    await rotateCheckpoints(outputDir, args.saveTotalLimit, this.state.bestModelCheckpoint)
+    if (isFirst) await rotateCheckpoints(outputDir, args.saveTotalLimit, this.state.bestModelCheckpoint)
+  }
+
+  /** Each process's part of the optimizer's state, in the folder that the first has made and goes on with when all are done. */
+  async #saveShard(folder: string): Promise<void> {
+    this.#parallel.meet()
+    await writeOptimizerShard(folder, this.#optimizer, this.#parallel)
+    this.#parallel.meet()
   }
 
   async finish(): Promise<TrainOutput> {
@@ -314,7 +365,12 @@ export class TrainingRun<T> {
     const steps = globalStep - this.#firstStep
     const trainingLoss = this.#log.totalLoss / Math.max(1, steps)
     const trainRuntime = (performance.now() - this.#startedAt) / 1000
-    const metrics = { trainRuntime, trainStepsPerSecond: steps / trainRuntime, trainLoss: trainingLoss }
+    const metrics: Record<string, number> = {
+      trainRuntime,
+      trainStepsPerSecond: steps / trainRuntime,
+      trainLoss: trainingLoss,
+      ...this.#communication(trainRuntime),
+    }
     if (!this.#isInterrupted) await this.#record(metrics)
     if (args.loadBestModelAtEnd && bestModelCheckpoint !== undefined && !this.#isInterrupted) {
       await loadWeights(bestModelCheckpoint, model)
@@ -322,6 +378,17 @@ export class TrainingRun<T> {
     await this.emit('onTrainEnd')
     const checkpoint = this.#lastSave?.checkpoint
     return { globalStep, trainingLoss, metrics, isInterrupted: this.#isInterrupted, checkpoint }
+  }
+
+  /** Among several processes: the parts of the time in which messages were on their way, and in which they were waited for. */
+  #communication(seconds: number): Record<string, number> {
+    if (!this.#parallel.world) return {}
+    const { communicating, waiting } = this.#parallel.world.times()
+    const share = (total: number, before: number): number => (total - before) / seconds
+    return {
+      communicationShare: share(communicating, this.#timesBefore.communicating),
+      waitingShare: share(waiting, this.#timesBefore.waiting),
+    }
   }
 
   async dispose(): Promise<void> {

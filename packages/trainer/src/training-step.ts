@@ -1,5 +1,5 @@
 import { Module, seedDropout } from '@heed/layers'
-import { accumulate, crossEntropy, HeedError, tf, variableGradients } from '@heed/tensor-backend'
+import { accumulate, crossEntropy, HeedError, tf, variableGradients, type World } from '@heed/tensor-backend'
 import { type Batch, batchTensors, countLabels } from './data/batch.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter } from './optim/optimizer.ts'
@@ -10,6 +10,13 @@ export interface LossOptions {
   labelSmoothing?: number
   /** Of the dropout masks: the same seed gives the same masks. */
   seed?: number
+}
+
+export interface UpdateOptions extends LossOptions {
+  /** Labels of all batches, those of other processes included; by default those of `batches`. */
+  numLabels?: number
+  /** The processes whose batches make the update with ours. */
+  world?: World | undefined
 }
 
 /** A mean loss over labels, with the logits it comes from. */
@@ -54,36 +61,46 @@ function smoothedLoss(logits: tf.Tensor, labels: tf.Tensor, shift: 0 | 1, labelS
   return crossEntropy(predicted, tf.slice(labels, [0, 1], [batch, seqLen - 1]), { labelSmoothing })
 }
 
+/** Labels of all the batches. */
+export function labelsOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, batch) => sum + countLabels(batch), 0)
+}
+
 /**
  * Loss and gradients of one update: the mean over all labels of all its batches, as one batch of them together would
- * give. The gradients are those of `parameters` that the loss depends on. The caller disposes of all.
+ * give. The gradients are those of `parameters` that the loss depends on; among several processes they are sums over all,
+ * on their way while earlier layers are still being computed, and the loss is this process's part. The caller disposes
+ * of all.
  */
 export function lossAndGradients(
   model: TrainableModel,
   parameters: readonly NamedParameter[],
   batches: readonly Batch[],
-  options: LossOptions = {},
+  { numLabels = labelsOf(batches), world, ...options }: UpdateOptions = {},
 ): { loss: tf.Scalar; gradients: Map<string, tf.Tensor> } {
-  const counts = batches.map(countLabels)
-  const total = Math.max(
-    1,
-    counts.reduce((sum, count) => sum + count, 0),
-  )
   const variables = parameters.map(([, value]) => value)
   let loss: tf.Scalar | undefined
   const sums = new Map<tf.Variable, tf.Tensor>()
+  const add = (variable: tf.Variable, gradient: tf.Tensor): tf.Tensor => {
+    const sum = sums.get(variable)
+    sums.delete(variable)
+    return sum ? accumulate(sum, gradient) : gradient
+  }
   for (const [index, batch] of batches.entries()) {
-    const share = counts[index]! / total
+    const share = countLabels(batch) / Math.max(1, numLabels)
+    const isSent = world !== undefined && index === batches.length - 1
     if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
     const { value, gradients } = withBatch(model, batch, options, compute =>
-      variableGradients(() => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))), variables),
+      variableGradients(
+        () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),
+        variables,
+        isSent ? (variable, gradient) => world.startSum(add(variable, gradient)) : undefined,
+      ),
     )
     loss = loss ? accumulate(loss, value) : value
-    for (const [variable, gradient] of gradients) {
-      const sum = sums.get(variable)
-      sums.set(variable, sum ? accumulate(sum, gradient) : gradient)
-    }
+    for (const [variable, gradient] of gradients) sums.set(variable, isSent ? gradient : add(variable, gradient))
   }
+  world?.wait()
   const named = parameters.flatMap(([name, value]) => (sums.has(value) ? [[name, sums.get(value)!] as const] : []))
   return { loss: loss!, gradients: new Map(named) }
 }

@@ -4,7 +4,18 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
 
-interface Addon {
+/** The part of the addon that talks to the other processes of an MPI job; addresses are those of tensors. */
+export interface MpiAddon {
+  mpi_join(libraries: string[]): { rank: number; size: number } | string
+  /** A sum, or a copy from the process `root` when that is not -1. Returns a ticket to wait for. */
+  mpi_send(addresses: Float64Array, counts: Float64Array, root: number): number
+  mpi_sum_doubles(values: Float64Array): void
+  mpi_wait(ticket: number): void
+  mpi_times(): { communicating: number; waiting: number }
+  mpi_leave(): void
+}
+
+interface Addon extends MpiAddon {
   allocate(bytes: number): number
   release(address: number): void
   view(address: number, bytes: number): ArrayBuffer
@@ -37,6 +48,11 @@ function loadAddon(paths: string[]): Addon | string {
     }
   }
   return reason
+}
+
+/** The addon for MPI, or the reason why it cannot be loaded. */
+export function loadMpiAddon(): MpiAddon | string {
+  return loadAddon(addonPaths())
 }
 
 /**

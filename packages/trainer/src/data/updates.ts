@@ -7,7 +7,15 @@ import type { Collator } from './collators.ts'
 import { randomSampler, sequentialSampler } from './sampler.ts'
 import { type DatasetLike, type IndexedDataset, isStream } from './sources.ts'
 
+/** One of the processes that share the batches. */
+export interface Share {
+  rank: number
+  size: number
+}
+
 export interface BatchPlan<T> {
+  /** Of several processes each takes every size-th batch, from the rank-th on. */
+  share: Share
   collator: Collator<T>
   /** Batches of one update. */
   accumulation: number
@@ -35,8 +43,10 @@ export async function batchPlan<T>(
   dataset: DatasetLike<T>,
   collator: Collator<T>,
   args: BatchArguments,
+  { rank, size }: Share = { rank: 0, size: 1 },
 ): Promise<BatchPlan<T>> {
   return {
+    share: { rank, size },
     collator,
     accumulation: args.gradientAccumulationSteps,
     seed: args.seed,
@@ -77,9 +87,12 @@ async function tokenCounts<T>(dataset: IndexedDataset<T>): Promise<TokenCounts[]
   return counts
 }
 
-/** Batches of one epoch; undefined for a stream, which ends when it ends. */
-export function batchesPerEpoch<T>({ order }: BatchPlan<T>): number | undefined {
-  return order?.numBatches
+/**
+ * Batches of one epoch, of each process where there are several: batches at the end that are not enough for all are left
+ * out. Undefined for a stream, which ends when it ends.
+ */
+export function batchesPerEpoch<T>({ order, share }: BatchPlan<T>): number | undefined {
+  return order && Math.floor(order.numBatches / share.size)
 }
 
 /** Updates of one epoch; the last may have fewer batches. */
@@ -88,31 +101,35 @@ export function updatesPerEpoch<T>(plan: BatchPlan<T>): number | undefined {
   return batches === undefined ? undefined : Math.ceil(batches / plan.accumulation)
 }
 
-/** The examples of each batch of an epoch, from a batch on. */
+/** The examples of each batch of an epoch, from a batch on; those of other processes' batches are not read. */
 async function* examplesOf<T>(
   dataset: DatasetLike<T>,
-  { order, batchSize, dropLast }: BatchPlan<T>,
+  plan: BatchPlan<T>,
   epoch: number,
   from: number,
 ): AsyncGenerator<T[]> {
+  const { batchSize, dropLast, share } = plan
   let examples: T[] = []
   if (!isStream(dataset)) {
-    for (let batch = from; batch < order!.numBatches; batch++) {
-      for (const index of order!.examples(epoch, batch)) examples.push(await dataset.get(index))
+    const order = plan.order!
+    const end = batchesPerEpoch(plan)! * share.size
+    for (let batch = from + share.rank; batch < end; batch += share.size) {
+      for (const index of order.examples(epoch, batch)) examples.push(await dataset.get(index))
       yield examples
       examples = []
     }
     return
   }
+  const together = batchSize * share.size // a stream is read by all, and its batches given out when all have one
   let position = 0
   for await (const example of dataset) {
     if (position++ < from * batchSize) continue
     examples.push(example)
-    if (examples.length < batchSize) continue
-    yield examples
+    if (examples.length < together) continue
+    yield examples.slice(share.rank * batchSize, (share.rank + 1) * batchSize)
     examples = []
   }
-  if (examples.length > 0 && !dropLast) yield examples
+  if (examples.length > 0 && !dropLast && share.size === 1) yield examples
 }
 
 /** The batches of each update of an epoch, from update `from` on. */
@@ -122,11 +139,13 @@ export async function* updatesOf<T>(
   epoch: number,
   from = 0,
 ): AsyncGenerator<Batch[]> {
-  const { collator, accumulation, seed } = plan
-  let number = from * accumulation
+  const { collator, accumulation, seed, share } = plan
+  const first = from * accumulation * share.size
+  let number = first + share.rank
   let batches: Batch[] = []
-  for await (const examples of examplesOf(dataset, plan, epoch, number)) {
-    batches.push(collator(examples, hash(seed, epoch, number++)))
+  for await (const examples of examplesOf(dataset, plan, epoch, first)) {
+    batches.push(collator(examples, hash(seed, epoch, number)))
+    number += share.size
     if (batches.length < accumulation) continue
     yield batches
     batches = []

@@ -1,5 +1,5 @@
 import { writeFileAtomic } from '@heed/tensor-backend'
-import type { TrainerCallback } from '../callbacks.ts'
+import { onFirstProcess, type TrainerCallback } from '../callbacks.ts'
 import type { LogRecord } from '../trainer-state.ts'
 import { PngSurface } from './png.ts'
 import type { Point, Surface } from './surface.ts'
@@ -145,10 +145,10 @@ export async function lossPlotPng(history: readonly LogRecord[], options: LossPl
 
 /** Writes `loss.svg` and `loss.png` to a folder when training ends, also when it was stopped. */
 export function lossPlot(folder: string, options: LossPlotOptions = {}): TrainerCallback {
-  return {
+  return onFirstProcess({
     async onTrainEnd({ state }) {
       await writeFileAtomic(`${folder}/loss.svg`, lossPlotSvg(state.logHistory, options))
       await writeFileAtomic(`${folder}/loss.png`, await lossPlotPng(state.logHistory, options))
     },
-  }
+  })
 }

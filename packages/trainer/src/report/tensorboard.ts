@@ -1,5 +1,5 @@
 import { folders } from '#folder'
-import type { TrainerCallback } from '../callbacks.ts'
+import { onFirstProcess, type TrainerCallback } from '../callbacks.ts'
 import { snakeCase } from '../trainer-state.ts'
 import { crc32c } from './crc.ts'
 
@@ -80,7 +80,7 @@ export function tensorBoardLog(folder: string): TrainerCallback {
   let file = ''
   const write = (step: number, scalars?: Record<string, number>): Promise<void> =>
     folders.append(file, record(event(Date.now() / 1000, step, scalars)))
-  return {
+  return onFirstProcess({
     async onTrainBegin() {
       await folders.make(folder)
       file = `${folder}/events.out.tfevents.${Date.now()}.heed`
@@ -94,5 +94,5 @@ export function tensorBoardLog(folder: string): TrainerCallback {
       })
       await write(step, Object.fromEntries(tagged))
     },
-  }
+  })
 }
