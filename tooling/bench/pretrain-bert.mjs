@@ -90,7 +90,11 @@ function start(command, args, threads) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const read = async () => JSON.parse((await answers.next()).value)
-  return { read, turn: () => (child.stdin.write('\n'), read()), close: () => child.kill() }
+  const turn = () => {
+    child.stdin.write('\n')
+    return read()
+  }
+  return { read, turn, close: () => child.kill() }
 }
 
 const median = values => values.toSorted((a, b) => a - b)[values.length >> 1]

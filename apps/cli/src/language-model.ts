@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import type { Tokenizer } from '@heed/tokenizer'
-import { type IndexedDataset, lossPlot, type TokenExample, Trainer, type TrainingArguments } from '@heed/trainer'
+import {
+  type IndexedDataset,
+  lossPlot,
+  onFirstProcess,
+  type TokenExample,
+  Trainer,
+  type TrainingArguments,
+} from '@heed/trainer'
 import type { CausalLm } from '@heed/transformer'
 import { trainingReport } from './training-report.ts'
 
@@ -48,7 +55,7 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
     trainDataset: run.trainDataset,
     evalDataset: run.evalDataset,
     callbacks: [
-      { onTrainBegin: () => tokenizer.save(tokenizerFolder(outputDir)) },
+      onFirstProcess({ onTrainBegin: () => tokenizer.save(tokenizerFolder(outputDir)) }),
       trainingReport(isJson),
       lossPlot(outputDir),
     ],
@@ -56,8 +63,10 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<Languag
   const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
   const evaluation = await trainer.evaluate()
   const folder = join(outputDir, 'model')
-  await model.savePretrained(folder)
-  await tokenizer.save(folder)
+  if (trainer.state.isWorldProcessZero) {
+    await model.savePretrained(folder)
+    await tokenizer.save(folder)
+  }
   return {
     model: folder,
     plot: join(outputDir, 'loss.png'),

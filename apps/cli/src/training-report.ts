@@ -1,12 +1,21 @@
-import { type BackendReport, tf } from '@heed/tensor-backend'
-import type { TrainerCallback } from '@heed/trainer'
+import { type BackendReport, joinWorld, tf } from '@heed/tensor-backend'
+import { onFirstProcess, type TrainerCallback } from '@heed/trainer'
 import { formatCount } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { bold, dim } from './terminal/style.ts'
 
-/** Prints lines such as `model      llama, 1,000 parameters` to standard error; nothing with `--json`. */
+/** Whether this process prints and writes files: under `mpirun` only the first of all does. To be asked after `init`. */
+export function isFirstProcess(): boolean {
+  return (joinWorld()?.rank ?? 0) === 0
+}
+
+/**
+ * Prints lines such as `model      llama, 1,000 parameters` to standard error; nothing with `--json`. To be used after
+ * `init`.
+ */
 export function sayTo(isJson: boolean): (title: string, text: string) => void {
-  return (title, text) => void (isJson || process.stderr.write(`${bold(title.padEnd(10))} ${text}\n`))
+  return (title, text) =>
+    void (isJson || !isFirstProcess() || process.stderr.write(`${bold(title.padEnd(10))} ${text}\n`))
 }
 
 /** The chosen backend, and why not another. */
@@ -17,7 +26,7 @@ export function describeBackend({ backend, instructionSet, threads, rejected }: 
 
 /** What a training tells: for machines one JSON object a line, for people a bar. */
 export function trainingReport(isJson: boolean): TrainerCallback {
-  return isJson ? jsonLines() : progressLine()
+  return onFirstProcess(isJson ? jsonLines() : progressLine())
 }
 
 /** A bar with the loss, the learning rate, the pace and the time that is left. */

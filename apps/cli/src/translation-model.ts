@@ -19,6 +19,7 @@ import {
   listCheckpoints,
   loadParallelText,
   lossPlot,
+  onFirstProcess,
   type Seq2SeqExample,
   seq2SeqCollator,
   type TextPair,
@@ -86,8 +87,10 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
     if (!output.isInterrupted) await averageLast(recipe.averageCheckpoints ?? 1, out, model)
     const { evalLoss } = await trainer.evaluate()
     const folder = join(out, 'model')
-    await model.savePretrained(folder)
-    await tokenizer.save(folder)
+    if (trainer.state.isWorldProcessZero) {
+      await model.savePretrained(folder)
+      await tokenizer.save(folder)
+    }
     say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
     const { globalStep, isInterrupted, metrics } = output
     const result = { model: folder, globalStep, isInterrupted, validationLoss: evalLoss! }
@@ -113,7 +116,11 @@ function makeTrainer(
     evalDataset,
     args: { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume },
     collator: seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId }),
-    callbacks: [{ onTrainBegin: () => tokenizer.save(tokenizerFolder(out)) }, trainingReport(isJson), lossPlot(out)],
+    callbacks: [
+      onFirstProcess({ onTrainBegin: () => tokenizer.save(tokenizerFolder(out)) }),
+      trainingReport(isJson),
+      lossPlot(out),
+    ],
   })
 }
 

@@ -143,7 +143,7 @@ export class TrainingRun<T> {
   }
 
   async #resume(checkpoint: string): Promise<void> {
-    const { model, args } = this.#owner
+    const { model } = this.#owner
     const { maxSteps, numTrainEpochs, isWorldProcessZero } = this.state
     const { isSharded } = this.#parallel
     const { state, point } = await readCheckpoint(checkpoint, model, this.#optimizer, this.#settings, isSharded)

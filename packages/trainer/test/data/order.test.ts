@@ -14,6 +14,7 @@ const numbered = (length: number): IndexedDataset<TokenExample> => ({
 })
 
 const planOf = (options: Partial<BatchPlan<TokenExample>>): BatchPlan<TokenExample> => ({
+  share: { rank: 0, size: 1 },
   collator: causalLmCollator(),
   batchSize: 2,
   accumulation: 1,
@@ -162,4 +163,22 @@ describe('batches by tokens', () => {
       'Trainer: inputIds of example 0 is undefined, expected ids since maxTokensPerBatch is set. Tokenize the data set first.',
     )
   })
+})
+
+test('two processes have the batches of one between them, resumed too; what is not enough for both is left out', async () => {
+  const dataset = numbered(11)
+  const plan = (rank: number, size: number): BatchPlan<TokenExample> =>
+    planOf({ share: { rank, size }, order: equalBatches(randomSampler(11, 4), 2, false) })
+  const all = await order(dataset, plan(0, 1), 1)
+  const shares = [await order(dataset, plan(0, 2), 1), await order(dataset, plan(1, 2), 1)]
+  expect(shares[0]).toEqual([all[0], all[2], all[4]])
+  expect(shares[1]).toEqual([all[1], all[3], all[5]])
+  expect(await order(dataset, plan(1, 2), 1, 2)).toEqual([all[5]])
+  expect(updatesPerEpoch(plan(1, 4))).toBe(1)
+  const stream = {
+    async *[Symbol.asyncIterator]() {
+      for (let i = 0; i < 11; i++) yield dataset.get(i) as TokenExample
+    },
+  }
+  expect(await order(stream, planOf({ share: { rank: 1, size: 2 } }), 0)).toEqual([[[2, 3]], [[6, 7]]])
 })
