@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { chatCommand } from './commands/chat.ts'
 import { classifyCommand } from './commands/classify.ts'
+import { convertCommand, quantizeCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { embedCommand } from './commands/embed.ts'
+import { evalCommand } from './commands/eval.ts'
 import { fillMaskCommand } from './commands/fill-mask.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
@@ -26,11 +29,15 @@ for (const command of [
   quickstartCommand(),
   trainCommand(),
   generateCommand(),
+  chatCommand(),
   fillMaskCommand(),
   classifyCommand(),
   embedCommand(),
   translateCommand(),
   tokenizerCommand(),
+  evalCommand(),
+  convertCommand(),
+  quantizeCommand(),
   inspectCommand(),
   doctorCommand(),
 ]) {

@@ -20,7 +20,7 @@ registerArchitecture(
 )
 registerCheckpointFormat(...llamaFormats)
 
-export { type LlamaConfig, LlamaForCausalLM, LlamaModel, llamaConfig } from '@heed/llama'
+export { type LlamaConfig, LlamaForCausalLM, LlamaModel, llamaConfig, writeGgufModel } from '@heed/llama'
 export {
   type BackendName,
   type BackendReport,

@@ -141,6 +141,7 @@ export {
   type InnerStates,
   PretrainedModel,
 } from './model.ts'
+export { type PerplexityOptions, type PerplexityResult, perplexity } from './perplexity.ts'
 export type { FeatureExtractionOptions } from './pipelines/feature-extraction.ts'
 export type { FilledMask, FillMaskOptions, FillMaskResult } from './pipelines/fill-mask.ts'
 export {

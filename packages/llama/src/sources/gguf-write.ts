@@ -224,9 +224,10 @@ function plannedTensors(
 ): Planned {
   const partsOf = new Map<string, { key: string; expert: number }[]>() // by GGUF's name
   for (const key of source.tensors.keys()) {
-    if (key === 'lm_head.weight' && config.tieWordEmbeddings) continue
-    if (/rotary_emb\.inv_freq$/.test(key)) continue
-    const place = ggufName(key, layout)
+    const table = 'model.embed_tokens.weight'
+    const isTiedHead = key === 'lm_head.weight' && config.tieWordEmbeddings // the one table may go by either name
+    if ((isTiedHead && source.tensors.has(table)) || /rotary_emb\.inv_freq$/.test(key)) continue
+    const place = ggufName(isTiedHead ? table : key, layout)
     if (!place) throw new HeedError('HEED_FILE_INVALID', `${source.name}: tensor "${key}" has no place in GGUF.`)
     const parts = partsOf.get(place.name) ?? []
     parts.push({ key, expert: place.expert ?? 0 })

@@ -1,0 +1,234 @@
+import { writeFile } from 'node:fs/promises'
+import { createInterface, type Interface } from 'node:readline'
+import { init } from '@heed/tensor-backend'
+import { type ChatMessage, Tokenizer } from '@heed/tokenizer'
+import { type CausalLm, PromptCache, streamText } from '@heed/transformer'
+import { Command } from 'commander'
+import { AutoModelForCausalLM, isHeedError, type LoadOptions } from 'heed'
+import { numberBetween, wholeNumber } from '../arguments.ts'
+import { action } from '../failure.ts'
+import { dtypeOption } from '../load-options.ts'
+import { dim } from '../terminal/style.ts'
+
+interface ChatOptions {
+  system?: string
+  maxNewTokens: number
+  temperature: number
+  topP: number
+  seed: number
+  dtype?: NonNullable<LoadOptions['dtype']>
+}
+
+const help = `  /help           this list
+  /system TEXT    begin anew with instructions for the model
+  /clear          begin anew
+  /undo           take back the last question and answer
+  /retry          answer the last question again
+  /save FILE      write the conversation as JSON
+  /exit           leave; so does Ctrl-D
+A line that ends in \\ goes on in the next one; """ on a line of its own begins and ends several lines.
+Ctrl-C stops an answer.`
+
+/** `heed chat`: a conversation in the terminal. */
+export function chatCommand(): Command {
+  return new Command('chat')
+    .description('Talk with a model; answers appear as they are made.')
+    .argument('<model>', 'an HF folder or hub id, or a .gguf file')
+    .option('--system <text>', 'instructions for the model')
+    .option('--max-new-tokens <n>', 'longest answer', wholeNumber(1), 1024)
+    .option('--temperature <x>', '0 takes the likeliest token each time', numberBetween(0, 100), 0.7)
+    .option('--top-p <x>', 'sample among the likeliest tokens that hold this probability', numberBetween(0, 1), 0.95)
+    .option('--seed <n>', 'of the sampling', wholeNumber(0), 42)
+    .addOption(dtypeOption())
+    .addHelpText('after', `\nIn the conversation:\n${help}`)
+    .action(
+      action(async (path: string, { dtype, ...options }: ChatOptions) => {
+        await init()
+        const tokenizer = await Tokenizer.fromPretrained(path)
+        const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
+        const chat = new Chat(model, tokenizer, options)
+        await chat.run()
+        chat.dispose()
+        model.dispose()
+      }),
+    )
+}
+
+class Chat {
+  readonly #cache: PromptCache
+  readonly #isTerminal = process.stdin.isTTY === true
+  readonly #reader: Interface
+  readonly #lines: AsyncIterableIterator<string>
+  /** A model without a template continues what was said, as one text. */
+  readonly #hasTemplate: boolean
+  #messages: ChatMessage[] = []
+  #turn = 0
+  #answering: AbortController | undefined
+
+  constructor(
+    readonly model: CausalLm,
+    readonly tokenizer: Tokenizer,
+    readonly options: Omit<ChatOptions, 'dtype'>,
+  ) {
+    this.#cache = new PromptCache(model)
+    this.#hasTemplate = tokenizer.config.chat_template !== undefined
+    this.#reader = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal })
+    this.#lines = this.#reader[Symbol.asyncIterator]() as AsyncIterableIterator<string>
+    this.#reader.on('SIGINT', () => this.#interrupt())
+    if (!this.#isTerminal) process.on('SIGINT', this.#interrupt)
+    this.#begin(options.system)
+  }
+
+  dispose(): void {
+    process.off('SIGINT', this.#interrupt)
+    this.#reader.close()
+    this.#cache.dispose()
+  }
+
+  /** Asks and answers until the user leaves. */
+  async run(): Promise<void> {
+    if (!this.#hasTemplate) this.#note('The tokenizer has no chat template: what you write is continued as one text.')
+    this.#note('/help lists commands.')
+    for (let text = await this.#read(); text !== undefined; text = await this.#read()) {
+      if (text.trim() === '') continue
+      if (text.startsWith('/')) {
+        if (!(await this.#command(text.trim()))) break
+        continue
+      }
+      await this.#ask(text)
+    }
+  }
+
+  /** Ctrl-C stops the answer; where there is none, it clears the line. */
+  #interrupt = (): void => {
+    if (this.#answering) this.#answering.abort()
+    else if (this.#isTerminal) {
+      this.#reader.write(null, { ctrl: true, name: 'u' })
+      process.stdout.write(`\n${dim('Ctrl-D or /exit leaves.')}\n`)
+      this.#reader.prompt()
+    } else process.exit(130)
+  }
+
+  #note(text: string): void {
+    if (this.#isTerminal) process.stdout.write(`${dim(text)}\n`)
+  }
+
+  #begin(system: string | undefined): void {
+    this.#messages = system === undefined ? [] : [{ role: 'system', content: system }]
+  }
+
+  /** What the user says, of one line or several; undefined at the end of the input. */
+  async #read(): Promise<string | undefined> {
+    let text = await this.#line('> ')
+    if (text === undefined) return undefined
+    if (text.trim() === '"""') {
+      const lines: string[] = []
+      for (
+        let line = await this.#line('  ');
+        line !== undefined && line.trim() !== '"""';
+        line = await this.#line('  ')
+      )
+        lines.push(line)
+      return lines.join('\n')
+    }
+    while (text.endsWith('\\')) {
+      const next = await this.#line('  ')
+      text = `${text.slice(0, -1)}\n${next ?? ''}`
+      if (next === undefined) break
+    }
+    return text
+  }
+
+  async #line(prompt: string): Promise<string | undefined> {
+    if (this.#isTerminal) {
+      this.#reader.setPrompt(prompt)
+      this.#reader.prompt()
+    }
+    const { value, done } = await this.#lines.next()
+    return done === true ? undefined : value
+  }
+
+  /** Whether the conversation goes on. */
+  async #command(text: string): Promise<boolean> {
+    const [name, ...words] = text.split(/\s+/)
+    const rest = words.join(' ')
+    switch (name) {
+      case '/exit':
+      case '/quit':
+        return false
+      case '/help':
+        console.log(help)
+        break
+      case '/clear':
+        this.#begin(this.options.system)
+        break
+      case '/system':
+        this.#begin(rest)
+        break
+      case '/undo':
+        this.#undo()
+        break
+      case '/retry': {
+        const last = this.#undo()
+        if (last !== undefined) await this.#ask(last)
+        break
+      }
+      case '/save':
+        await this.#save(rest)
+        break
+      default:
+        console.log(`There is no ${name}; /help lists commands.`)
+    }
+    return true
+  }
+
+  /** Takes back the last answer and the question, which it gives. */
+  #undo(): string | undefined {
+    const at = this.#messages.findLastIndex(({ role }) => role === 'user')
+    if (at < 0) return undefined
+    const [question] = this.#messages.splice(at)
+    return String(question!.content)
+  }
+
+  async #save(path: string): Promise<void> {
+    if (path === '') return console.log('Give a file: /save conversation.json')
+    try {
+      await writeFile(path, `${JSON.stringify(this.#messages, null, 2)}\n`)
+      console.log(`Saved to ${path}.`)
+    } catch (error) {
+      console.log(`${path}: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+
+  async #ask(text: string): Promise<void> {
+    this.#messages.push({ role: 'user', content: text })
+    const { temperature, topP, maxNewTokens, seed } = this.options
+    this.#turn += 1
+    this.#answering = new AbortController()
+    const prompt = this.#hasTemplate ? this.#messages : this.#messages.map(({ content }) => String(content)).join('')
+    let answer = ''
+    try {
+      const pieces = streamText({ model: this.model, tokenizer: this.tokenizer }, prompt, {
+        maxNewTokens,
+        ...(temperature === 0 ? { doSample: false } : { doSample: true, temperature, topP }),
+        seed: seed + this.#turn,
+        promptCache: this.#cache,
+        signal: this.#answering.signal,
+      })
+      for await (const piece of pieces) {
+        answer += piece
+        process.stdout.write(piece)
+      }
+    } catch (error) {
+      if (!(isHeedError(error) && error.code === 'HEED_ABORTED')) {
+        this.#messages.pop()
+        throw error
+      }
+      process.stdout.write(dim(' [stopped]'))
+    } finally {
+      this.#answering = undefined
+      process.stdout.write('\n')
+    }
+    this.#messages.push({ role: 'assistant', content: answer })
+  }
+}

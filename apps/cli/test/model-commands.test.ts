@@ -1,0 +1,65 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { heed } from './run-cli.ts'
+
+const stories = join(import.meta.dirname, '../../../packages/llama/test/fixtures/stories260K')
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'heed-models-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('convert, quantize and eval perplexity: a model through GGUF and back foresees a text as well, in few bits a little worse', async () => {
+  const [gguf, back, small] = ['model.gguf', 'back', 'q4.gguf'].map(name => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  expect((await heed(['convert', stories, gguf])).code).toBe(0)
+  expect((await heed(['convert', gguf, back, '--json'])).stdout).toContain('"hasTokenizer":true')
+  expect((await heed(['quantize', back, small, '--type', 'q8_0'])).code).toBe(0)
+  const lossOf = async (model: string): Promise<number> => {
+    const { stdout } = await heed(['eval', 'perplexity', model, join(stories, 'LICENSE'), '--json'])
+    return JSON.parse(stdout).loss
+  }
+  // transformers gives 7.183219 for the windows of this text.
+  expect(await lossOf(back)).toBeCloseTo(7.183219, 4)
+  expect(Math.abs((await lossOf(small)) - 7.183219)).toBeLessThan(0.05)
+  const refused = await heed(['convert', stories, join(folder, 'few-bits'), '--type', 'q4_0'])
+  expect(refused.code).toBe(2)
+  expect(refused.stderr).toContain('convert: type is q4_0, expected f32, f16 or bf16 for a HuggingFace folder.')
+})
+
+test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answer and not the program', async () => {
+  const saved = join(folder, 'chat.json')
+  const greedy = ['chat', stories, '--temperature', '0']
+  const lines = (...text: string[]): string => `${text.join('\n')}\n`
+  const told = await heed([...greedy, '--max-new-tokens', '12'], {
+    input: lines(
+      'nothing',
+      '/undo',
+      '"""',
+      'Once upon',
+      'a time\\',
+      '"""',
+      '/undo',
+      'Once upon \\',
+      'a time',
+      `/save ${saved}`,
+    ),
+  })
+  expect(told.code).toBe(0)
+  const conversation = JSON.parse(readFileSync(saved, 'utf8'))
+  expect(conversation.map(({ role }: { role: string }) => role)).toEqual(['user', 'assistant'])
+  expect(conversation[0].content).toBe('Once upon \na time')
+  expect(told.stdout).toContain(conversation[1].content)
+
+  const stopped = await heed([...greedy, '--max-new-tokens', '400'], {
+    input: lines('Once upon a time', '/nonsense'),
+    interruptWhen: 'little',
+  })
+  expect(stopped.code).toBe(0)
+  expect(stopped.stdout).toMatch(/\[stopped\]\S*\nThere is no \/nonsense; \/help lists commands\./)
+})
