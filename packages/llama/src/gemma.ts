@@ -7,7 +7,7 @@
  */
 import { GatedFeedForward, type LayerCache, Module, type Parameter, RotaryEmbedding } from '@heed/layers'
 import { type Activation, rmsNorm, tf } from '@heed/tensor-backend'
-import { choice, constant, flag, optionalReal, optionalSize, real, size, tokenId, tokenIds } from '@heed/transformer'
+import { choice, constant, flag, optionalReal, optionalSize, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, layerTypes, relativeConfig, rotaryDim } from './config.ts'
 import { LlamaAttention, LlamaDecoderLayer, llama } from './llama.ts'
 import type { LlamaAttentionOptions, LlamaStep, Relative } from './parts.ts'
@@ -126,7 +126,7 @@ const gemma2Fields = {
   numKeyValueHeads: size('num_key_value_heads', { fallback: 4 }),
   hiddenAct: gelu('hidden_activation'),
   slidingWindow: { ...optionalSize('sliding_window'), fallback: 4096 },
-  queryPreAttnScalar: real('query_pre_attn_scalar', { min: Number.MIN_VALUE, fallback: 256 }),
+  queryPreAttnScalar: size('query_pre_attn_scalar', { fallback: 256 }), // transformers 5 refuses a fraction, and 256.0 too
 }
 
 export const gemma2: Relative<Gemma2Config> = {

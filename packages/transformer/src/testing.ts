@@ -66,13 +66,13 @@ async function useBackend(backend: BackendName, { skip }: TestContext): Promise<
 /** Registers a test for each backend; it is skipped, with the reason, where the backend cannot run. */
 export function testOnBackends(
   title: string,
-  run: () => void | Promise<void>,
+  run: (context: TestContext) => void | Promise<void>,
   backends: readonly BackendName[] = nodeBackends,
 ): void {
   for (const backend of backends) {
     test(`${title}, on ${backend}`, async context => {
       await useBackend(backend, context)
-      await run()
+      await run(context)
     })
   }
 }
