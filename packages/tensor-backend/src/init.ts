@@ -1,4 +1,5 @@
 import { loadNative } from '#native'
+import { isPage } from '#webgpu-platform'
 import { registerLibrary } from './backends/register.ts'
 import { loadWasm } from './backends/wasm.ts'
 import { HeedError } from './errors.ts'
@@ -7,7 +8,10 @@ import { tf } from './tf.ts'
 export type BackendName = 'native' | 'wasm' | 'webgpu' | 'cpu'
 
 export interface InitOptions {
-  /** `auto` takes the first that works of native, wasm, cpu. `HEED_BACKEND` overrides. */
+  /**
+   * `auto` takes the first that works: in Node of native, wasm, cpu; in a page of webgpu, where there is a real GPU, wasm,
+   * cpu. `HEED_BACKEND` overrides.
+   */
   backend?: BackendName | 'auto'
   /**
    * Threads of the kernels; the number of cores by default. `HEED_THREADS` overrides. The wasm backend has one in a page
@@ -20,13 +24,13 @@ export interface InitOptions {
 export interface BackendReport {
   backend: BackendName
   threads: number
-  /** What the kernels use, such as `avx512`, `relaxed-simd` or `javascript`. */
+  /** What the kernels use, such as `avx512`, `relaxed-simd` or `javascript`; of webgpu the adapter, such as `apple metal-3`. */
   instructionSet: string
   rejected: Array<{ backend: BackendName; reason: string }>
 }
 
 const backendNames = ['auto', 'native', 'wasm', 'webgpu', 'cpu'] as const
-const automaticOrder: BackendName[] = ['native', 'wasm', 'cpu']
+const automaticOrder: BackendName[] = isPage ? ['webgpu', 'wasm', 'cpu'] : ['native', 'wasm', 'cpu']
 
 const environment: Record<string, string | undefined> = typeof process === 'undefined' ? {} : process.env
 
@@ -51,13 +55,17 @@ function resolveOptions(options: InitOptions): { backend: BackendName | 'auto'; 
   return { backend: backend as BackendName | 'auto', threads }
 }
 
+interface Prepared {
+  threads: number
+  instructionSet: string
+  /** Of webgpu: its GPU is a program. It runs when asked for, and is not chosen. */
+  isSoftware?: boolean
+}
+
 /** Makes a backend ready to be chosen, or gives the reason why it cannot run here. */
-async function prepare(
-  backend: BackendName,
-  threads: number | undefined,
-): Promise<Pick<BackendReport, 'threads' | 'instructionSet'> | string> {
+async function prepare(backend: BackendName, threads: number | undefined): Promise<Prepared | string> {
   if (backend === 'cpu') return { threads: 1, instructionSet: 'javascript' }
-  if (backend === 'webgpu') return 'it is not part of this version'
+  if (backend === 'webgpu') return (await import('./backends/webgpu.ts')).loadWebgpu()
   const library = backend === 'native' ? await loadNative(threads) : await loadWasm(threads)
   if (typeof library === 'string') return library
   registerLibrary(library)
@@ -65,7 +73,7 @@ async function prepare(
 }
 
 /** `asked`: the threads a caller named, which may be more than could be had. */
-const ready = new Map<string, Pick<BackendReport, 'threads' | 'instructionSet'> & { asked?: number | undefined }>()
+const ready = new Map<string, Prepared & { asked?: number | undefined }>()
 
 /**
  * Chooses the backend every tensor lives on from now on. Tensors made before stay where they are and move when used.
@@ -80,6 +88,11 @@ export async function init(options: InitOptions = {}): Promise<BackendReport> {
     const prepared = known ?? (await prepare(backend, threads))
     if (typeof prepared === 'string') {
       rejected.push({ backend, reason: prepared })
+      continue
+    }
+    if (wanted === 'auto' && prepared.isSoftware) {
+      rejected.push({ backend, reason: `its GPU is a program: ${prepared.instructionSet}` })
+      ready.set(backend, prepared)
       continue
     }
     const isOther = known && threads !== undefined && threads !== known.threads && threads !== known.asked

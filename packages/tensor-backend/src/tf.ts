@@ -4,3 +4,10 @@ import * as tf from '@tensorflow/tfjs'
 
 export { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 export { tf }
+
+/** tfjs's WebGPU backend, 300 KB that only those who ask for it load. */
+export function loadTfjsWebgpu(): Promise<{
+  WebGPUBackend: new (device: GPUDevice, adapterInfo: GPUAdapterInfo) => tf.KernelBackend
+}> {
+  return import('@tensorflow/tfjs-backend-webgpu')
+}

@@ -1,6 +1,6 @@
-import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
 import { checkFloats, checkShape } from './checks.ts'
+import { hasKernel, runKernel } from './fused.ts'
 import { inPlaceBackend } from './in-place.ts'
 
 /**
@@ -11,16 +11,20 @@ import { inPlaceBackend } from './in-place.ts'
 export function accumulate<T extends tf.Tensor>(sum: T, term: T): T {
   checkShape('accumulate', 'term', term, sum.shape)
   checkFloats('accumulate', { sum, term })
-  const backend = inPlaceBackend()
-  if (backend?.refCount(sum.dataId) === 1) return addInto(backend, sum, term)
-  if (backend?.refCount(term.dataId) === 1) return addInto(backend, term, sum)
+  if (inPlaceBackend() || hasKernel('HeedAccumulate')) {
+    const isOwn = ({ dataId }: T): boolean => tf.backend().refCount(dataId) === 1
+    if (isOwn(sum)) return addInto(sum, term)
+    if (isOwn(term)) return addInto(term, sum)
+  }
   const total = tf.add(sum, term) as T
   tf.dispose([sum, term])
   return total
 }
 
-function addInto<T extends tf.Tensor>(backend: KernelBackend, sum: T, term: T): T {
-  backend.library.kernels.accumulate(backend.address(sum), backend.address(term), sum.size)
+function addInto<T extends tf.Tensor>(sum: T, term: T): T {
+  const backend = inPlaceBackend()
+  if (backend) backend.library.kernels.accumulate(backend.address(sum), backend.address(term), sum.size)
+  else runKernel('HeedAccumulate', [sum, term])
   term.dispose()
   return sum
 }

@@ -1,7 +1,8 @@
 import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { addressToWrite, inPlaceBackend } from './in-place.ts'
-import { type Clip, checkParameter, clipArguments, clipFactor } from './optimizer-step.ts'
+import { hasKernel } from './fused.ts'
+import { addressToWrite, inPlaceBackend, runInPlace } from './in-place.ts'
+import { type Clip, checkParameter, clipArguments, clipFactor, clipInputs } from './optimizer-step.ts'
 import { withTable } from './workspace.ts'
 
 export interface AdamWParameter {
@@ -36,7 +37,16 @@ export function adamW(parameters: AdamWParameter[], options: AdamWOptions): void
   }
   const backend = inPlaceBackend()
   if (backend) stepInPlace(backend, parameters, options)
+  else if (hasKernel('HeedAdamW')) stepEach(parameters, options)
   else composedAdamW(parameters, options)
+}
+
+/** One kernel a parameter. */
+function stepEach(parameters: AdamWParameter[], { clip, ...settings }: AdamWOptions): void {
+  for (const { value, gradient, mean, meanSquare, weightDecay } of parameters) {
+    const [tensors, limit] = clipInputs(clip)
+    runInPlace('HeedAdamW', [value, mean, meanSquare], [gradient, ...tensors], { ...settings, ...limit, weightDecay })
+  }
 }
 
 function stepInPlace(backend: KernelBackend, parameters: AdamWParameter[], options: AdamWOptions): void {

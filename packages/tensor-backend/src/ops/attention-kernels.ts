@@ -7,7 +7,7 @@ import { isRecording } from './fused.ts'
 import { withWorkspace } from './workspace.ts'
 
 /** The options of `attention` as plain numbers; those that were left out stand at the value that does nothing. */
-type AttentionAttributes = {
+export type AttentionAttributes = {
   keyLen: number
   isCausal: boolean
   window: number

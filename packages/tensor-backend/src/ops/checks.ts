@@ -62,6 +62,13 @@ export function checkArgument(
   throw new HeedError('HEED_ARGUMENT_INVALID', `${op}: ${name} is ${value}, expected ${rule}. ${mend}`)
 }
 
+/** The values of ids, when they can be had at once: on WebGPU only those that are not on the device yet, or were read. */
+function valuesAtHand(ids: tf.Tensor): Int32Array | undefined {
+  if (tf.getBackend() !== 'webgpu') return ids.dataSync<'int32'>()
+  const { tensorMap } = tf.backend() as unknown as { tensorMap: tf.DataStorage<{ values?: Int32Array | null }> }
+  return tensorMap.has(ids.dataId) ? (tensorMap.get(ids.dataId).values ?? undefined) : undefined
+}
+
 /**
  * Throws HEED_ID_OUT_OF_RANGE unless each of `ids` lies in [0, size) or is `ignored`. Where reading a tensor would stall
  * the device (WebGPU) nothing is read: there an id outside the table gives zeros.
@@ -74,8 +81,8 @@ export function checkIds(
   size: number,
   ignored?: number,
 ): void {
-  if (tf.getBackend() === 'webgpu') return
-  const values = ids.dataSync<'int32'>()
+  const values = valuesAtHand(ids)
+  if (!values) return
   for (let i = 0; i < values.length; i++) {
     const id = values[i]!
     if ((id >= 0 && id < size) || id === ignored) continue

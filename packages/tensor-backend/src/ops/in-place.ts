@@ -1,5 +1,6 @@
 import { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
+import { type Attributes, runKernel } from './fused.ts'
 
 /** The active backend, when its kernels can write where a tensor lies. */
 export function inPlaceBackend(): KernelBackend | undefined {
@@ -13,7 +14,23 @@ export function inPlaceBackend(): KernelBackend | undefined {
  */
 export function addressToWrite(backend: KernelBackend, variable: tf.Variable): number {
   const address = backend.address(variable) // also moves the values here from another backend
-  if (backend.refCount(variable.dataId) === 1) return address
+  return separate(variable) ? backend.address(variable) : address
+}
+
+/** Gives a variable values of its own, a copy, when another tensor shares them; whether there was need to. */
+export function separate(variable: tf.Variable): boolean {
+  if (tf.backend().refCount(variable.dataId) === 1) return false
   tf.tidy(() => variable.assign(tf.mul(variable, 1)))
-  return backend.address(variable)
+  return true
+}
+
+/** Runs a kernel that changes `variables`, its first inputs, where they lie; the active backend has it. */
+export function runInPlace(
+  kernelName: string,
+  variables: tf.Variable[],
+  others: tf.Tensor[],
+  attributes: Attributes,
+): void {
+  for (const variable of variables) separate(variable)
+  runKernel(kernelName, [...variables, ...others], attributes)
 }

@@ -1,7 +1,8 @@
 import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { addressToWrite, inPlaceBackend } from './in-place.ts'
-import { type Clip, checkParameter, clipArguments, clipFactor } from './optimizer-step.ts'
+import { hasKernel } from './fused.ts'
+import { addressToWrite, inPlaceBackend, runInPlace } from './in-place.ts'
+import { type Clip, checkParameter, clipArguments, clipFactor, clipInputs } from './optimizer-step.ts'
 import { withTable } from './workspace.ts'
 
 export interface LionParameter {
@@ -30,7 +31,16 @@ export function lion(parameters: LionParameter[], options: LionOptions): void {
   for (const { value, gradient, mean } of parameters) checkParameter('lion', value, { gradient, mean })
   const backend = inPlaceBackend()
   if (backend) stepInPlace(backend, parameters, options)
+  else if (hasKernel('HeedLion')) stepEach(parameters, options)
   else composedLion(parameters, options)
+}
+
+/** One kernel a parameter. */
+function stepEach(parameters: LionParameter[], { clip, ...settings }: LionOptions): void {
+  for (const { value, gradient, mean, weightDecay } of parameters) {
+    const [tensors, limit] = clipInputs(clip)
+    runInPlace('HeedLion', [value, mean], [gradient, ...tensors], { ...settings, ...limit, weightDecay })
+  }
 }
 
 function stepInPlace(backend: KernelBackend, parameters: LionParameter[], options: LionOptions): void {

@@ -18,6 +18,11 @@ export function clipArguments(backend: KernelBackend, clip: Clip | undefined): [
   return clip ? [backend.address(clip.norm), clip.maxNorm] : [0, 0]
 }
 
+/** `clip` as a last input and an attribute of a kernel that steps one parameter; neither without. */
+export function clipInputs(clip: Clip | undefined): [norm: tf.Tensor[], limit: { maxNorm?: number }] {
+  return clip ? [[clip.norm], { maxNorm: clip.maxNorm }] : [[], {}]
+}
+
 /** Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED unless all of a parameter's tensors look like its value. */
 export function checkParameter(op: string, value: tf.Variable, others: Record<string, tf.Tensor>): void {
   checkFloats(op, { value })

@@ -1,7 +1,8 @@
 import type { KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { addressToWrite, inPlaceBackend } from './in-place.ts'
-import { type Clip, checkParameter, clipArguments, clipFactor } from './optimizer-step.ts'
+import { hasKernel } from './fused.ts'
+import { addressToWrite, inPlaceBackend, runInPlace } from './in-place.ts'
+import { type Clip, checkParameter, clipArguments, clipFactor, clipInputs } from './optimizer-step.ts'
 import { withTable } from './workspace.ts'
 
 export interface SgdParameter {
@@ -32,7 +33,19 @@ export function sgd(parameters: SgdParameter[], options: SgdOptions): void {
   }
   const backend = inPlaceBackend()
   if (backend) stepInPlace(backend, parameters, options)
+  else if (hasKernel('HeedSgd')) stepEach(parameters, options)
   else composedSgd(parameters, options)
+}
+
+/** One kernel a parameter. */
+function stepEach(parameters: SgdParameter[], options: SgdOptions): void {
+  const { learningRate, momentum, isNesterov = false, clip } = options
+  for (const { value, gradient, velocity, weightDecay } of parameters) {
+    const [tensors, limit] = clipInputs(clip)
+    const variables = momentum === 0 ? [value] : [value, velocity!]
+    const settings = { learningRate, momentum, isNesterov, ...limit, weightDecay }
+    runInPlace('HeedSgd', variables, [gradient, ...tensors], settings)
+  }
 }
 
 function stepInPlace(backend: KernelBackend, parameters: SgdParameter[], options: SgdOptions): void {

@@ -1,6 +1,7 @@
 import { tf } from '../tf.ts'
 import { checkArgument, checkFloats, checkRank, checkShape } from './checks.ts'
-import { addressToWrite, inPlaceBackend } from './in-place.ts'
+import { hasKernel } from './fused.ts'
+import { addressToWrite, inPlaceBackend, runInPlace } from './in-place.ts'
 
 /**
  * target[:, offset : offset + numRows] = rows, in place: how a KV cache grows.
@@ -17,12 +18,14 @@ export function writeRows(target: tf.Variable, rows: tf.Tensor, offset: number):
   const rule = `a whole number from 0 to ${capacity - numRows}, so that ${numRows} rows fit in ${capacity}`
   checkArgument('writeRows', 'offset', offset, isInside, rule, 'Make the cache larger.')
   const backend = inPlaceBackend()
-  if (!backend) {
+  if (backend) {
+    const addresses = [addressToWrite(backend, target), backend.address(rows)] as const
+    backend.library.kernels.writeRows(...addresses, batch, capacity, numRows, offset, numHeads * headDim)
+  } else if (hasKernel('HeedWriteRows')) {
+    runInPlace('HeedWriteRows', [target], [rows], { offset })
+  } else {
     composedWriteRows(target, rows, offset)
-    return
   }
-  const addresses = [addressToWrite(backend, target), backend.address(rows)] as const
-  backend.library.kernels.writeRows(...addresses, batch, capacity, numRows, offset, numHeads * headDim)
 }
 
 /** `writeRows` from tfjs's own ops. */

@@ -1,14 +1,34 @@
-import { init, tf } from '@heed/tensor-backend'
-import { beforeAll, beforeEach, describe, expect } from 'vitest'
+import { type BackendName, init, tf } from '@heed/tensor-backend'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { whyNoWebgpu } from './webgpu-here.ts'
 
-/** The same tests on every backend of this machine; `cpu` runs the composed forms. */
-export function onEachBackend(suite: (backend: 'native' | 'wasm' | 'cpu') => void): void {
-  describe.each(['native', 'wasm', 'cpu'] as const)('on %s', backend => {
-    beforeAll(async () => {
-      await init({ backend })
+const readAtOnce = ['native', 'wasm', 'cpu'] as const
+
+/** The same tests on every backend of this machine; `cpu` runs the composed forms. They read tensors asynchronously. */
+export function onEachBackend(suite: (backend: BackendName) => void): void {
+  onBackends([...readAtOnce, 'webgpu'], suite)
+}
+
+/** The same on those whose tensors can be read at once, by `dataSync`. */
+export function onEachBackendThatReadsAtOnce(suite: (backend: BackendName) => void): void {
+  onBackends(readAtOnce, suite)
+}
+
+function onBackends(backends: readonly BackendName[], suite: (backend: BackendName) => void): void {
+  for (const backend of backends) {
+    const reason = backend === 'webgpu' ? whyNoWebgpu : undefined
+    if (reason) {
+      test.skip(`on ${backend}: ${reason}`, () => {})
+      continue
+    }
+    // A driver that is a program compiles a shader in seconds.
+    describe(`on ${backend}`, { timeout: 300_000 }, () => {
+      beforeAll(async () => {
+        await init({ backend })
+      })
+      suite(backend)
     })
-    suite(backend)
-  })
+  }
 }
 
 /** Every test leaves as many tensors as it found. */
@@ -34,40 +54,36 @@ export function noiseTensor(shape: number[], seed: number): tf.Tensor {
   return tf.tensor(noise(tf.util.sizeFromShape(shape), seed), shape)
 }
 
-/** What `compute` returns, which is no tensor, with every tensor it made disposed of. */
-export function tidied<T>(compute: () => T): T {
-  let result: { value: T } | undefined
-  tf.tidy(() => {
-    result = { value: compute() }
-  })
-  return result!.value
+/** The values of the tensors that `compute` makes; they and all others made on the way are disposed of. */
+export async function valuesOf(compute: () => tf.Tensor[]): Promise<Float32Array[]> {
+  // Clones, so that a tensor of the caller among them is not disposed of.
+  const tensors = tf.tidy(() => compute().map(tensor => tensor.clone()))
+  try {
+    return await Promise.all(tensors.map(tensor => tensor.data<'float32'>()))
+  } finally {
+    tf.dispose(tensors)
+  }
 }
 
-export interface ValueAndGradients {
-  value: Float32Array
-  gradients: Float32Array[]
-}
-
-/** f(inputs), and Σ f · upstream differentiated by each input; upstream is `noise` unless given. */
-export function valueAndGradients(
+/** f(inputs), then Σ f · noise differentiated by each input. */
+async function valueAndGradients(
   f: (...inputs: tf.Tensor[]) => tf.Tensor,
-  inputs: tf.Tensor[],
-  upstream?: tf.Tensor,
-): ValueAndGradients {
-  return tidied(() => {
-    const value = f(...inputs)
-    const dy = upstream ?? noiseTensor(value.shape, 99)
-    const gradients = tf.grads((...xs: tf.Tensor[]) => f(...xs))(inputs, dy)
-    return { value: value.dataSync<'float32'>(), gradients: gradients.map(x => x.dataSync<'float32'>()) }
+  inputs: () => tf.Tensor[],
+): Promise<{ value: Float32Array; gradients: Float32Array[] }> {
+  const [value, ...gradients] = await valuesOf(() => {
+    const at = inputs()
+    const y = f(...at)
+    return [y, ...tf.grads((...xs: tf.Tensor[]) => f(...xs))(at, noiseTensor(y.shape, 99))]
   })
+  return { value: value!, gradients }
 }
 
 /** The same of another function on stock tfjs, the second oracle. */
-export async function onCpu<T>(compute: () => T): Promise<T> {
+export async function onCpu<T>(compute: () => T | Promise<T>): Promise<T> {
   const backend = tf.getBackend()
   await tf.setBackend('cpu')
   try {
-    return compute()
+    return await compute()
   } finally {
     await tf.setBackend(backend)
   }
@@ -81,8 +97,8 @@ export async function expectSameAsComposed(
   tolerance: { atol: number; rtol: number } = { atol: 2e-5, rtol: 2e-5 },
 ): Promise<void> {
   const inputs = (): tf.Tensor[] => shapes.map((shape, i) => noiseTensor(shape, i))
-  const actual = tidied(() => valueAndGradients(fused, inputs()))
-  const expected = await onCpu(() => tidied(() => valueAndGradients(composed, inputs())))
+  const actual = await valueAndGradients(fused, inputs)
+  const expected = await onCpu(() => valueAndGradients(composed, inputs))
   expect(actual.value).toBeAllclose(expected.value, tolerance)
   for (const [i, gradient] of expected.gradients.entries())
     expect(actual.gradients[i]).toBeAllclose(gradient, tolerance)
@@ -92,22 +108,25 @@ export async function expectSameAsComposed(
  * Gradients agree with central differences of the scalar Σ f · upstream along a random direction. The step is large
  * because sums are kept in float32: `tolerance` covers its error.
  */
-export function expectGradientsByDifferences(
+export async function expectGradientsByDifferences(
   f: (...inputs: tf.Tensor[]) => tf.Tensor,
-  inputs: tf.Tensor[],
+  shapes: number[][],
   { step = 1e-2, tolerance = 2e-2 }: { step?: number; tolerance?: number } = {},
-): void {
-  const { gradients } = valueAndGradients(f, inputs)
-  for (const [i, input] of inputs.entries()) {
-    const direction = noise(input.size, 7 + i)
-    const along = (t: number): number =>
-      tidied(() => {
-        const moved = tf.add(input, tf.mul(tf.tensor(direction, input.shape), t))
-        const value = f(...inputs.map((x, j) => (j === i ? moved : x)))
-        const dy = noise(value.size, 99)
-        return value.dataSync<'float32'>().reduce((total, each, at) => total + each * dy[at]!, 0)
+): Promise<void> {
+  const inputs = (): tf.Tensor[] => shapes.map((shape, i) => noiseTensor(shape, i))
+  const { gradients } = await valueAndGradients(f, inputs)
+  for (const [i, shape] of shapes.entries()) {
+    const direction = noise(tf.util.sizeFromShape(shape), 7 + i)
+    const along = async (t: number): Promise<number> => {
+      const [value] = await valuesOf(() => {
+        const at = inputs()
+        at[i] = tf.add(at[i]!, tf.mul(tf.tensor(direction, shape), t))
+        return [f(...at)]
       })
-    const difference = (along(step) - along(-step)) / (2 * step)
+      const dy = noise(value!.length, 99)
+      return value!.reduce((total, each, at) => total + each * dy[at]!, 0)
+    }
+    const difference = ((await along(step)) - (await along(-step))) / (2 * step)
     const product = gradients[i]!.reduce((total, each, at) => total + each * direction[at]!, 0)
     expect(Math.abs(difference - product)).toBeLessThan(tolerance * (1 + Math.abs(product)))
   }

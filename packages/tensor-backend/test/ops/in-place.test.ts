@@ -1,6 +1,6 @@
 import { adamW, lion, tf, writeRows } from '@heed/tensor-backend'
 import { expect, test } from 'vitest'
-import { expectNoLeak, noiseTensor, onEachBackend } from './conformance.ts'
+import { expectNoLeak, noiseTensor, onEachBackend, valuesOf } from './conformance.ts'
 
 function zeroVariable(...shape: number[]): tf.Variable {
   return tf.tidy(() => tf.variable(tf.zeros(shape)))
@@ -11,7 +11,7 @@ onEachBackend(() => {
 
   const settings = { learningRate: 0.5, beta1: 0.9, beta2: 0.99, eps: 1e-8, step: 1 }
 
-  test('adamW changes the variables and nothing that shared their values', () => {
+  test('adamW changes the variables and nothing that shared their values', async () => {
     const start = tf.tensor1d([1, 2, 3])
     const value = tf.variable(start)
     const [mean, meanSquare] = [zeroVariable(3), zeroVariable(3)]
@@ -20,14 +20,14 @@ onEachBackend(() => {
     adamW([parameter], settings)
     const copy = value.clone()
     adamW([parameter], { ...settings, step: 2 })
-    expect(start.dataSync()).toEqual(new Float32Array([1, 2, 3]))
-    expect(copy.dataSync()).toBeAllclose([0.5, 2.5, 2.5])
-    expect(value.dataSync()).toBeAllclose([0, 3, 2])
-    expect(gradient.dataSync()).toEqual(new Float32Array([1, -1, 2]))
+    expect(await start.data()).toEqual(new Float32Array([1, 2, 3]))
+    expect(await copy.data()).toBeAllclose([0.5, 2.5, 2.5])
+    expect(await value.data()).toBeAllclose([0, 3, 2])
+    expect(await gradient.data()).toEqual(new Float32Array([1, -1, 2]))
     tf.dispose([start, copy, gradient, value, mean, meanSquare])
   })
 
-  test('lion moves by the learning rate in the direction of its running mean', () => {
+  test('lion moves by the learning rate in the direction of its running mean', async () => {
     const value = tf.tidy(() => tf.variable(tf.tensor1d([1, 1, 1, 1])))
     const mean = tf.tidy(() => tf.variable(tf.tensor1d([1, -1, 0, 0.1])))
     const gradient = tf.tensor1d([-1, 4, 0, -2])
@@ -35,8 +35,8 @@ onEachBackend(() => {
     const options = { learningRate: 0.5, beta1: 0.9, beta2: 0.5, clip: { norm, maxNorm: 4 } }
     lion([{ value, gradient, mean, weightDecay: 0.1 }], options)
     // Gradients halved: 0.9 · mean + 0.1 · g is 0.85, -0.7, 0 and -0.01.
-    expect(value.dataSync()).toBeAllclose([0.45, 1.45, 0.95, 1.45])
-    expect(mean.dataSync()).toBeAllclose([0.25, 0.5, 0, -0.45])
+    expect(await value.data()).toBeAllclose([0.45, 1.45, 0.95, 1.45])
+    expect(await mean.data()).toBeAllclose([0.25, 0.5, 0, -0.45])
     tf.dispose([value, mean, gradient, norm])
   })
 
@@ -44,17 +44,18 @@ onEachBackend(() => {
     adamW([], settings)
   })
 
-  test('writeRows fills the cache step by step', () => {
+  test('writeRows fills the cache step by step', async () => {
     const cache = zeroVariable(2, 5, 1, 3)
     const [first, second] = [noiseTensor([2, 3, 1, 3], 1), noiseTensor([2, 1, 1, 3], 2)]
     writeRows(cache, first, 0)
     const before = cache.clone()
     writeRows(cache, second, 3)
-    tf.tidy(() => {
+    const [filled, halfFilled] = await valuesOf(() => {
       const rest = tf.zeros([2, 1, 1, 3])
-      expect(cache.dataSync()).toEqual(tf.concat([first, second, rest], 1).dataSync())
-      expect(before.dataSync()).toEqual(tf.concat([first, rest, rest], 1).dataSync())
+      return [tf.concat([first, second, rest], 1), tf.concat([first, rest, rest], 1)]
     })
+    expect(await cache.data()).toEqual(filled)
+    expect(await before.data()).toEqual(halfFilled)
     tf.dispose([cache, first, second, before])
   })
 })

@@ -67,9 +67,9 @@ function pick(tensors: Inputs, names: Record<string, string>): Inputs {
   return Object.fromEntries(Object.entries(names).map(([name, key]) => [name, tensors[key]!]))
 }
 
-function expectClose(actual: tf.Tensor, expected: tf.Tensor, { atol, rtol }: OpCase): void {
+async function expectClose(actual: tf.Tensor, expected: tf.Tensor, { atol, rtol }: OpCase): Promise<void> {
   expect(actual.shape).toEqual(expected.shape)
-  expect(actual.dataSync()).toBeAllclose(expected.dataSync(), { atol, rtol })
+  expect(await actual.data()).toBeAllclose(await expected.data(), { atol, rtol })
 }
 
 onEachBackend(() => {
@@ -83,42 +83,43 @@ onEachBackend(() => {
   describe.each(Object.keys(calls))('%s', op => {
     // tfjs has no gradient of a matrix product that broadcasts its batches.
     const cases = casesOf(op).filter(({ name }) => op !== 'matMul' || !name.startsWith('broadcast'))
-    test.each(cases)('gives the numbers of PyTorch, with gradients: $name', each => {
-      tf.tidy(() => {
+    test.each(cases)('gives the numbers of PyTorch, with gradients: $name', async each => {
+      const wantedOutputs = pick(tensors, each.outputs)
+      const [outputs, gradients] = tf.tidy(() => {
         const inputs = pick(tensors, each.inputs)
-        const outputs = calls[op]!(inputs, each.attrs)
-        for (const [name, expected] of Object.entries(pick(tensors, each.outputs))) {
-          expectClose(outputs[name]!, expected, each)
-        }
+        const results = calls[op]!(inputs, each.attrs)
         const upstream = pick(tensors, each.dy)
         const wanted = Object.keys(each.grads)
         // Σ over outputs of output · upstream, so that the gradients of several outputs add up.
         const objective = (...values: tf.Tensor[]): tf.Scalar => {
           const changed = { ...inputs, ...Object.fromEntries(wanted.map((name, i) => [name, values[i]!])) }
-          const results = calls[op]!(changed, each.attrs)
-          const parts = Object.entries(upstream).map(([name, dy]) => tf.sum(tf.mul(results[name]!, dy)))
+          const at = calls[op]!(changed, each.attrs)
+          const parts = Object.entries(upstream).map(([name, dy]) => tf.sum(tf.mul(at[name]!, dy)))
           return tf.addN(parts) as tf.Scalar
         }
-        const gradients = tf.grads(objective)(wanted.map(name => inputs[name]!))
-        for (const [i, name] of wanted.entries()) expectClose(gradients[i]!, tensors[each.grads[name]!]!, each)
+        const picked = Object.fromEntries(Object.keys(wantedOutputs).map(name => [name, results[name]!.clone()]))
+        return [picked, tf.grads(objective)(wanted.map(name => inputs[name]!))] as [Inputs, tf.Tensor[]]
       })
+      for (const [name, expected] of Object.entries(wantedOutputs)) await expectClose(outputs[name]!, expected, each)
+      for (const [i, key] of Object.values(each.grads).entries()) await expectClose(gradients[i]!, tensors[key]!, each)
+      tf.dispose([outputs, gradients])
     })
   })
 
   /** Variables of the parameters of a case, and of zeros in the shapes of the state that PyTorch keeps. */
-  function optimizerOf(each: OpCase): {
+  async function optimizerOf(each: OpCase): Promise<{
     values: tf.Variable[]
     state: (name: string, i: number) => tf.Variable | undefined
     gradient: (i: number, step: number) => tf.Tensor
-    finish: () => void
-  } {
+    finish: () => Promise<void>
+  }> {
     const inputs = pick(tensors, each.inputs)
     const outputs = pick(tensors, each.outputs)
     const starts = Object.keys(inputs)
       .filter(name => name.startsWith('param'))
       .map(name => inputs[name]!)
     const values = starts.map(start => tf.variable(start))
-    const before = starts[0]!.dataSync()
+    const before = await starts[0]!.data()
     const states = new Map(
       Object.entries(outputs)
         .filter(([name]) => !name.startsWith('param'))
@@ -128,19 +129,19 @@ onEachBackend(() => {
       values,
       state: (name, i) => states.get(`${name}${i}`),
       gradient: (i, step) => inputs[`grad${i}.step${step}`]!,
-      finish: () => {
-        for (const [i, value] of values.entries()) expectClose(value, outputs[`param${i}`]!, each)
-        for (const [name, state] of states) expectClose(state, outputs[name]!, each)
+      finish: async () => {
+        for (const [i, value] of values.entries()) await expectClose(value, outputs[`param${i}`]!, each)
+        for (const [name, state] of states) await expectClose(state, outputs[name]!, each)
         // The tensor a variable was made from is not the variable.
-        expect(starts[0]!.dataSync()).toEqual(before)
+        expect(await starts[0]!.data()).toEqual(before)
         tf.dispose([...values, ...states.values()])
       },
     }
   }
 
-  test.each(casesOf('adamW'))('adamW takes the steps of PyTorch: $name', each => {
+  test.each(casesOf('adamW'))('adamW takes the steps of PyTorch: $name', async each => {
     const { steps, weightDecay, ...settings } = attrsOf<Omit<AdamWOptions, 'step'> & OptimizerCase<number[]>>(each)
-    const { values, state, gradient, finish } = optimizerOf(each)
+    const { values, state, gradient, finish } = await optimizerOf(each)
     for (let step = 1; step <= steps; step++) {
       const parameters = values.map((value, i) => ({
         value,
@@ -151,12 +152,12 @@ onEachBackend(() => {
       }))
       adamW(parameters, { ...settings, step })
     }
-    finish()
+    await finish()
   })
 
-  test.each(casesOf('sgd'))('sgd takes the steps of PyTorch: $name', each => {
+  test.each(casesOf('sgd'))('sgd takes the steps of PyTorch: $name', async each => {
     const { steps, weightDecay, ...settings } = attrsOf<SgdOptions & OptimizerCase<number>>(each)
-    const { values, state, gradient, finish } = optimizerOf(each)
+    const { values, state, gradient, finish } = await optimizerOf(each)
     for (let step = 1; step <= steps; step++) {
       const parameters = values.map((value, i) => ({
         value,
@@ -166,13 +167,13 @@ onEachBackend(() => {
       }))
       sgd(parameters, settings)
     }
-    finish()
+    await finish()
   })
 
-  test.each(casesOf('adafactor'))('adafactor takes the steps of PyTorch: $name', each => {
+  test.each(casesOf('adafactor'))('adafactor takes the steps of PyTorch: $name', async each => {
     type Settings = Omit<AdafactorOptions, 'step' | 'eps'> & { eps: [null, number] } & OptimizerCase<number>
     const { steps, weightDecay, eps, ...settings } = attrsOf<Settings>(each)
-    const { values, state, gradient, finish } = optimizerOf(each)
+    const { values, state, gradient, finish } = await optimizerOf(each)
     for (let step = 1; step <= steps; step++) {
       const parameters = values.map((value, i) => {
         const states = (['rowVariance', 'columnVariance', 'variance'] as const).flatMap(name => {
@@ -183,13 +184,13 @@ onEachBackend(() => {
       })
       adafactor(parameters, { ...settings, eps: [2 ** -23, eps[1]], step })
     }
-    finish()
+    await finish()
   })
 
   describe('globalNorm', () => {
-    test.each(casesOf('globalNorm'))('is the norm of PyTorch: $name', each => {
+    test.each(casesOf('globalNorm'))('is the norm of PyTorch: $name', async each => {
       const norm = globalNorm(Object.values(pick(tensors, each.inputs)))
-      expectClose(norm, tensors[each.outputs.norm!]!, each)
+      await expectClose(norm, tensors[each.outputs.norm!]!, each)
       norm.dispose()
     })
   })

@@ -4,7 +4,7 @@ import { dequantizeGgml } from '../../src/files/gguf/dequantize.ts'
 import { ggmlTypes } from '../../src/files/gguf/types.ts'
 import { composedLinear } from '../../src/ops/linear.ts'
 import type { QuantizedType } from '../../src/ops/quantized-weight.ts'
-import { expectNoLeak, noise, noiseTensor, onEachBackend } from './conformance.ts'
+import { expectNoLeak, noise, noiseTensor, onEachBackendThatReadsAtOnce } from './conformance.ts'
 
 const types = ['Q8_0', 'Q4_0', 'Q4_K', 'Q6_K', 'F16', 'BF16'] as const
 
@@ -49,7 +49,7 @@ function rounded(x: Float32Array): Float32Array {
   return out
 }
 
-onEachBackend(backend => {
+onEachBackendThatReadsAtOnce(backend => {
   expectNoLeak()
 
   describe.each(types)('%s', type => {
