@@ -1,5 +1,5 @@
 import { NormalizedText } from './normalized-text.ts'
-import { PreTokenizedText, type Segment } from './pre-tokenized-text.ts'
+import { PreTokenizedText, Segment } from './pre-tokenized-text.ts'
 import { TokenMatcher } from './token-matcher.ts'
 
 /** A token that is found in the text before the model sees it. */
@@ -103,6 +103,11 @@ export class AddedTokens {
     return added
   }
 
+  /** Whether none of the tokens is in a text, however it is normalized; false where that cannot be told beforehand. */
+  areAbsentFrom(text: string): boolean {
+    return this.normalizedMatcher.isEmpty && !this.rawMatcher.next(text, 0)
+  }
+
   /**
    * Finds the tokens not to be normalized in `text`, normalizes what lies between, and finds the others there.
    * `matchesSpecial` false takes special tokens as ordinary text.
@@ -119,15 +124,14 @@ export class AddedTokens {
   private cut(source: NormalizedText, matcher: TokenMatcher<number>, matchesSpecial: boolean): Segment[] {
     const { text } = source
     if (text === '') return []
+    let match = matcher.next(text, 0)
+    if (!match) return [Segment.whole(source)]
     const segments: Segment[] = []
     const push = (start: number, end: number, addedToken?: number) => {
-      if (start >= end) return
-      const part = source.slice(start, end)
-      const segment = { source: part, spans: [0, part.text.length], pieces: [part.text] }
-      segments.push(addedToken === undefined ? segment : { ...segment, addedToken })
+      if (start < end) segments.push(Segment.whole(source.slice(start, end), addedToken))
     }
     let last = 0
-    for (const match of matcher.matches(text)) {
+    for (; match; match = matcher.next(text, match.end)) {
       const token = this.tokenById.get(match.value)!
       if (!matchesSpecial && token.special) continue
       if (token.singleWord && (isWordBefore(text, match.start) || isWordAfter(text, match.end))) continue

@@ -28,8 +28,18 @@ export function filled(count: number, value: number): number[] {
   return new Array<number>(count).fill(value)
 }
 
+/** Makes the columns of given ids. */
+export interface ColumnSource {
+  typeIds(): readonly number[]
+  spans(): readonly number[]
+  words(): readonly number[]
+  attentionMask(): readonly number[]
+  specialTokensMask(): readonly number[]
+  values(): TokenValues
+}
+
 /** Columns of which all but ids are made when they are first asked for: most callers want ids alone. */
-export abstract class DeferredColumns implements EncodingColumns {
+export class DeferredColumns implements EncodingColumns {
   private madeTypeIds: readonly number[] | undefined
   private madeSpans: readonly number[] | undefined
   private madeWords: readonly number[] | undefined
@@ -37,74 +47,68 @@ export abstract class DeferredColumns implements EncodingColumns {
   private madeSpecialTokensMask: readonly number[] | undefined
   private madeValues: TokenValues | undefined
 
-  constructor(readonly ids: readonly number[]) {}
+  constructor(
+    readonly ids: readonly number[],
+    private readonly source: ColumnSource,
+  ) {}
 
   get typeIds(): readonly number[] {
-    this.madeTypeIds ??= this.makeTypeIds()
+    this.madeTypeIds ??= this.source.typeIds()
     return this.madeTypeIds
   }
 
   get spans(): readonly number[] {
-    this.madeSpans ??= this.makeSpans()
+    this.madeSpans ??= this.source.spans()
     return this.madeSpans
   }
 
   get words(): readonly number[] {
-    this.madeWords ??= this.makeWords()
+    this.madeWords ??= this.source.words()
     return this.madeWords
   }
 
   get attentionMask(): readonly number[] {
-    this.madeAttentionMask ??= this.makeAttentionMask()
+    this.madeAttentionMask ??= this.source.attentionMask()
     return this.madeAttentionMask
   }
 
   get specialTokensMask(): readonly number[] {
-    this.madeSpecialTokensMask ??= this.makeSpecialTokensMask()
+    this.madeSpecialTokensMask ??= this.source.specialTokensMask()
     return this.madeSpecialTokensMask
   }
 
   get values(): TokenValues {
-    if (this.madeValues === undefined) this.madeValues = this.makeValues()
+    if (this.madeValues === undefined) this.madeValues = this.source.values()
     return this.madeValues
   }
-
-  protected abstract makeTypeIds(): readonly number[]
-  protected abstract makeSpans(): readonly number[]
-  protected abstract makeWords(): readonly number[]
-  protected abstract makeAttentionMask(): readonly number[]
-  protected abstract makeSpecialTokensMask(): readonly number[]
-  protected abstract makeValues(): TokenValues
 }
 
 type NumberColumn = Exclude<keyof EncodingColumns, 'values'>
 
-class JoinedColumns extends DeferredColumns {
-  constructor(private readonly parts: readonly EncodingColumns[]) {
-    super(joined(parts, 'ids'))
-  }
+class JoinedSource implements ColumnSource {
+  constructor(private readonly parts: readonly EncodingColumns[]) {}
 
-  protected makeTypeIds(): readonly number[] {
+  typeIds(): readonly number[] {
     return joined(this.parts, 'typeIds')
   }
 
-  protected makeSpans(): readonly number[] {
+  spans(): readonly number[] {
     return joined(this.parts, 'spans')
   }
 
-  protected makeWords(): readonly number[] {
+  words(): readonly number[] {
     return joined(this.parts, 'words')
   }
 
-  protected makeAttentionMask(): readonly number[] {
+  attentionMask(): readonly number[] {
     return joined(this.parts, 'attentionMask')
   }
 
-  protected makeSpecialTokensMask(): readonly number[] {
+  specialTokensMask(): readonly number[] {
     return joined(this.parts, 'specialTokensMask')
   }
 
-  protected makeValues(): TokenValues {
+  values(): TokenValues {
     if (this.parts.every(({ values }) => values === null)) return null
     return this.parts.flatMap(({ ids, values }) => ids.map((_, i) => values?.[i]))
   }
@@ -115,49 +119,95 @@ function joined(parts: readonly EncodingColumns[], name: NumberColumn): number[]
   return (first ?? []).concat(...others)
 }
 
-/** The columns of parts one after the other. */
-export function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
-  const present = parts.filter(part => part.ids.length > 0)
-  return present.length <= 1 ? (present[0] ?? noColumns) : new JoinedColumns(present)
+/** The ids of parts one after the other. */
+export function joinIds(parts: readonly { readonly ids: readonly number[] }[]): number[] {
+  let count = 0
+  for (let p = 0; p < parts.length; p++) count += parts[p]!.ids.length
+  const joined = new Array<number>(count)
+  let at = 0
+  for (let p = 0; p < parts.length; p++) {
+    const { ids } = parts[p]!
+    for (let t = 0; t < ids.length; t++) joined[at++] = ids[t]!
+  }
+  return joined
 }
 
-class SlicedColumns extends DeferredColumns {
+class SpecialSource implements ColumnSource {
+  constructor(
+    private readonly tokens: readonly string[],
+    private readonly typeId: number,
+  ) {}
+
+  typeIds(): readonly number[] {
+    return filled(this.tokens.length, this.typeId)
+  }
+
+  spans(): readonly number[] {
+    return filled(2 * this.tokens.length, 0)
+  }
+
+  words(): readonly number[] {
+    return filled(this.tokens.length, -1)
+  }
+
+  attentionMask(): readonly number[] {
+    return filled(this.tokens.length, 1)
+  }
+
+  specialTokensMask(): readonly number[] {
+    return filled(this.tokens.length, 1)
+  }
+
+  values(): TokenValues {
+    return this.tokens
+  }
+}
+
+/** The columns of special tokens, which came from no text. */
+export function specialColumns(ids: readonly number[], tokens: readonly string[], typeId: number): EncodingColumns {
+  return new DeferredColumns(ids, new SpecialSource(tokens, typeId))
+}
+
+/** The columns of parts one after the other. */
+export function joinColumns(parts: readonly EncodingColumns[]): EncodingColumns {
+  return parts.length <= 1 ? (parts[0] ?? noColumns) : new DeferredColumns(joinIds(parts), new JoinedSource(parts))
+}
+
+class SlicedSource implements ColumnSource {
   constructor(
     private readonly whole: EncodingColumns,
     private readonly start: number,
     private readonly end: number,
-  ) {
-    super(whole.ids.slice(start, end))
-  }
+  ) {}
 
-  protected makeTypeIds(): readonly number[] {
+  typeIds(): readonly number[] {
     return this.whole.typeIds.slice(this.start, this.end)
   }
 
-  protected makeSpans(): readonly number[] {
+  spans(): readonly number[] {
     return this.whole.spans.slice(2 * this.start, 2 * this.end)
   }
 
-  protected makeWords(): readonly number[] {
+  words(): readonly number[] {
     return this.whole.words.slice(this.start, this.end)
   }
 
-  protected makeAttentionMask(): readonly number[] {
+  attentionMask(): readonly number[] {
     return this.whole.attentionMask.slice(this.start, this.end)
   }
 
-  protected makeSpecialTokensMask(): readonly number[] {
+  specialTokensMask(): readonly number[] {
     return this.whole.specialTokensMask.slice(this.start, this.end)
   }
 
-  protected makeValues(): TokenValues {
+  values(): TokenValues {
     return this.whole.values?.slice(this.start, this.end) ?? null
   }
 }
 
 /** The columns of the tokens `[start, end)`. */
 export function sliceColumns(columns: EncodingColumns, start: number, end: number): EncodingColumns {
-  return new SlicedColumns(columns, start, end)
+  return new DeferredColumns(columns.ids.slice(start, end), new SlicedSource(columns, start, end))
 }
 
 export interface ColumnChange {
@@ -165,41 +215,40 @@ export interface ColumnChange {
   readonly spans?: (() => readonly number[]) | undefined
 }
 
-class ChangedColumns extends DeferredColumns {
+class ChangedSource implements ColumnSource {
   constructor(
     private readonly base: EncodingColumns,
     private readonly change: ColumnChange,
-  ) {
-    super(base.ids)
-  }
+  ) {}
 
-  protected makeTypeIds(): readonly number[] {
+  typeIds(): readonly number[] {
     const { typeId } = this.change
-    return typeId === undefined ? this.base.typeIds : filled(this.ids.length, typeId)
+    return typeId === undefined ? this.base.typeIds : filled(this.base.ids.length, typeId)
   }
 
-  protected makeSpans(): readonly number[] {
+  spans(): readonly number[] {
     return this.change.spans?.() ?? this.base.spans
   }
 
-  protected makeWords(): readonly number[] {
+  words(): readonly number[] {
     return this.base.words
   }
 
-  protected makeAttentionMask(): readonly number[] {
+  attentionMask(): readonly number[] {
     return this.base.attentionMask
   }
 
-  protected makeSpecialTokensMask(): readonly number[] {
+  specialTokensMask(): readonly number[] {
     return this.base.specialTokensMask
   }
 
-  protected makeValues(): TokenValues {
+  values(): TokenValues {
     return this.base.values
   }
 }
 
 /** The same tokens with another type or other spans. */
 export function changeColumns(columns: EncodingColumns, change: ColumnChange): EncodingColumns {
-  return change.typeId === undefined && !change.spans ? columns : new ChangedColumns(columns, change)
+  if (change.typeId === undefined && !change.spans) return columns
+  return new DeferredColumns(columns.ids, new ChangedSource(columns, change))
 }

@@ -5,14 +5,29 @@ import {
   joinColumns,
   noColumns,
   sliceColumns,
+  specialColumns,
 } from './encoding-columns.ts'
 import { HeedError } from './errors.ts'
 
 export type Direction = 'left' | 'right'
 export type TokenLookup = (id: number) => string
 
-/** `[start, end)` of a sequence among the tokens. */
-export type TokenRange = readonly [start: number, end: number]
+/** Where a text's tokens are among all: `[start, end)`. */
+interface SequenceRange {
+  readonly sequenceId: number
+  readonly start: number
+  readonly end: number
+}
+
+const noRanges: readonly SequenceRange[] = []
+
+/** Adds ranges `offset` tokens further on; of two for one text the later counts. */
+function addRanges(ranges: SequenceRange[], added: readonly SequenceRange[], offset: number): void {
+  for (const { sequenceId, start, end } of added) {
+    const known = ranges.findIndex(range => range.sequenceId === sequenceId)
+    ranges[known < 0 ? ranges.length : known] = { sequenceId, start: start + offset, end: end + offset }
+  }
+}
 
 /** How the tokens that lengthen a batch look. */
 export interface PadToken {
@@ -32,7 +47,7 @@ export class Encoding {
     private readonly columns: EncodingColumns,
     private readonly lookup: TokenLookup,
     overflowing: readonly Encoding[] = [],
-    private readonly ranges: ReadonlyMap<number, TokenRange> = new Map(),
+    private readonly ranges: readonly SequenceRange[] = noRanges,
   ) {
     this.overflowing = overflowing
   }
@@ -43,17 +58,7 @@ export class Encoding {
 
   /** Special tokens alone, which came from no text. */
   static special(ids: readonly number[], tokens: readonly string[], typeId: number, lookup: TokenLookup): Encoding {
-    const { length } = ids
-    const columns = {
-      ids,
-      typeIds: filled(length, typeId),
-      spans: filled(2 * length, 0),
-      words: filled(length, -1),
-      attentionMask: filled(length, 1),
-      specialTokensMask: filled(length, 1),
-      values: tokens.every((token, i) => token === lookup(ids[i]!)) ? null : tokens,
-    }
-    return new Encoding(columns, lookup)
+    return new Encoding(specialColumns(ids, tokens, typeId), lookup)
   }
 
   get length(): number {
@@ -101,8 +106,8 @@ export class Encoding {
 
   /** 0 or 1 for the first or second text, null for special tokens. */
   get sequenceIds(): (number | null)[] {
-    const result = new Array<number | null>(this.length).fill(this.ranges.size === 0 ? 0 : null)
-    for (const [sequence, [start, end]] of this.ranges) result.fill(sequence, start, end)
+    const result = new Array<number | null>(this.length).fill(this.ranges.length === 0 ? 0 : null)
+    for (const { sequenceId, start, end } of this.ranges) result.fill(sequenceId, start, end)
     return result
   }
 
@@ -131,9 +136,8 @@ export class Encoding {
   /** 0 or 1 for the text a token came from; undefined for special tokens and indexes out of range. */
   tokenToSequence(token: number): number | undefined {
     if (!(token >= 0 && token < this.length)) return undefined
-    if (this.ranges.size === 0) return 0
-    for (const [sequence, [start, end]] of this.ranges) if (token >= start && token < end) return sequence
-    return undefined
+    if (this.ranges.length === 0) return 0
+    return this.ranges.find(({ start, end }) => token >= start && token < end)?.sequenceId
   }
 
   /** The index of the word that a token came from; undefined for special tokens and indexes out of range. */
@@ -173,8 +177,8 @@ export class Encoding {
   with(change: { typeId?: number; sequenceId?: number; spans?: (encoding: Encoding) => readonly number[] }): Encoding {
     const { typeId, sequenceId, spans } = change
     const columns = changeColumns(this.columns, { typeId, spans: spans && (() => spans(this)) })
-    const ranges = sequenceId === undefined ? this.ranges : new Map([[sequenceId, [0, this.length] as const]])
-    const overflowing = this.overflowing.map(window => window.with(change))
+    const ranges = sequenceId === undefined ? this.ranges : [{ sequenceId, start: 0, end: this.length }]
+    const overflowing = this.overflowing.length === 0 ? [] : this.overflowing.map(window => window.with(change))
     return new Encoding(columns, this.lookup, overflowing, ranges)
   }
 
@@ -227,9 +231,8 @@ export class Encoding {
     if (direction === 'right') {
       return new Encoding(joinColumns([this.columns, padding]), this.lookup, overflowing, this.ranges)
     }
-    const shifted = new Map(
-      [...this.ranges].map(([id, [start, end]]) => [id, [start + missing, end + missing] as const]),
-    )
+    const shifted: SequenceRange[] = []
+    addRanges(shifted, this.ranges, missing)
     return new Encoding(joinColumns([padding, this.columns]), this.lookup, overflowing, shifted)
   }
 
@@ -252,10 +255,10 @@ export class Encoding {
     if (encodings.some(encoding => encoding.overflowing.length > 0)) {
       return encodings.reduce((joined, encoding) => joined.concat(encoding))
     }
-    const ranges = new Map<number, TokenRange>()
+    const ranges: SequenceRange[] = []
     let length = 0
     for (const encoding of encodings) {
-      for (const [id, [start, end]] of encoding.ranges) ranges.set(id, [start + length, end + length])
+      addRanges(ranges, encoding.ranges, length)
       length += encoding.length
     }
     return new Encoding(joinColumns(encodings.map(encoding => encoding.columns)), lookup, [], ranges)
@@ -269,8 +272,8 @@ export class Encoding {
       for (const theirs of other.overflowing) overflowing.push(mine.concat(theirs))
     }
     for (const theirs of other.overflowing) overflowing.push(this.alone().concat(theirs))
-    const ranges = new Map(this.ranges)
-    for (const [id, [start, end]] of other.ranges) ranges.set(id, [start + this.length, end + this.length])
+    const ranges = [...this.ranges]
+    addRanges(ranges, other.ranges, this.length)
     return new Encoding(joinColumns([this.columns, other.columns]), this.lookup, overflowing, ranges)
   }
 
@@ -278,7 +281,8 @@ export class Encoding {
     return this.overflowing.length === 0 ? this : new Encoding(this.columns, this.lookup, [], this.ranges)
   }
 
-  private rangeOf(sequenceId: number): TokenRange {
-    return this.ranges.get(sequenceId) ?? [0, this.length]
+  private rangeOf(sequenceId: number): [start: number, end: number] {
+    const range = this.ranges.find(known => known.sequenceId === sequenceId)
+    return range ? [range.start, range.end] : [0, this.length]
   }
 }

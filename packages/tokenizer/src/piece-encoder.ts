@@ -1,13 +1,20 @@
 import { toByteCharacters } from './byte-alphabet.ts'
-import { DeferredColumns, type EncodingColumns, filled, type TokenValues } from './encoding-columns.ts'
+import {
+  type ColumnSource,
+  DeferredColumns,
+  type EncodingColumns,
+  filled,
+  joinIds,
+  type TokenValues,
+} from './encoding-columns.ts'
 import type { Model, PieceTokens } from './models/model.ts'
 import type { NormalizedText } from './normalized-text.ts'
 import { byteStarts, type PreTokenizedText, type Segment } from './pre-tokenized-text.ts'
 
 /** Longer pieces hardly repeat. */
-const LONGEST_CACHED = 128
+export const LONGEST_CACHED = 128
 /** About 10 MB of short words; past it the cache starts anew, so that a change of subject is followed. */
-const MOST_CACHED = 65536
+export const MOST_CACHED = 65536
 
 /** Turns the pieces of texts into columns of tokens, remembering pieces it has met. */
 export class PieceEncoder {
@@ -17,20 +24,16 @@ export class PieceEncoder {
 
   /** Offsets are UTF-16 units of the original. */
   encode(text: PreTokenizedText, typeId: number, wordId?: number): EncodingColumns {
-    const found: PieceTokens[] = []
-    let count = 0
-    for (const { pieces, source, addedToken } of text.segments) {
-      for (const piece of pieces) {
-        const tokens =
-          addedToken === undefined ? this.tokensOf(piece, text.isByteLevel) : wholeToken(addedToken, source)
-        found.push(tokens)
-        count += tokens.ids.length
+    const { segments, isByteLevel } = text
+    const found = new Array<PieceTokens>(text.pieceCount)
+    let at = 0
+    for (const { pieces, source, addedToken } of segments) {
+      for (let p = 0; p < pieces.length; p++) {
+        found[at++] = addedToken === undefined ? this.tokensOf(pieces[p]!, isByteLevel) : wholeToken(addedToken, source)
       }
     }
-    const ids = new Array<number>(count)
-    let at = 0
-    for (const tokens of found) for (let t = 0; t < tokens.ids.length; t++) ids[at++] = tokens.ids[t]!
-    return new PieceColumns(ids, found, text.segments, typeId, wordId)
+    const ids = joinIds(found)
+    return new DeferredColumns(ids, new PieceSource(ids.length, found, segments, typeId, wordId))
   }
 
   private tokensOf(piece: string, isByteLevel: boolean): PieceTokens {
@@ -65,20 +68,18 @@ function wholeToken(id: number, { text }: NormalizedText): PieceTokens {
   return { ids: [id], spans: [0, text.length], values: [text] }
 }
 
-/** The columns of pieces and the tokens that the model made of each. */
-class PieceColumns extends DeferredColumns {
+/** Columns from pieces and the tokens that the model made of each. */
+class PieceSource implements ColumnSource {
   constructor(
-    ids: readonly number[],
+    private readonly length: number,
     private readonly found: readonly PieceTokens[],
     private readonly segments: readonly Segment[],
     private readonly typeId: number,
     private readonly wordId: number | undefined,
-  ) {
-    super(ids)
-  }
+  ) {}
 
-  protected makeSpans(): readonly number[] {
-    const spans = new Array<number>(2 * this.ids.length)
+  spans(): readonly number[] {
+    const spans = new Array<number>(2 * this.length)
     let at = 0
     let word = 0
     for (const { source, spans: cuts, pieces } of this.segments) {
@@ -98,8 +99,8 @@ class PieceColumns extends DeferredColumns {
     return spans
   }
 
-  protected makeWords(): readonly number[] {
-    const words = new Array<number>(this.ids.length)
+  words(): readonly number[] {
+    const words = new Array<number>(this.length)
     let at = 0
     for (const [word, { ids }] of this.found.entries()) {
       for (let t = 0; t < ids.length; t++) words[at++] = this.wordId ?? word
@@ -107,20 +108,20 @@ class PieceColumns extends DeferredColumns {
     return words
   }
 
-  protected makeValues(): TokenValues {
+  values(): TokenValues {
     if (this.found.every(({ values }) => values === undefined)) return null
     return this.found.flatMap(({ ids, values }) => ids.map((_, t) => values?.[t]))
   }
 
-  protected makeTypeIds(): readonly number[] {
-    return filled(this.ids.length, this.typeId)
+  typeIds(): readonly number[] {
+    return filled(this.length, this.typeId)
   }
 
-  protected makeAttentionMask(): readonly number[] {
-    return filled(this.ids.length, 1)
+  attentionMask(): readonly number[] {
+    return filled(this.length, 1)
   }
 
-  protected makeSpecialTokensMask(): readonly number[] {
-    return filled(this.ids.length, 0)
+  specialTokensMask(): readonly number[] {
+    return filled(this.length, 0)
   }
 }

@@ -1,13 +1,14 @@
 import { toByteCharacters } from './byte-alphabet.ts'
 import { type NormalizedText, unitsAt } from './normalized-text.ts'
 
-/** Collects the pieces of one text. */
+/** Collects the pieces of a text in order. */
 export class PieceSink {
-  /** Flat pairs: start and end of each piece in the source, in UTF-16 units. */
-  readonly spans: number[] = []
-  readonly pieces: string[] = []
   private text = ''
   private offset = 0
+  private pieces: string[] = []
+  /** Start and end of each piece, while some text was left out; null as long as they follow each other from 0 on. */
+  private spans: number[] | null = null
+  private end = 0
 
   /** Makes `text`, which lies at `offset` of the source, the one that spans refer to. */
   reset(text: string, offset: number): void {
@@ -18,32 +19,64 @@ export class PieceSink {
   /** Adds the piece `[start, end)`, in UTF-16 units of the text; an empty one is left out. */
   add(start: number, end: number): void {
     if (start >= end) return
-    this.spans.push(this.offset + start, this.offset + end)
+    const from = this.offset + start
+    if (from !== this.end) this.spans ??= gapless(this.pieces)
+    this.end = this.offset + end
+    this.spans?.push(from, this.end)
     this.pieces.push(this.text.slice(start, end))
   }
 
-  /** Adds consecutive pieces that cover the text from its start to its end. */
-  addAll(pieces: readonly string[]): void {
-    let start = this.offset
-    for (const piece of pieces) {
-      const end = start + piece.length
-      this.spans.push(start, end)
-      this.pieces.push(piece)
-      start = end
+  /** Adds consecutive pieces, none empty, that cover the text from its start to its end. The sink keeps the array. */
+  addAll(pieces: string[]): void {
+    if (this.pieces.length === 0 && this.offset === 0) {
+      this.pieces = pieces
+      this.end = this.text.length
+      return
     }
+    let start = 0
+    for (const piece of pieces) {
+      this.add(start, start + piece.length)
+      start += piece.length
+    }
+  }
+
+  /** The pieces as a segment of `source`. */
+  segment(source: NormalizedText): Segment {
+    return new Segment(source, this.pieces, this.spans)
   }
 }
 
-/** A stretch of text and how it is cut; `addedToken` is its id when the stretch is one added token, which nothing cuts. */
-export interface Segment {
-  readonly source: NormalizedText
-  readonly spans: readonly number[]
-  readonly pieces: readonly string[]
-  readonly addedToken?: number
+/** Spans of pieces that follow each other from 0 on. */
+function gapless(pieces: readonly string[]): number[] {
+  const spans: number[] = []
+  let start = 0
+  for (const { length } of pieces) {
+    spans.push(start, start + length)
+    start += length
+  }
+  return spans
 }
 
-function whole(source: NormalizedText): Segment {
-  return { source, spans: [0, source.text.length], pieces: [source.text] }
+/** A stretch of text and how it is cut. */
+export class Segment {
+  constructor(
+    readonly source: NormalizedText,
+    readonly pieces: readonly string[],
+    private knownSpans: readonly number[] | null,
+    /** The id of the added token that this stretch is, which nothing cuts. */
+    readonly addedToken?: number,
+  ) {}
+
+  /** A stretch that is still uncut. */
+  static whole(source: NormalizedText, addedToken?: number): Segment {
+    return new Segment(source, [source.text], null, addedToken)
+  }
+
+  /** Flat pairs: start and end of each piece in the source, in UTF-16 units. Worked out when asked for. */
+  get spans(): readonly number[] {
+    this.knownSpans ??= gapless(this.pieces)
+    return this.knownSpans
+  }
 }
 
 /** A text cut into pieces, by added tokens first and then by pre-tokenizers; what a pre-tokenizer works on. */
@@ -54,11 +87,17 @@ export class PreTokenizedText {
 
   /** A text that holds no added token. */
   static of(source: NormalizedText): PreTokenizedText {
-    return new PreTokenizedText(source.text === '' ? [] : [whole(source)])
+    return new PreTokenizedText(source.text === '' ? [] : [Segment.whole(source)])
   }
 
   get segments(): readonly Segment[] {
     return this.parts
+  }
+
+  get pieceCount(): number {
+    let count = 0
+    for (const { pieces } of this.parts) count += pieces.length
+    return count
   }
 
   /** Whether the pieces are still to be spelled in byte characters: the last step, which a cache may save. */
@@ -71,12 +110,13 @@ export class PreTokenizedText {
     this.spellBytes()
     this.parts = this.parts.map(segment => {
       if (segment.addedToken !== undefined) return segment
+      const { source, pieces } = segment
       const sink = new PieceSink()
-      for (let i = 0; i < segment.pieces.length; i++) {
-        sink.reset(segment.pieces[i]!, segment.spans[2 * i]!)
-        cut(segment.pieces[i]!, sink)
+      for (let i = 0; i < pieces.length; i++) {
+        sink.reset(pieces[i]!, segment.spans[2 * i]!)
+        cut(pieces[i]!, sink)
       }
-      return { source: segment.source, spans: sink.spans, pieces: sink.pieces }
+      return sink.segment(source)
     })
   }
 
@@ -90,7 +130,7 @@ export class PreTokenizedText {
         for (let i = 0; i < segment.pieces.length; i++) {
           const piece = segment.source.slice(segment.spans[2 * i]!, segment.spans[2 * i + 1]!)
           const changed = change(piece)
-          if (changed.text !== '') parts.push(whole(changed))
+          if (changed.text !== '') parts.push(Segment.whole(changed))
         }
       }
     }

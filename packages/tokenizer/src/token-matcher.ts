@@ -9,7 +9,7 @@ export interface Match<T> {
   readonly end: number
 }
 
-/** Finds fixed strings in a text: leftmost, the longest among those that start at one place, never overlapping. */
+/** Finds fixed strings in a text: leftmost, the longest among those that start at one place. */
 export class TokenMatcher<T> {
   private readonly root: TrieNode<T> = { children: new Map(), value: undefined }
   /** Finds the places where some string may start, at the speed of the platform's regular expressions. */
@@ -33,18 +33,21 @@ export class TokenMatcher<T> {
     if (units.length > 0) this.firstUnits = new RegExp(`[${escaped.join('')}]`, 'g')
   }
 
-  *matches(text: string): Generator<Match<T>> {
-    if (!this.firstUnits) return
+  /** Whether there is nothing to find. */
+  get isEmpty(): boolean {
+    return !this.firstUnits
+  }
+
+  /** The first match at or behind `from`. */
+  next(text: string, from: number): Match<T> | undefined {
     const pattern = this.firstUnits
-    let from = 0
-    for (;;) {
-      pattern.lastIndex = from
-      if (!pattern.test(text)) return
-      const start = pattern.lastIndex - 1
-      const match = this.longestAt(text, start)
-      if (match) yield match
-      from = match ? match.end : start + 1
+    if (!pattern) return undefined
+    pattern.lastIndex = from
+    while (pattern.test(text)) {
+      const match = this.longestAt(text, pattern.lastIndex - 1)
+      if (match) return match
     }
+    return undefined
   }
 
   private longestAt(text: string, start: number): Match<T> | undefined {

@@ -17,6 +17,7 @@ import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 import { loadTokenizerFile, loadTokenizerFolder, saveTokenizerFolder } from './tokenizer-files.ts'
 import { parseTokenizer, tokenizerToJson } from './tokenizer-json.ts'
 import { type Padding, padEncodings, type Truncation, truncateEncodings } from './truncation.ts'
+import { WordEncoder } from './word-encoder.ts'
 
 export interface TokenizerParts {
   readonly model: Model
@@ -83,6 +84,7 @@ export class Tokenizer {
   config: TokenizerConfig
   private currentModel: Model
   private pieces: PieceEncoder
+  private words: WordEncoder | null
   private readonly added = new AddedTokens()
   private readonly normalize: Normalize
   private readonly tokenText = (id: number): string => this.idToToken(id) ?? ''
@@ -99,6 +101,7 @@ export class Tokenizer {
     this.config = parts.config ?? {}
     const { normalizer } = this
     this.normalize = normalizer ? text => normalizer.normalize(text) : text => text
+    this.words = this.wordEncoder()
     this.addTokens(parts.addedTokens ?? [])
   }
 
@@ -134,6 +137,7 @@ export class Tokenizer {
   set model(model: Model) {
     this.currentModel = model
     this.pieces = new PieceEncoder(model)
+    this.words = this.wordEncoder()
   }
 
   /** Number of tokens, added ones included. */
@@ -207,7 +211,7 @@ export class Tokenizer {
 
   /** The pieces that the model gets for a text, in order; what trainers count. */
   preTokenize(text: string): PreTokenizedText {
-    return this.cut(text, true)
+    return this.cut(text.toWellFormed(), true)
   }
 
   /** The text of tokens; ids that are no token are left out, as HF does. Throws HEED_ID_OUT_OF_RANGE for no integer. */
@@ -289,7 +293,7 @@ export class Tokenizer {
       encodings = truncateEncodings(encodings, truncation, added)
     }
     if (postProcessor) {
-      const ordered = encodings.map((encoding, i) => encoding.with({ sequenceId: i, typeId: i }))
+      const ordered = encodings.map((encoding, i) => encoding.with({ sequenceId: i }))
       encodings = postProcessor.process(ordered, addSpecialTokens, this.tokenText)
     } else if (encodings.length === 2) encodings = encodings.map((encoding, i) => encoding.with({ sequenceId: i }))
     return encodings.length === 1 ? encodings[0]! : Encoding.join(encodings, this.tokenText)
@@ -309,15 +313,23 @@ export class Tokenizer {
     return new Encoding(this.columnsOf(text, typeId, options), this.tokenText)
   }
 
-  private columnsOf(text: string, typeId: number, options: EncodeOptions, wordId?: number): EncodingColumns {
-    const columns = this.pieces.encode(this.cut(text, options.splitSpecialTokens ?? true), typeId, wordId)
+  private columnsOf(given: string, typeId: number, options: EncodeOptions, wordId?: number): EncodingColumns {
+    const text = given.toWellFormed()
+    const columns =
+      this.words && this.added.areAbsentFrom(text)
+        ? this.words.encode(text, typeId, wordId)
+        : this.pieces.encode(this.cut(text, options.splitSpecialTokens ?? true), typeId, wordId)
     if (options.offsets !== 'codePoints') return columns
     return changeColumns(columns, { spans: () => toCodePoints(text, columns.spans) })
   }
 
+  private wordEncoder(): WordEncoder | null {
+    if (!this.model.isDeterministic) return null
+    return WordEncoder.of(this.normalizer, this.preTokenizer, this.pieces, word => this.cut(word, true))
+  }
+
   private cut(text: string, matchesSpecial: boolean): PreTokenizedText {
-    const wellFormed = loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text
-    const pieces = this.added.extract(wellFormed, this.normalize, matchesSpecial)
+    const pieces = this.added.extract(text, this.normalize, matchesSpecial)
     this.preTokenizer?.preTokenize(pieces)
     return pieces
   }
@@ -357,8 +369,6 @@ export class Tokenizer {
   }
 }
 
-const loneSurrogate = /\p{Surrogate}/u
-const loneSurrogates = /\p{Surrogate}/gu
 const surrogate = /[\ud800-\udfff]/
 
 /** Spans counted in code points instead of UTF-16 units. */
