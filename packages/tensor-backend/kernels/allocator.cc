@@ -9,6 +9,9 @@ extern unsigned char __heap_base;
 #include <stdlib.h>
 
 #include <mutex>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #endif
 
 namespace heed {
@@ -82,7 +85,20 @@ void* system_allocate(size_t bytes) {
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
 #else
-void* system_allocate(size_t bytes) { return aligned_alloc(kAlignment, bytes); }
+// From this size on, where an allocation is memory of its own, Linux is asked for pages of 2 MB: weights are then read
+// without missing the translation cache, and come into being in fewer faults.
+constexpr size_t kHugePage = size_t(2) << 20;
+
+void* system_allocate(size_t bytes) {
+#if defined(__linux__)
+    if (bytes >= 4 * kHugePage) {
+        void* block = aligned_alloc(kHugePage, (bytes + kHugePage - 1) / kHugePage * kHugePage);
+        if (block) madvise(block, bytes, MADV_HUGEPAGE);
+        return block;
+    }
+#endif
+    return aligned_alloc(kAlignment, bytes);
+}
 
 // Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
 constexpr size_t kMaxCached = size_t(512) << 20;

@@ -60,6 +60,15 @@ float half_at(const uint8_t* p, int row) {
     return lanes[row % Vec::kLanes];
 }
 
+uint32_t word_at(const uint8_t* p) {
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/** Puts four bytes of a row, which lie in one word of the source and one of a strip. */
+void put_word(uint8_t* group, int row, uint32_t word) { memcpy(group + 4 * row, &word, sizeof word); }
+
 struct Q8_0 {
     static constexpr int kCols = 32, kBytes = 2 * kStrip + 32 * kStrip, kSourceBytes = 34;
 
@@ -82,7 +91,7 @@ struct Q8_0 {
 
     static void pack(const uint8_t* from, uint8_t* to, int row) {
         memcpy(to + 2 * row, from, 2);
-        for (int i = 0; i < 32; i++) to[2 * kStrip + i / 4 * kGroup + 4 * row + i % 4] = from[2 + i];
+        for (int g = 0; g < 8; g++) put_word(to + 2 * kStrip + g * kGroup, row, word_at(from + 2 + 4 * g));
     }
 
     /** The weights of one row of a block. */
@@ -108,9 +117,13 @@ HEED_INLINE void add_nibbles(const uint8_t* nibbles, const Activations& x, int r
 
 int nibble_at(const uint8_t* nibbles, int row, int i) { return nibbles[i / 8 * kGroup + 4 * row + i % 4] >> (i / 4 % 2 * 4) & 15; }
 
-/** Puts the quantum of column i, 0 to 15, where add_nibbles looks for it. */
-void put_nibble(uint8_t* nibbles, int row, int i, int quantum) {
-    nibbles[i / 8 * kGroup + 4 * row + i % 4] |= (uint8_t)(i / 4 % 2 ? quantum << 4 : quantum);
+/** The lower nibbles of four bytes, each in a byte of its own; of word >> 4, the upper ones. */
+uint32_t low_nibbles(uint32_t word) { return word & 0x0f0f0f0fu; }
+
+/** Puts 32 nibbles where add_nibbles looks for them; four(g) are those of columns 4g .. 4g + 3, each in a byte. */
+template <class Four>
+void put_nibbles(uint8_t* nibbles, int row, const Four& four) {
+    for (int i = 0; i < 4; i++) put_word(nibbles + i * kGroup, row, four(2 * i) | four(2 * i + 1) << 4);
 }
 
 struct Q4_0 {
@@ -130,7 +143,7 @@ struct Q4_0 {
 
     static void pack(const uint8_t* from, uint8_t* to, int row) {
         memcpy(to + 2 * row, from, 2);
-        for (int i = 0; i < 32; i++) put_nibble(to + 2 * kStrip, row, i, i < 16 ? from[2 + i] & 15 : from[2 + i - 16] >> 4);
+        put_nibbles(to + 2 * kStrip, row, [&](int g) { return low_nibbles(word_at(from + 2 + 4 * (g % 4)) >> (g < 4 ? 0 : 4)); });
     }
 
     static void unpack(const uint8_t* w, int row, float* to) {
@@ -180,8 +193,8 @@ struct Q4_K {
             to[kMinima + part * kStrip + row] =
                 (uint8_t)(is_low ? packed[part + 4] & 63 : (packed[part + 4] >> 4) | (packed[part] >> 6) << 4);
             const uint8_t* quanta = from + 16 + part / 2 * 32;
-            for (int i = 0; i < 32; i++)
-                put_nibble(to + kNibbles + part * 4 * kGroup, row, i, part % 2 ? quanta[i] >> 4 : quanta[i] & 15);
+            put_nibbles(to + kNibbles + part * 4 * kGroup, row,
+                        [&](int g) { return low_nibbles(word_at(quanta + 4 * g) >> 4 * (part % 2)); });
         }
     }
 
@@ -239,14 +252,17 @@ struct Q6_K {
         const uint8_t *low = from, *high = from + 128, *scales = from + 192;
         memcpy(to + 2 * row, from + 208, 2);
         for (int part = 0; part < 16; part++) to[kScales + part * kStrip + row] = scales[part];
-        for (int i = 0; i < 256; i++) {
-            const int half = i / 128, quarter = i % 128 / 32, l = i % 32;
-            const int nibbles = low[64 * half + quarter % 2 * 32 + l];
-            const int four = quarter < 2 ? nibbles & 15 : nibbles >> 4;
-            const int two = high[32 * half + l] >> 2 * quarter & 3;
-            uint8_t* quanta = to + kQuanta + i / 32 * 6 * kGroup;
-            put_nibble(quanta, row, l, four);
-            quanta[(4 + l / 16) * kGroup + 4 * row + l % 4] |= (uint8_t)(two << 2 * (l / 4 % 4));
+        for (int part = 0; part < 8; part++) {
+            const int half = part / 4, quarter = part % 4;
+            const uint8_t *fours = low + 64 * half + quarter % 2 * 32, *twos = high + 32 * half;
+            uint8_t* quanta = to + kQuanta + part * 6 * kGroup;
+            put_nibbles(quanta, row, [&](int g) { return low_nibbles(word_at(fours + 4 * g) >> (quarter < 2 ? 0 : 4)); });
+            for (int i = 0; i < 2; i++) {
+                uint32_t word = 0;
+                for (int g = 0; g < 4; g++)
+                    word |= (word_at(twos + 16 * i + 4 * g) >> 2 * quarter & 0x03030303u) << 2 * g;
+                put_word(quanta + (4 + i) * kGroup, row, word);
+            }
         }
     }
 
@@ -350,7 +366,7 @@ void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kin
         using Format = decltype(format);
         const int per_row = cols / Format::kCols;
         parallel_for((rows + kStrip - 1) / kStrip, 1, [&](int begin, int end) {
-            memset(strips + begin * strip_bytes<Format>(cols), 0, (end - begin) * strip_bytes<Format>(cols));
+            if (end * kStrip > rows) memset(strips + (end - 1) * strip_bytes<Format>(cols), 0, strip_bytes<Format>(cols));
             for (int row = begin * kStrip; row < end * kStrip && row < rows; row++) {
                 for (int block = 0; block < per_row; block++) {
                     const uint8_t* from = blocks + ((size_t)row * per_row + block) * Format::kSourceBytes;
@@ -382,7 +398,15 @@ void HEED_KERNEL(quantized_linear)(const float* x, const uint8_t* strips, const 
                     int row = block;
                     for (; row + kMaxTile <= last; row += kMaxTile)
                         strip_rows<Format, kMaxTile>(w, activations, row, bias, y, strip * kStrip, out);
-                    for (; row < last; row++) strip_rows<Format, 1>(w, activations, row, bias, y, strip * kStrip, out);
+                    if (kMaxTile > 4 && row + 4 <= last) {
+                        strip_rows<Format, 4>(w, activations, row, bias, y, strip * kStrip, out);
+                        row += 4;
+                    }
+                    if (row + 2 <= last) {
+                        strip_rows<Format, 2>(w, activations, row, bias, y, strip * kStrip, out);
+                        row += 2;
+                    }
+                    if (row < last) strip_rows<Format, 1>(w, activations, row, bias, y, strip * kStrip, out);
                 }
             }
         });
