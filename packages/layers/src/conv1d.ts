@@ -1,4 +1,4 @@
-import { checkLastDim, tf } from '@heed/tensor-backend'
+import { type Activation, checkLastDim, linear, type tf } from '@heed/tensor-backend'
 import { initialValue, normal, zeros } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -16,13 +16,9 @@ export class Conv1D extends Module {
     this.bias = this.parameter('bias', initialValue([outFeatures], zeros))
   }
 
-  /** x: [..., inFeatures] -> [..., outFeatures]. Throws HEED_SHAPE_MISMATCH. */
-  forward(x: tf.Tensor): tf.Tensor {
+  /** x: [..., inFeatures] -> activation(y) [..., outFeatures], in one kernel. Throws HEED_SHAPE_MISMATCH. */
+  forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
     checkLastDim('Conv1D', 'x', x, 'inFeatures', this.inFeatures)
-    return tf.tidy(() => {
-      const rows = x.reshape<tf.Tensor2D>([-1, this.inFeatures])
-      const y = tf.matMul(rows, this.weight as unknown as tf.Tensor2D) // [rows, outFeatures]
-      return tf.add(y, this.bias).reshape([...x.shape.slice(0, -1), this.outFeatures])
-    })
+    return linear(x, this.weight, this.bias, activation, 'inOut')
   }
 }

@@ -5,7 +5,6 @@
  */
 import {
   type AttentionStep,
-  activate,
   attend,
   Conv1D,
   Dropout,
@@ -99,7 +98,7 @@ export class Gpt2Mlp extends Module {
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
   forward(x: tf.Tensor): tf.Tensor {
-    const h = activate(this.cFc.forward(x), this.config.hiddenAct) // [batch, seqLen, intermediateSize]
+    const h = this.cFc.forward(x, this.config.hiddenAct) // [batch, seqLen, intermediateSize]
     return this.dropout.forward(this.cProj.forward(h))
   }
 }

@@ -1,7 +1,8 @@
 // Does tasks for `contestant.ts`: a line of JSON in, a line of JSON out.
 import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { adamW, globalNorm, init, tf, variableGradients } from '@heed/tensor-backend'
-import { type CausalLm, Gpt2LMHeadModel, gpt2Config, loadPretrained } from '@heed/transformer'
+import type { CausalLm } from '@heed/transformer'
+import { AutoModelForCausalLM } from 'heed'
 import { isModelTask, type ModelTask } from './contestant.ts'
 import { type Run, serveTasks } from './serve-tasks.ts'
 
@@ -49,8 +50,7 @@ function train(sizes: Record<string, number>): () => void {
   }
 }
 
-const loadModel = ({ path }: ModelTask): Promise<CausalLm> =>
-  loadPretrained(path, (hf, source) => new Gpt2LMHeadModel(gpt2Config.fromHf(hf, source)))
+const loadModel = ({ path }: ModelTask): Promise<CausalLm> => AutoModelForCausalLM.fromPretrained(path)
 
 const promptOf = (count: number): number[] => Array.from({ length: count }, (_, i) => 100 + i)
 

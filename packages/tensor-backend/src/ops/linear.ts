@@ -4,24 +4,34 @@ import { type Activation, activate, activationKinds } from './activation.ts'
 import { checkFloats, checkLastDim, checkRank, checkShape } from './checks.ts'
 import { differentiable, hasKernel, isRecording, once, rowsAndCols, runKernel } from './fused.ts'
 
+/** Which way a weight lies: [outFeatures, inFeatures] as PyTorch's linear layers, or the other way as GPT-2's `Conv1D`. */
+export type WeightLayout = 'outIn' | 'inOut'
+
 /**
- * y = activation(x · weightᵀ + bias).
+ * y = activation(x · weightᵀ + bias), with layout `inOut` activation(x · weight + bias).
  * x: [..., inFeatures], weight: [outFeatures, inFeatures] as in HF files, bias: [outFeatures] -> [..., outFeatures].
  * Same numbers as `torch.nn.functional.linear`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
  */
-export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
-  checkRank('linear', 'weight', weight, 2, '[outFeatures, inFeatures]')
-  const [outFeatures, inFeatures] = weight.shape as [number, number]
+export function linear(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  bias?: tf.Tensor,
+  activation: Activation = 'none',
+  layout: WeightLayout = 'outIn',
+): tf.Tensor {
+  const isInOut = layout === 'inOut'
+  checkRank('linear', 'weight', weight, 2, isInOut ? '[inFeatures, outFeatures]' : '[outFeatures, inFeatures]')
+  const [outFeatures, inFeatures] = (isInOut ? weight.shape.toReversed() : weight.shape) as [number, number]
   checkLastDim('linear', 'x', x, 'inFeatures', inFeatures)
   if (bias) checkShape('linear', 'bias', bias, [outFeatures])
   checkFloats('linear', bias ? { x, weight, bias } : { x, weight })
-  if (!hasKernel('HeedLinear')) return composedLinear(x, weight, bias, activation)
+  if (!hasKernel('HeedLinear')) return composedLinear(x, weight, bias, activation, layout)
   const kind = activationKinds[activation]
   const inputs = bias ? [x, weight, bias] : [x, weight]
   return differentiable(
     inputs,
     save => {
-      const [y, before] = runKernel('HeedLinear', inputs, { kind, keepsBefore: kind !== 0 && isRecording() })
+      const [y, before] = runKernel('HeedLinear', inputs, { kind, isInOut, keepsBefore: kind !== 0 && isRecording() })
       save(before ? [x, weight, before] : [x, weight])
       return y!
     },
@@ -30,8 +40,8 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor, activa
       const gradient = once(() => (before ? runKernel('HeedActivationGradient', [dy, before], { kind }) : [dy]))
       const dz = (): tf.Tensor => (before ? gradient()[0]! : dy)
       return [
-        () => runKernel('HeedLinearInputGradient', [dz(), matrix])[0]!,
-        () => runKernel('HeedLinearWeightGradient', [dz(), input])[0]!,
+        () => runKernel('HeedLinearInputGradient', [dz(), matrix], { isInOut })[0]!,
+        () => runKernel('HeedLinearWeightGradient', isInOut ? [input, dz()] : [dz(), input])[0]!,
         () => runKernel('HeedLinearBiasGradient', [dz()])[0]!,
       ].slice(0, inputs.length)
     },
@@ -44,11 +54,12 @@ export function composedLinear(
   weight: tf.Tensor,
   bias: tf.Tensor | undefined,
   activation: Activation,
+  layout: WeightLayout = 'outIn',
 ): tf.Tensor {
-  const [outFeatures, inFeatures] = weight.shape as [number, number]
+  const outFeatures = weight.shape[layout === 'outIn' ? 0 : 1]!
   return tf.tidy(() => {
-    const rows = x.reshape<tf.Tensor2D>([-1, inFeatures])
-    const y = tf.matMul(rows, weight as tf.Tensor2D, false, true) // [rows, outFeatures]
+    const rows = x.reshape<tf.Tensor2D>([-1, x.shape.at(-1)!])
+    const y = tf.matMul(rows, weight as tf.Tensor2D, false, layout === 'outIn') // [rows, outFeatures]
     const z = (bias ? tf.add(y, bias) : y).reshape([...x.shape.slice(0, -1), outFeatures])
     return activate(z, activation)
   })
@@ -77,11 +88,11 @@ export const linearKernels: Record<string, BackendKernel> = {
   HeedLinear(
     backend,
     [x, weight, bias]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo?],
-    { kind, keepsBefore }: { kind: number; keepsBefore: boolean },
+    { kind, isInOut, keepsBefore }: { kind: number; isInOut: boolean; keepsBefore: boolean },
   ) {
     const { address } = backend
     const [rows, depth] = rowsAndCols(x)
-    const cols = weight.shape[0]!
+    const cols = weight.shape[isInOut ? 1 : 0]!
     const shape = [...x.shape.slice(0, -1), cols]
     const y = backend.output(shape)
     const before = keepsBefore ? backend.output(shape) : undefined
@@ -91,29 +102,35 @@ export const linearKernels: Record<string, BackendKernel> = {
       c: address(y),
       bias: bias ? address(bias) : 0,
       before: before ? address(before) : 0,
-      isBTransposed: true,
+      isBTransposed: !isInOut,
       kind,
     })
     return before ? [y, before] : [y]
   },
 
-  /** [dz, weight] -> dx = dz · weight */
-  HeedLinearInputGradient(backend, [dz, weight]: [tf.TensorInfo, tf.TensorInfo]) {
+  /** [dz, weight] -> dx = dz · weight, or dz · weightᵀ of a weight [inFeatures, outFeatures] */
+  HeedLinearInputGradient(backend, [dz, weight]: [tf.TensorInfo, tf.TensorInfo], { isInOut }: { isInOut: boolean }) {
     const { address } = backend
     const [rows, depth] = rowsAndCols(dz)
-    const cols = weight.shape[1]!
+    const cols = weight.shape[isInOut ? 0 : 1]!
     const dx = backend.output([...dz.shape.slice(0, -1), cols])
-    multiply(backend, rows, cols, depth, { a: address(dz), b: address(weight), c: address(dx) })
+    multiply(backend, rows, cols, depth, {
+      a: address(dz),
+      b: address(weight),
+      c: address(dx),
+      isBTransposed: isInOut,
+    })
     return dx
   },
 
-  /** [dz, x] -> dweight = dzᵀ · x, over all rows */
-  HeedLinearWeightGradient(backend, [dz, x]: [tf.TensorInfo, tf.TensorInfo]) {
+  /** [dz, x] -> dweight = dzᵀ · x, over all rows; [x, dz] -> that of a weight [inFeatures, outFeatures] */
+  HeedLinearWeightGradient(backend, [left, right]: [tf.TensorInfo, tf.TensorInfo]) {
     const { address } = backend
-    const [depth, rows] = rowsAndCols(dz)
-    const cols = x.shape.at(-1)!
+    const [depth, rows] = rowsAndCols(left)
+    const cols = right.shape.at(-1)!
     const dweight = backend.output([rows, cols])
-    multiply(backend, rows, cols, depth, { a: address(dz), b: address(x), c: address(dweight), isATransposed: true })
+    const operands = { a: address(left), b: address(right), c: address(dweight) }
+    multiply(backend, rows, cols, depth, { ...operands, isATransposed: true })
     return dweight
   },
 
