@@ -9,18 +9,18 @@ export interface FeatureExtractionOptions {
   normalize?: boolean
 }
 
-/** Last hidden states of texts: [tokens][hiddenSize] each, or one vector each when pooled. */
+/** Last hidden states of texts: [1][tokens][hiddenSize] each, as HF has them, or one vector each when pooled. */
 export async function extractFeatures(
   { model, tokenizer }: TextModel<BareModel>,
   texts: readonly string[],
   { pooling = 'none', normalize = false }: FeatureExtractionOptions = {},
-): Promise<number[][][] | number[][]> {
+): Promise<number[][][][] | number[][]> {
   const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
   const states = tf.tidy(() => model.forward(inputs).lastHiddenState) // [batch, seqLen, hiddenSize]
   const values = (await states.array()) as number[][][]
   states.dispose()
   const rows = values.map((tokens, i) => tokens.filter((_, j) => encodings[i]!.attentionMask[j] === 1))
-  if (pooling === 'none') return rows
+  if (pooling === 'none') return rows.map(tokens => [tokens])
   const pooled = rows.map(tokens => (pooling === 'cls' ? tokens[0]! : meanOf(tokens)))
   return normalize ? pooled.map(unitVector) : pooled
 }

@@ -28,7 +28,7 @@ import {
 } from './token-classification.ts'
 import { type ZeroShotOptions, type ZeroShotResult, zeroShotByEmbeddings } from './zero-shot.ts'
 
-/** What each task takes, how it is asked, and what it gives for one input. */
+/** What each task takes, how it is asked, and what it gives for each input; `one` where it gives something else for a single one. */
 export interface PipelineTasks {
   'fill-mask': { input: string; options: FillMaskOptions; output: FillMaskResult }
   'text-generation': { input: string; options: TextGenerationOptions; output: GeneratedText[] }
@@ -39,15 +39,16 @@ export interface PipelineTasks {
     output: (TokenLabel | EntityGroup)[]
   }
   'question-answering': { input: Question; options: QuestionAnsweringOptions; output: Answer }
-  'feature-extraction': { input: string; options: FeatureExtractionOptions; output: number[][] | number[] }
-  translation: { input: string; options: GenerateOptions; output: TranslatedText }
-  summarization: { input: string; options: GenerateOptions; output: SummarizedText }
+  'feature-extraction': { input: string; options: FeatureExtractionOptions; output: number[][][] | number[] }
+  translation: { input: string; options: GenerateOptions; output: TranslatedText; one: TranslatedText[] }
+  summarization: { input: string; options: GenerateOptions; output: SummarizedText; one: SummarizedText[] }
   'zero-shot-classification': { input: string; options: ZeroShotOptions; output: ZeroShotResult }
 }
 
 export type PipelineTask = keyof PipelineTasks
 type Input<T extends PipelineTask> = PipelineTasks[T]['input']
 type Output<T extends PipelineTask> = PipelineTasks[T]['output']
+type OutputOfOne<T extends PipelineTask> = PipelineTasks[T] extends { one: infer One } ? One : Output<T>
 
 export interface BatchOptions {
   /** How many inputs go through the model together; 8 by default. */
@@ -56,7 +57,7 @@ export interface BatchOptions {
 
 /** A task ready to run: call it with one input, or with an array of them. */
 export interface Pipeline<T extends PipelineTask> {
-  (input: Input<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<Output<T>>
+  (input: Input<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<OutputOfOne<T>>
   (inputs: readonly Input<T>[], options?: PipelineTasks[T]['options'] & BatchOptions): Promise<Output<T>[]>
   readonly model: PretrainedModel
   readonly tokenizer: Tokenizer
@@ -66,6 +67,8 @@ export interface Pipeline<T extends PipelineTask> {
 
 interface TaskEntry {
   model: { fromPretrained(location: string, options?: LoadOptions): Promise<PretrainedModel> }
+  /** Whether a single input gives a list of one output, as HF's text-to-text tasks do. */
+  givesList?: true
   run(parts: TextModel<never>, inputs: readonly never[], options: never): Promise<readonly unknown[]>
 }
 
@@ -76,8 +79,8 @@ const tasks: { readonly [T in PipelineTask]: TaskEntry } = {
   'token-classification': { model: AutoModelForTokenClassification, run: classifyTokens },
   'question-answering': { model: AutoModelForQuestionAnswering, run: answerQuestions },
   'feature-extraction': { model: AutoModel, run: extractFeatures },
-  translation: { model: AutoModelForSeq2SeqLM, run: translateTexts },
-  summarization: { model: AutoModelForSeq2SeqLM, run: summarizeTexts },
+  translation: { model: AutoModelForSeq2SeqLM, run: translateTexts, givesList: true },
+  summarization: { model: AutoModelForSeq2SeqLM, run: summarizeTexts, givesList: true },
   'zero-shot-classification': { model: AutoModel, run: zeroShotByEmbeddings },
 }
 
@@ -112,7 +115,7 @@ export async function pipeline<T extends PipelineTask>(
       const batch = inputs.slice(i, i + batchSize) as never[]
       outputs.push(...(await entry!.run({ model, tokenizer } as TextModel<never>, batch, settings as never)))
     }
-    return isList ? outputs : outputs[0]
+    return isList || entry!.givesList ? outputs : outputs[0]
   }
   return Object.assign(run as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })
 }

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { HeedError, tf } from '@heed/tensor-backend'
 import {
+  AutoModelForSeq2SeqLM,
   bartArchitectures,
   bertArchitectures,
   gpt2Architectures,
   pipeline,
   registerArchitecture,
+  type Seq2SeqLm,
 } from '@heed/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { letterTokenizer, tinyGpt2 } from '../tiny-gpt2.ts'
@@ -58,7 +60,11 @@ describe('transformers gives the same for', () => {
   test('feature-extraction', async () => {
     const { inputs, outputs }: Case<string, number[][][]> = expected['feature-extraction']
     const extract = await pipeline('feature-extraction', `${folder}/fill-mask`, { onWarning: () => {} })
-    expectLike(await extract(inputs), outputs)
+    expectLike(
+      await extract(inputs),
+      outputs.map(tokens => [tokens]),
+    )
+    expectLike(await extract(inputs[0]!), [outputs[0]])
     const [mean] = (await extract(inputs, { pooling: 'mean', normalize: true })) as number[][]
     const sums = outputs[0]![0]!.map((_, i) => outputs[0]!.reduce((sum, token) => sum + token[i]!, 0))
     const length = Math.hypot(...sums)
@@ -110,6 +116,25 @@ describe('text-generation', () => {
     const [tail] = await write('abc', { maxNewTokens: 6, returnFullText: false })
     expect(`abc${tail!.generatedText}`).toBe(together[0]![0]!.generatedText)
     write.dispose()
+  })
+})
+
+describe('translation and summarization', () => {
+  test('give a list of one for a single text, and write what generate writes', async () => {
+    const model = (await AutoModelForSeq2SeqLM.fromPretrained(
+      fileURLToPath(new URL('../fixtures/bart-tiny', import.meta.url)),
+    )) as Seq2SeqLm
+    const tokenizer = letterTokenizer()
+    const options = { maxNewTokens: 6, numBeams: 2 }
+    const [ids] = await model.generate([[...tokenizer.encode('fghi').ids]], options)
+    const text = tokenizer.decode(ids!)
+    const parts = { model, tokenizer }
+    expect(await (await pipeline('translation', parts))('fghi', options)).toEqual([{ translationText: text }])
+    expect(await (await pipeline('summarization', parts))(['fghi', 'fghi'], options)).toEqual([
+      { summaryText: text },
+      { summaryText: text },
+    ])
+    model.dispose()
   })
 })
 

@@ -1,5 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import { chars, choice, type Expression, empty, otherThan, type Range, repeat, sequence } from './grammar.ts'
+import { TextReader } from './text-reader.ts'
 
 const points = (...ranges: string[]): readonly Range[] => chars(...ranges).ranges
 
@@ -54,48 +55,48 @@ function splitsAtTop(source: string): boolean {
 }
 
 /** The source is valid: it was compiled before. */
-class RegexReader {
-  #at = 0
-
+class RegexReader extends TextReader {
   constructor(
-    private readonly source: string,
+    source: string,
     private readonly whole: string,
-  ) {}
+  ) {
+    super(source)
+  }
 
   read(): Expression {
     const options = [this.#sequence()]
-    while (this.#take('|')) options.push(this.#sequence())
+    while (this.take('|')) options.push(this.#sequence())
     return options.length === 1 ? options[0]! : choice(...options)
   }
 
   #sequence(): Expression {
     const parts: Expression[] = []
-    while (this.#at < this.source.length && this.source[this.#at] !== '|' && this.source[this.#at] !== ')') {
+    while (this.at < this.source.length && this.source[this.at] !== '|' && this.source[this.at] !== ')') {
       parts.push(this.#repeated(this.#atom()))
     }
     return parts.length === 1 ? parts[0]! : sequence(...parts)
   }
 
   #atom(): Expression {
-    if (this.#take('(')) {
-      if (/^\?(?:[=!]|<[=!])/.test(this.source.slice(this.#at))) throw invalid(this.whole, 'looks around')
-      this.#match(/\?(?::|<[^>]*>)/y)
+    if (this.take('(')) {
+      if (/^\?(?:[=!]|<[=!])/.test(this.source.slice(this.at))) throw invalid(this.whole, 'looks around')
+      this.match(/\?(?::|<[^>]*>)/y)
       const inner = this.read()
-      this.#take(')')
+      this.take(')')
       return inner
     }
-    if (this.#take('[')) return { kind: 'chars', ranges: this.#class() }
-    if (this.#take('.')) return { kind: 'chars', ranges: otherThan(lineEnds) }
-    if (/^[\^$]/.test(this.source.slice(this.#at))) throw invalid(this.whole, 'has an anchor in its midst')
+    if (this.take('[')) return { kind: 'chars', ranges: this.#class() }
+    if (this.take('.')) return { kind: 'chars', ranges: otherThan(lineEnds) }
+    if (/^[\^$]/.test(this.source.slice(this.at))) throw invalid(this.whole, 'has an anchor in its midst')
     return { kind: 'chars', ranges: this.#character() }
   }
 
   #class(): Range[] {
-    const isNegated = this.#take('^')
+    const isNegated = this.take('^')
     const ranges: Range[] = []
-    while (!this.#take(']')) {
+    while (!this.take(']')) {
       const [first, ...more] = this.#character()
-      const isRange = this.source[this.#at] === '-' && this.source[this.#at + 1] !== ']' && this.#take('-')
+      const isRange = this.source[this.at] === '-' && this.source[this.at + 1] !== ']' && this.take('-')
       ranges.push(...(isRange ? [[first![0], this.#character()[0]![1]] as const] : [first!, ...more]))
     }
     return isNegated ? otherThan(ranges) : ranges
@@ -103,37 +104,24 @@ class RegexReader {
 
   /** The characters that one character of the source, or one escape, stands for. */
   #character(): readonly Range[] {
-    const character = this.#match(/./suy)![0]
+    const character = this.match(/./suy)![0]
     if (character !== '\\') return points(character)
-    const kind = this.#match(/./suy)![0]
+    const kind = this.match(/./suy)![0]
     const known = classes[kind] ?? (classes[kind.toLowerCase()] && otherThan(classes[kind.toLowerCase()]!))
     if (known) return known
     if (kind in controls) return points(controls[kind]!)
     if (/[1-9bBkpPc]/.test(kind)) throw invalid(this.whole, `has \\${kind}`)
     const digits = kind === 'x' ? /[0-9A-Fa-f]{2}/y : kind === 'u' ? /\{[0-9A-Fa-f]+\}|[0-9A-Fa-f]{4}/y : undefined
-    const hex = digits && this.#match(digits)![0].replace(/[{}]/g, '')
+    const hex = digits && this.match(digits)![0].replace(/[{}]/g, '')
     return points(hex ? String.fromCodePoint(Number.parseInt(hex, 16)) : kind)
   }
 
   #repeated(atom: Expression): Expression {
-    const found = this.#match(/(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})\??/y)
+    const found = this.match(/(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})\??/y)
     if (!found) return atom
     const [, sign, low, comma, high] = found
     if (sign) return repeat(atom, sign === '+' ? 1 : 0, sign === '?' ? 1 : Number.POSITIVE_INFINITY)
     const max = comma ? (high ? Number(high) : Number.POSITIVE_INFINITY) : Number(low)
     return max === 0 ? empty : repeat(atom, Number(low), max)
-  }
-
-  #take(token: string): boolean {
-    if (!this.source.startsWith(token, this.#at)) return false
-    this.#at += token.length
-    return true
-  }
-
-  #match(pattern: RegExp): RegExpExecArray | null {
-    pattern.lastIndex = this.#at
-    const found = pattern.exec(this.source)
-    if (found) this.#at += found[0].length
-    return found
   }
 }
