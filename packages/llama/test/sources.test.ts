@@ -167,3 +167,20 @@ isThere(meta)("Meta's layout loads when the number of heads is told, by params.j
   expect(await logits(folder)).toEqual(logitsOf(model))
   model.dispose()
 })
+
+// `generate` of transformers 5.18, greedy, after "Once upon a time".
+const TINY_STORIES = {
+  prompt: [1, 80, 147, 201, 282, 57],
+  written: [
+    313, 598, 303, 1049, 1468, 267, 628, 333, 94, 1210, 263, 251, 604, 94, 1030, 94, 1030, 94, 436, 220, 1053, 615, 303,
+    328, 552, 319, 1269, 163, 1945, 897,
+  ],
+}
+
+const tinyStories = join(data, 'LearningInfiniTensor+learning-lm-rs/story')
+isThere(tinyStories)('TinyStories-656K writes what transformers writes with it', async () => {
+  const model = await AutoModelForCausalLM.fromPretrained(tinyStories)
+  const [written] = await model.generate([TINY_STORIES.prompt], { maxNewTokens: 30 })
+  expect(written).toEqual([...TINY_STORIES.prompt, ...TINY_STORIES.written])
+  model.dispose()
+})

@@ -15,11 +15,15 @@ export interface Decoding {
   dispose(): void
 }
 
+/** Tokens of a prompt that go through a model at once: enough to fill the processor, few enough that a long prompt takes little memory. */
+const PREFILL_CHUNK = 1024
+
 /** Decoding with a causal language model and its key-value cache; left padding is masked and not counted in positions. */
 export class CausalDecoding implements Decoding {
   readonly #cache: KvCache
   #mask: number[][] | undefined // of all tokens so far; undefined while nothing is hidden
 
+  #isWarned = false
   #held: number // tokens of the prompt that the cache holds already
 
   /** attentionMask: of the prompts. `capacity`: how many tokens there will be at most. `promptCache` holds a beginning of the prompt. */
@@ -28,6 +32,7 @@ export class CausalDecoding implements Decoding {
     attentionMask: readonly (readonly number[])[] | undefined,
     capacity: number,
     private readonly promptCache?: PromptCache | undefined,
+    private readonly onWarning: (message: string) => void = console.warn,
   ) {
     this.#cache = promptCache?.cache ?? model.createCache(capacity)
     this.#held = this.#cache.length
@@ -36,18 +41,39 @@ export class CausalDecoding implements Decoding {
 
   async step(tokens: readonly (readonly number[])[], logitsToKeep = 1): Promise<Float32Array[]> {
     const inputIds = tokens.map(row => row.slice(this.#held))
-    const past = this.#cache.length
+    const count = inputIds[0]!.length
     this.#held = 0
-    const mask = this.#mask
-    for (const row of mask ?? []) while (row.length < past + inputIds[0]!.length) row.push(1)
-    const output = this.model.forward({
-      inputIds,
+    this.#warnBeyond(this.#cache.length + count)
+    for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
+    let begin = 0
+    for (; count - begin > PREFILL_CHUNK + logitsToKeep; begin += PREFILL_CHUNK) {
+      tf.dispose(this.#forward(inputIds, begin, begin + PREFILL_CHUNK, 1))
+    }
+    const output = this.#forward(inputIds, begin, count, logitsToKeep)
+    this.promptCache?.record(inputIds[0]!)
+    return logitRows(output)
+  }
+
+  /** Tokens begin to end - 1 of each row. */
+  #forward(inputIds: readonly number[][], begin: number, end: number, logitsToKeep: number): CausalLmOutput {
+    const past = this.#cache.length
+    const mask = this.#mask?.map(row => row.slice(0, past + end - begin))
+    return this.model.forward({
+      inputIds: inputIds.map(row => row.slice(begin, end)),
       ...(mask && { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }),
       cache: this.#cache,
       logitsToKeep,
     })
-    this.promptCache?.record(inputIds[0]!)
-    return logitRows(output)
+  }
+
+  #warnBeyond(length: number): void {
+    const { maxPositionEmbeddings: trained } = this.model.config as { maxPositionEmbeddings?: number }
+    if (this.#isWarned || trained === undefined || length <= trained) return
+    this.#isWarned = true
+    this.onWarning(
+      `generate: the text has ${length} tokens, but the model was trained on ${trained} (maxPositionEmbeddings), so that what it ` +
+        'writes from here on may make no sense. Shorten the text, or load the model with config: { rope_scaling } to stretch its positions.',
+    )
   }
 
   truncate(length: number): void {

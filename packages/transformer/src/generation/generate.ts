@@ -32,7 +32,7 @@ export async function generate(
   }
   promptCache?.keepBeginningOf(prompts[0]!)
   const begin = (of: CausalLm, cache = promptCache): Decoding =>
-    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache)
+    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options.onWarning)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
   return decode(begin(model), plan, options, draft)
 }

@@ -33,6 +33,8 @@ export interface GenerateOptions extends GenerationSettings, OutputOptions {
   assistantModel?: CausalLm | Seq2SeqLm | undefined
   /** Keeps what was read and written for the next call. */
   promptCache?: PromptCache | undefined
+  /** Told when a text grows longer than what the model was trained on; `console.warn` by default. */
+  onWarning?: ((message: string) => void) | undefined
   /** Stops between two tokens with HEED_ABORTED. */
   signal?: AbortSignal | undefined
 }
