@@ -73,6 +73,12 @@ function randomBlocks(type: LlamaType, count: number, seed: number): Uint8Array 
   return bytes
 }
 
+/** Special tokens, then the 256 bytes, which llama.cpp insists on, then words. */
+function tokenOf(id: number): string {
+  const byte = (id - 3).toString(16).toUpperCase().padStart(2, '0')
+  return ['<unk>', '<s>', '</s>'][id] ?? (id < 259 ? `<0x${byte}>` : `▁w${id}`)
+}
+
 function llamaMetadata(): Map<string, GgufField> {
   const { layers, hidden, inner, heads, keyHeads, vocab } = llama
   const ids = Array.from({ length: vocab }, (_, i) => i)
@@ -93,9 +99,9 @@ function llamaMetadata(): Map<string, GgufField> {
     ['llama.rope.freq_base', real(10000)],
     ['llama.vocab_size', whole(vocab)],
     ['tokenizer.ggml.model', text('llama')],
-    ['tokenizer.ggml.tokens', { type: 'string', value: ids.map(i => ['<unk>', '<s>', '</s>'][i] ?? `▁w${i}`) }],
+    ['tokenizer.ggml.tokens', { type: 'string', value: ids.map(tokenOf) }],
     ['tokenizer.ggml.scores', { type: 'float32', value: ids.map(i => -i) }],
-    ['tokenizer.ggml.token_type', { type: 'int32', value: ids.map(i => [2, 3, 3][i] ?? 1) }],
+    ['tokenizer.ggml.token_type', { type: 'int32', value: ids.map(i => [2, 3, 3][i] ?? (i < 259 ? 6 : 1)) }],
     ['tokenizer.ggml.unknown_token_id', whole(0)],
     ['tokenizer.ggml.bos_token_id', whole(1)],
     ['tokenizer.ggml.eos_token_id', whole(2)],
