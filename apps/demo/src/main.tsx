@@ -1,0 +1,10 @@
+import { render } from 'preact'
+import { App } from './app.tsx'
+import './style.css'
+
+render(<App />, document.getElementById('app')!)
+
+// Without a network the site comes from what the service worker kept; a page that it isolates may use threads.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  void navigator.serviceWorker.register(new URL('./service-worker.js', document.baseURI))
+}

@@ -1,0 +1,178 @@
+import { HeedError, readText } from '@heed/tensor-backend'
+import { Tokenizer, type TokenizerConfig } from '@heed/tokenizer'
+import {
+  type CausalLm,
+  type FilledMask,
+  type FillMaskResult,
+  type PretrainedModel,
+  pipeline,
+  type Seq2SeqLm,
+} from '@heed/transformer'
+import { expose } from 'comlink'
+import { AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM } from 'heed'
+import { startBackend } from './backend.ts'
+
+/** A dropped folder, or an address: of a folder, of the hub, or of the run that was trained here. */
+export type ModelSource = { files: File[] } | { address: string }
+export type Task = 'generate' | 'fill' | 'translate'
+
+export interface Alternative {
+  token: string
+  probability: number
+}
+
+export interface WrittenToken {
+  /** Added to the text by this token; empty while a character is not complete. */
+  text: string
+  id: number
+  /** The likeliest tokens here, before temperature and cuts, most likely first. */
+  alternatives: Alternative[]
+}
+
+export interface Sampling {
+  maxNewTokens: number
+  doSample: boolean
+  temperature: number
+  topK: number
+  topP: number
+  seed: number
+}
+
+interface Loaded {
+  model: PretrainedModel
+  tokenizer: Tokenizer
+  task: Task
+}
+
+let loaded: Loaded | undefined
+let writing: AbortController | undefined
+
+const numAlternatives = 8
+
+/** softmax of the scores, its largest entries. */
+function likeliest(scores: Float32Array, tokenizer: Tokenizer): Alternative[] {
+  const best = Array.from(scores.keys())
+    .sort((a, b) => scores[b]! - scores[a]!)
+    .slice(0, numAlternatives)
+  const highest = scores[best[0]!]!
+  const sum = scores.reduce((total, score) => total + Math.exp(score - highest), 0)
+  return best.map(id => ({ token: tokenizer.decode([id]), probability: Math.exp(scores[id]! - highest) / sum }))
+}
+
+/** The text of a file of a folder, undefined where it has none of this name. */
+async function textIn(source: ModelSource, name: string): Promise<string | undefined> {
+  if ('files' in source) return source.files.find(file => file.name === name)?.text()
+  return readText(`${source.address}/${name}`)
+}
+
+async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
+  if ('address' in source) return Tokenizer.fromPretrained(source.address)
+  const json = await textIn(source, 'tokenizer.json')
+  if (json === undefined) {
+    throw new HeedError('HEED_FILE_NOT_FOUND', 'tokenizer.json: it is not among the files given. Add it.')
+  }
+  const config = JSON.parse((await textIn(source, 'tokenizer_config.json')) ?? '{}') as TokenizerConfig
+  const template = await textIn(source, 'chat_template.jinja')
+  return Tokenizer.fromJSON(JSON.parse(json), { ...config, ...(template !== undefined && { chat_template: template }) })
+}
+
+/** What a model of this class is for. */
+function taskOf(architecture: string): Task {
+  if (architecture.endsWith('ForMaskedLM')) return 'fill'
+  return /ForConditionalGeneration|MarianMTModel|^Transformer/.test(architecture) ? 'translate' : 'generate'
+}
+
+async function loadModel(source: ModelSource, onProgress: (done: number, total: number) => void): Promise<Loaded> {
+  const tokenizer = await openTokenizer(source)
+  const location = 'files' in source ? new Map(source.files.map(file => [file.name, file])) : source.address
+  const config = JSON.parse((await textIn(source, 'config.json')) ?? '{}') as { architectures?: string[] }
+  const task = taskOf(config.architectures?.[0] ?? '')
+  const classes = { generate: AutoModelForCausalLM, fill: AutoModelForMaskedLM, translate: AutoModelForSeq2SeqLM }
+  const model = await classes[task].fromPretrained(location, {
+    onProgress: ({ loaded: done, total }) => onProgress(done, total),
+  })
+  return { model, tokenizer, task }
+}
+
+const api = {
+  async load(source: ModelSource, onProgress: (done: number, total: number) => void) {
+    const { backend, threads } = await startBackend()
+    const opened = await loadModel(source, onProgress)
+    loaded?.model.dispose()
+    loaded = opened
+    const { model, tokenizer, task } = opened
+    const hasChat = typeof tokenizer.config.chat_template === 'string'
+    return { numParameters: model.numParameters, architecture: model.architecture, task, hasChat, backend, threads }
+  },
+
+  /** Writes on from a prompt, token by token. */
+  async generate(prompt: string, sampling: Sampling, onToken: (token: WrittenToken) => void): Promise<void> {
+    const { model, tokenizer } = loaded!
+    await write(model as CausalLm, tokenizer, [...tokenizer.encode(prompt).ids], sampling, onToken)
+  },
+
+  /** The answer to a conversation. */
+  async chat(
+    messages: Array<{ role: 'user' | 'assistant'; content: string }>,
+    sampling: Sampling,
+    onToken: (token: WrittenToken) => void,
+  ): Promise<void> {
+    const { model, tokenizer } = loaded!
+    const { ids } = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true })
+    await write(model as CausalLm, tokenizer, [...ids], sampling, onToken)
+  },
+
+  /** The text of a source in the other language, by beam search. */
+  async translate(text: string): Promise<string> {
+    const { model, tokenizer } = loaded!
+    const [ids] = await (model as Seq2SeqLm).generate([[...tokenizer.encode(text).ids]], {
+      numBeams: 4,
+      maxNewTokens: 64,
+    })
+    return tokenizer.decode(ids!)
+  },
+
+  /** The likeliest words for the mask of a text. */
+  async fill(text: string): Promise<FilledMask[]> {
+    const { model, tokenizer } = loaded!
+    const fill = await pipeline('fill-mask', { model, tokenizer })
+    return [(await fill(text)) as FillMaskResult].flat(2)
+  },
+
+  stop(): void {
+    writing?.abort()
+  },
+}
+
+async function write(
+  model: CausalLm,
+  tokenizer: Tokenizer,
+  ids: number[],
+  { doSample, temperature, topK, topP, seed, maxNewTokens }: Sampling,
+  onToken: (token: WrittenToken) => void,
+): Promise<void> {
+  const controller = new AbortController()
+  writing = controller
+  const stream = tokenizer.decodeStream()
+  for (const id of ids) stream.push(id)
+  let alternatives: Alternative[] = []
+  const look = (scores: Float32Array): void => {
+    alternatives = likeliest(scores, tokenizer)
+  }
+  try {
+    await model.generate([ids], {
+      maxNewTokens,
+      doSample,
+      ...(doSample && { temperature, topK, topP, seed }),
+      signal: controller.signal,
+      logitsProcessors: [look],
+      streamer: { put: ([id]) => onToken({ id: id!, text: stream.push(id!), alternatives }) },
+    })
+  } catch (error) {
+    if (!controller.signal.aborted) throw error
+  }
+}
+
+export type RunningWorker = typeof api
+
+expose(api)
