@@ -30,7 +30,8 @@ export interface BackendReport {
 }
 
 const backendNames = ['auto', 'native', 'wasm', 'webgpu', 'cpu'] as const
-const automaticOrder: BackendName[] = isPage ? ['webgpu', 'wasm', 'cpu'] : ['native', 'wasm', 'cpu']
+// A page runs on webgpu when asked to: it has been tried in Node alone so far.
+const automaticOrder: BackendName[] = isPage ? ['wasm', 'cpu'] : ['native', 'wasm', 'cpu']
 
 const environment: Record<string, string | undefined> = typeof process === 'undefined' ? {} : process.env
 
