@@ -1,4 +1,4 @@
-/** A language model of one's own: attention and feed-forward side by side, as in GPT-J, with rotary positions. */
+/** A language model of one's own: attention and feed-forward side by side, as in GPT-J, with sinusoidal positions. */
 import { readFileSync } from 'node:fs'
 import {
   Embedding,
