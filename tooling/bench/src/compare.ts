@@ -3,7 +3,10 @@ import {
   heedContestant,
   llamaCppContestant,
   onnxruntimeContestant,
+  openBlasContestant,
+  rooflineContestant,
   type Task,
+  tfjsWasmContestant,
   tokenizerContestant,
   tokenizersPythonContestant,
   torchContestant,
@@ -18,15 +21,23 @@ export interface BenchCase {
   /** What a run of this many seconds amounts to, in `unit`. */
   rate(seconds: number): number
   unit: string
+  /** Whether the peak of resident memory is compared too; then each contestant starts anew for the case. */
+  countsMemory?: boolean
 }
 
-export interface CaseResult {
-  case: string
-  unit: string
+/** Ours, theirs by contestant, and how many times better ours is. */
+interface Comparison {
   ours: number
   theirs: Record<string, number>
-  /** By contestant: the median over the rounds of their time / our time. */
   ratio: Record<string, number>
+}
+
+/** The ratio is the median over the rounds of their time / our time. */
+export interface CaseResult extends Comparison {
+  case: string
+  unit: string
+  /** The most bytes that were resident at once; the ratio is theirs / ours. */
+  peakMemory?: Comparison
 }
 
 export interface CompareOptions {
@@ -43,11 +54,15 @@ function median(values: number[]): number {
 }
 
 const peers: Readonly<Record<string, (name: string, threads: number) => Contestant>> = {
+  native: (name, threads) => heedContestant(name, 'native', threads),
   tfjs: name => heedContestant(name, 'cpu', 1),
+  'tfjs-wasm': tfjsWasmContestant,
   torch: torchContestant,
   'torch-compile': torchContestant,
+  openblas: openBlasContestant,
   ort: onnxruntimeContestant,
   'llama.cpp': llamaCppContestant,
+  roofline: rooflineContestant,
   tokenizers: tokenizerContestant,
   'tokenizers-js': tokenizerContestant,
   'tokenizers-python': tokenizersPythonContestant,
@@ -59,37 +74,62 @@ function createContestant(name: string, threads: number): Contestant {
   throw new Error(`--against: ${name} is not known, expected ${Object.keys(peers).join(', ')}.`)
 }
 
+/** Ours first, then theirs. */
+function startContestants({ backend, threads, against }: CompareOptions, isText: boolean): Contestant[] {
+  const ours = isText ? tokenizerContestant('heed') : heedContestant(`heed ${backend}`, backend, threads)
+  return [ours, ...against.map(name => createContestant(name, threads))]
+}
+
+function byName(contestants: Contestant[], value: (index: number) => number): Record<string, number> {
+  return Object.fromEntries(contestants.slice(1).map(({ name }, i) => [name, value(i + 1)]))
+}
+
+/** Each contestant's seconds, round after round: they take turns. */
+async function takeTurns(contestants: Contestant[], task: Task, repeats: number, rounds: number): Promise<number[][]> {
+  for (const contestant of contestants) await contestant.measure(task, 1)
+  const seconds = contestants.map((): number[] => [])
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, contestant] of contestants.entries()) {
+      seconds[i]!.push(median(await contestant.measure(task, repeats)))
+    }
+  }
+  return seconds
+}
+
+async function compareCase(started: Contestant[], benchCase: BenchCase, rounds: number): Promise<CaseResult> {
+  const { title, repeats, rate, unit } = benchCase
+  const task = typeof benchCase.task === 'function' ? await benchCase.task() : benchCase.task
+  const contestants = started.filter((contestant, i) => i === 0 || contestant.takes(task))
+  const seconds = await takeTurns(contestants, task, repeats, rounds)
+  const result = {
+    case: title,
+    unit,
+    ours: rate(median(seconds[0]!)),
+    theirs: byName(contestants, i => rate(median(seconds[i]!))),
+    ratio: byName(contestants, i => median(seconds[i]!.map((time, round) => time / seconds[0]![round]!))),
+  }
+  if (!benchCase.countsMemory) return result
+  const peaks = contestants.map(contestant => contestant.peakMemory())
+  const ours = peaks[0]!
+  const ratio = byName(contestants, i => peaks[i]! / ours)
+  return { ...result, peakMemory: { ours, theirs: byName(contestants, i => peaks[i]!), ratio } }
+}
+
 /** Ours and theirs in turn, round after round. */
 export async function* compare(cases: BenchCase[], options: CompareOptions): AsyncGenerator<CaseResult> {
-  const { backend, threads, against, rounds } = options
   const isText = cases.some(({ task }) => 'vocabulary' in task)
-  const ours = isText ? tokenizerContestant('heed') : heedContestant(`heed ${backend}`, backend, threads)
-  const theirs = against.map(name => createContestant(name, threads))
+  let started: Contestant[] = []
+  const close = (): void => {
+    for (const contestant of started) contestant.close()
+    started = []
+  }
   try {
-    for (const { title, task: taskOf, repeats, rate, unit } of cases) {
-      const task = typeof taskOf === 'function' ? await taskOf() : taskOf
-      const others = theirs.filter(contestant => contestant.takes(task))
-      const contestants = [ours, ...others]
-      for (const contestant of contestants) await contestant.measure(task, 1)
-      const seconds = contestants.map((): number[] => [])
-      for (let round = 0; round < rounds; round++) {
-        for (const [i, contestant] of contestants.entries()) {
-          seconds[i]!.push(median(await contestant.measure(task, repeats)))
-        }
-      }
-      const [mine, ...rest] = seconds as [number[], ...number[][]]
-      const entries = rest.map((other, i) => [others[i]!.name, other] as const)
-      yield {
-        case: title,
-        unit,
-        ours: rate(median(mine)),
-        theirs: Object.fromEntries(entries.map(([name, other]) => [name, rate(median(other))])),
-        ratio: Object.fromEntries(
-          entries.map(([name, other]) => [name, median(other.map((time, round) => time / mine[round]!))]),
-        ),
-      }
+    for (const benchCase of cases) {
+      if (benchCase.countsMemory) close()
+      if (started.length === 0) started = startContestants(options, isText)
+      yield await compareCase(started, benchCase, options.rounds)
     }
   } finally {
-    for (const contestant of [ours, ...theirs]) contestant.close()
+    close()
   }
 }

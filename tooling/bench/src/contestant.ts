@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -13,13 +13,17 @@ export interface Contestant {
   takes(task: Task): boolean
   /** Seconds of each of `repeats` runs of the task, or of as many as 5 seconds hold. The first request of a task also prepares and warms it up. */
   measure(task: Task, repeats: number): Promise<number[]>
+  /** The most bytes of memory the process has had resident; where /proc tells, NaN elsewhere. */
+  peakMemory(): number
   close(): void
 }
 
 export type Task = TensorTask | TokenizerTask | ModelTask
 
 export interface TensorTask {
-  name: 'matmul' | 'train'
+  name: 'matmul' | 'train' | 'op'
+  /** The operation, the architecture, or whether the right side of a product is transposed. */
+  kind: string
   sizes: Record<string, number>
 }
 
@@ -45,6 +49,7 @@ export function isModelTask(task: Task): task is ModelTask {
   return 'model' in task
 }
 const isTensorTask = (task: Task): boolean => 'sizes' in task
+const isProduct = ({ name }: Task): boolean => name === 'matmul'
 const isGguf = (task: Task): boolean => isModelTask(task) && task.path.endsWith('.gguf')
 const isGpt2 = (task: Task): boolean => isModelTask(task) && !isGguf(task) && task.name !== 'load'
 
@@ -66,6 +71,15 @@ class WorkerProcess implements Contestant {
     return JSON.parse(value).seconds as number[]
   }
 
+  peakMemory(): number {
+    try {
+      const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8')
+      return 1024 * Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1])
+    } catch {
+      return Number.NaN
+    }
+  }
+
   close(): void {
     this.child.kill()
   }
@@ -80,6 +94,32 @@ export function heedContestant(name: string, backend: string, threads: number): 
     task => backend !== 'cpu' || isTensorTask(task),
     spawn(process.execPath, [worker], { env, stdio }),
   )
+}
+
+/** tfjs's own WebAssembly backend; in Node it runs on one thread, whatever it is asked for. */
+export function tfjsWasmContestant(name: string): Contestant {
+  const worker = fileURLToPath(new URL('tfjs-wasm-worker.js', import.meta.url))
+  return new WorkerProcess(name, isProduct, spawn(process.execPath, [worker], { stdio }))
+}
+
+/** The OpenBLAS that comes with numpy, where HEED_BENCH_PYTHON names a Python that has it. */
+export function openBlasContestant(name: string, threads: number): Contestant {
+  const worker = fileURLToPath(new URL('../python/openblas_worker.py', import.meta.url))
+  // It is to choose its kernels by the processor, whatever is set here.
+  const { OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE, ...rest } = process.env
+  const env = { ...rest, OPENBLAS_NUM_THREADS: String(threads) }
+  return new WorkerProcess(name, isProduct, spawn(pythonFor(name, 'numpy'), [worker], { env, stdio }))
+}
+
+/** The best this machine could do, measured: see `native/roofline.cc`. Needs a C++ compiler. */
+export function rooflineContestant(name: string, threads: number): Contestant {
+  const source = fileURLToPath(new URL('../native/roofline.cc', import.meta.url))
+  const program = join(mkdtempSync(join(tmpdir(), 'heed-bench-')), 'roofline')
+  const compiler = process.env.CXX ?? 'g++'
+  const flags = ['-std=c++17', '-O3', '-march=native', '-ffp-contract=fast', '-pthread']
+  const { status } = spawnSync(compiler, [...flags, source, '-o', program], { stdio: 'inherit' })
+  if (status !== 0) throw new Error(`${name}: ${compiler} cannot compile ${source}. Set CXX to a C++ compiler.`)
+  return new WorkerProcess(name, isProduct, spawn(program, [String(threads)], { stdio }))
 }
 
 /** PyTorch, where HEED_BENCH_PYTHON names a Python that has it. */

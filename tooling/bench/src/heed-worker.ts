@@ -1,54 +1,10 @@
-// Does tasks for `contestant.ts`: a line of JSON in, a line of JSON out.
-import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
-import { adamW, globalNorm, init, tf, variableGradients } from '@heed/tensor-backend'
+// Does tasks for `contestant.ts` with Heed: a line of JSON in, a line of JSON out.
+import { init } from '@heed/tensor-backend'
 import type { CausalLm } from '@heed/transformer'
 import { AutoModelForCausalLM } from 'heed'
 import { isModelTask, type ModelTask } from './contestant.ts'
 import { type Run, serveTasks } from './serve-tasks.ts'
-
-function matmul({ m, n, k }: Record<string, number>): () => void {
-  const a = tf.randomUniform<tf.Rank.R2>([m!, k!], -1, 1)
-  const b = tf.randomUniform<tf.Rank.R2>([k!, n!], -1, 1)
-  return () => tf.matMul(a, b).dispose()
-}
-
-function train(sizes: Record<string, number>): () => void {
-  const { layers, heads, hiddenSize, seqLen, batch, vocabSize } = sizes as Record<string, number>
-  const config = llamaConfig.complete({
-    vocabSize: vocabSize!,
-    hiddenSize: hiddenSize!,
-    intermediateSize: Math.round((hiddenSize! * 8) / 3 / 32) * 32,
-    numHiddenLayers: layers!,
-    numAttentionHeads: heads!,
-    numKeyValueHeads: heads!,
-    maxPositionEmbeddings: seqLen!,
-    tieWordEmbeddings: true,
-  })
-  const model = new LlamaForCausalLM(config, { seed: 0 })
-  model.train()
-  const inputIds = tf.randomUniformInt([batch!, seqLen!], 0, vocabSize!, 1)
-  const state = model.parameters().map(value => ({
-    value,
-    mean: tf.variable(tf.zerosLike(value), false),
-    meanSquare: tf.variable(tf.zerosLike(value), false),
-    weightDecay: value.rank > 1 ? 0.1 : 0,
-  }))
-  let step = 0
-  return () => {
-    step++
-    const { value: loss, gradients } = variableGradients(
-      () => model.forward({ inputIds, labels: inputIds }).loss!,
-      model.parameters(),
-    )
-    const norm = globalNorm([...gradients.values()])
-    adamW(
-      state.map(parameter => ({ ...parameter, gradient: gradients.get(parameter.value)! })),
-      { learningRate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, step, clip: { norm, maxNorm: 1 } },
-    )
-    loss.dataSync()
-    tf.dispose([loss, norm, ...gradients.values()])
-  }
-}
+import { matmul, op, train } from './tensor-tasks.ts'
 
 const loadModel = ({ path }: ModelTask): Promise<CausalLm> => AutoModelForCausalLM.fromPretrained(path)
 
@@ -81,8 +37,9 @@ async function prepareModel(task: ModelTask): Promise<Run> {
 
 await init()
 await serveTasks(task => {
-  if (task.name === 'matmul') return matmul(task.sizes)
-  if (task.name === 'train') return train(task.sizes)
+  if (task.name === 'matmul') return matmul(task)
+  if (task.name === 'train') return train(task)
+  if (task.name === 'op') return op(task)
   if (isModelTask(task)) return prepareModel(task)
-  throw new Error(`heed-worker: the task is ${task.name}, expected matmul, train or one with a model.`)
+  throw new Error(`heed-worker: the task is ${task.name}, expected matmul, train, op or one with a model.`)
 })

@@ -3,11 +3,13 @@ import { Command } from 'commander'
 import { type CaseResult, compare } from './compare.ts'
 import { decodeCases, loadCases, prefillCases } from './decode.ts'
 import { matmulCases } from './matmul.ts'
+import { opsCases } from './ops.ts'
 import { tokenizerCases } from './tokenizer.ts'
 import { trainCases } from './train.ts'
 
 const benches = {
   matmul: matmulCases,
+  ops: opsCases,
   train: trainCases,
   prefill: prefillCases,
   decode: decodeCases,
@@ -19,9 +21,17 @@ function figure(value: number): string {
   return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en-US')
 }
 
-function line({ case: title, unit, ours, theirs, ratio }: CaseResult): string {
-  const others = Object.keys(theirs).map(name => `${name} ${figure(theirs[name]!)}, ratio ${ratio[name]!.toFixed(2)}`)
-  return `${title}: ours ${figure(ours)} ${unit}${others.map(other => `; ${other}`).join('')}`
+function versus({ ours, theirs, ratio }: Omit<CaseResult, 'case' | 'unit'>, unit: string, scale = 1): string {
+  const others = Object.keys(theirs).map(
+    name => `; ${name} ${figure(theirs[name]! * scale)}, ratio ${ratio[name]!.toFixed(2)}`,
+  )
+  return `ours ${figure(ours * scale)} ${unit}${others.join('')}`
+}
+
+function line(result: CaseResult): string {
+  const { case: title, unit, peakMemory } = result
+  const memory = peakMemory ? `\n    peak memory: ${versus(peakMemory, 'MB', 1e-6)}` : ''
+  return `${title}: ${versus(result, unit)}${memory}`
 }
 
 await new Command('bench')
@@ -32,12 +42,14 @@ await new Command('bench')
   .option('--threads <n>', 'threads of each contestant', String(availableParallelism()))
   .option('--rounds <n>', 'turns of each contestant', '7')
   .option('--case <text>', 'only cases whose title contains this', '')
+  .option('--shape <name>', 'of train: nanogpt, 6x384 or gpt2-124m')
   .option('--json', 'print one JSON object per case')
   .action(async (name: string, options: Record<string, string> & { json?: boolean }) => {
     const cases = benches[name as keyof typeof benches]
+    const wanted = options.shape ? `train ${options.shape}:` : options.case!
     if (!cases) throw new Error(`bench: name is ${name}, expected one of ${Object.keys(benches).join(', ')}.`)
     const results = compare(
-      cases.filter(({ title }) => title.includes(options.case!)),
+      cases.filter(({ title }) => title.includes(wanted)),
       {
         backend: options.backend!,
         threads: Number(options.threads),

@@ -1,0 +1,106 @@
+// What this machine could do at best, for the contestant `roofline` of `src/contestant.ts`: a line of JSON in, a line of
+// JSON out. A product takes as long as its multiplications in a loop that touches registers only; a matrix-vector product
+// as long as a read of the matrix. Both on as many threads as the argument says.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kBytes = 64;
+#elif defined(__AVX__)
+constexpr int kBytes = 32;
+#else
+constexpr int kBytes = 16;
+#endif
+typedef float Vec __attribute__((vector_size(kBytes)));
+constexpr int kLanes = kBytes / sizeof(float);
+constexpr int kSums = 12;  // independent sums: more than an addition takes cycles on two units, and all in registers
+
+double g_sink = 0;
+
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+float total(Vec v) {
+    float sum = 0;
+    for (int i = 0; i < kLanes; i++) sum += v[i];
+    return sum;
+}
+
+float multiply_and_add(double multiplications) {
+    Vec sums[kSums] = {};
+    const Vec a = Vec{} + 0.999f, b = Vec{} + 0.001f;
+    const long steps = (long)(multiplications / (kSums * kLanes));
+    for (long step = 0; step < steps; step++) {
+        asm volatile("" ::: "memory");  // or the compiler would take one sum after the other
+#pragma GCC unroll 12
+        for (int i = 0; i < kSums; i++) sums[i] = sums[i] * a + b;
+    }
+    Vec all = {};
+    for (const Vec& sum : sums) all += sum;
+    return total(all);
+}
+
+float read_all(const float* from, size_t count) {
+    Vec sums[8] = {};
+    for (size_t at = 0; at + 8 * kLanes <= count; at += 8 * kLanes)
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) sums[i] += *reinterpret_cast<const Vec*>(from + at + i * kLanes);
+    Vec all = {};
+    for (const Vec& sum : sums) all += sum;
+    return total(all);
+}
+
+template <class Body>
+double timed(int threads, const Body& body) {
+    std::vector<std::thread> others;
+    std::vector<float> results(threads);
+    const double start = seconds();
+    for (int i = 1; i < threads; i++) others.emplace_back([&, i] { results[i] = body(i); });
+    results[0] = body(0);
+    for (std::thread& other : others) other.join();
+    const double taken = seconds() - start;
+    for (float result : results) g_sink += result;
+    return taken;
+}
+
+/** The number after `"name":` in a line of JSON. */
+double field(const char* line, const char* name) {
+    char key[32];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char* at = strstr(line, key);
+    return at ? atof(at + strlen(key)) : 0;
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+    const int threads = atoi(arguments[1]);
+    float* matrix = nullptr;
+    size_t size = 0;
+    char line[4096];
+    while (fgets(line, sizeof line, stdin)) {
+        const double m = field(line, "m"), n = field(line, "n"), k = field(line, "k");
+        const size_t wanted = (size_t)(n * k) / (threads * kLanes) * (threads * kLanes);
+        if (m == 1 && wanted != size) {
+            free(matrix);
+            size = wanted;
+            matrix = static_cast<float*>(aligned_alloc(64, (size * sizeof(float) + 63) / 64 * 64));
+            for (size_t i = 0; i < size; i++) matrix[i] = 0.5f;
+        }
+        printf("{\"seconds\":[");
+        for (int repeat = 0; repeat < (int)field(line, "repeats"); repeat++) {
+            const double taken =
+                m == 1 ? timed(threads, [&](int i) { return read_all(matrix + size / threads * i, size / threads); })
+                       : timed(threads, [&](int) { return multiply_and_add(m * n * k / threads); });
+            printf(repeat ? ",%.9f" : "%.9f", taken);
+        }
+        printf("]}\n");
+        fflush(stdout);
+    }
+    return g_sink == 1;  // the results are used
+}
