@@ -9,8 +9,13 @@ using heed::parallel_for;
 
 namespace {
 
-// Steps of the sum per pass: a panel of B, kMaxDepth x kTileCols, stays in the first-level cache.
+// Steps of the sum per pass. A panel of B, kMaxDepth x kTileCols, stays in the first-level cache; with AVX-512, in the
+// second-level cache, which feeds the tiles as well there, while each pass reads and writes all of C.
+#if defined(HEED_AVX512)
+constexpr int kMaxDepth = 768;
+#else
 constexpr int kMaxDepth = 384;
+#endif
 // Rows of A a task works on before it returns to B: kMaxDepth x that many floats stay in the second-level cache.
 constexpr int kPanelsPerTask = 144 / kTileRows;
 // Floats of B packed at a time, 4 MB: a share of the third-level cache.
