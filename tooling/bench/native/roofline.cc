@@ -1,6 +1,7 @@
 // What this machine could do at best, for the contestant `roofline` of `src/contestant.ts`: a line of JSON in, a line of
 // JSON out. A product takes as long as its multiplications in a loop that touches registers only; a matrix-vector product
-// as long as a read of the matrix. Both on as many threads as the argument says.
+// as long as a read of the matrix. Both on as many threads as the argument says. HEED_VECTOR_BYTES is the width of the
+// vectors, by default the widest of this processor.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -10,7 +11,9 @@
 
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(HEED_VECTOR_BYTES)
+constexpr int kBytes = HEED_VECTOR_BYTES;
+#elif defined(__AVX512F__)
 constexpr int kBytes = 64;
 #elif defined(__AVX__)
 constexpr int kBytes = 32;
@@ -20,6 +23,13 @@ constexpr int kBytes = 16;
 typedef float Vec __attribute__((vector_size(kBytes)));
 constexpr int kLanes = kBytes / sizeof(float);
 constexpr int kSums = 12;  // independent sums: more than an addition takes cycles on two units, and all in registers
+
+/** The compiler must have this sum in a register now, and cannot know its value. */
+#if defined(__x86_64__)
+#define IN_REGISTER(sum) asm volatile("" : "+v"(sum))
+#else
+#define IN_REGISTER(sum) asm volatile("" : "+w"(sum))
+#endif
 
 double g_sink = 0;
 
@@ -36,9 +46,11 @@ float multiply_and_add(double multiplications) {
     const Vec a = Vec{} + 0.999f, b = Vec{} + 0.001f;
     const long steps = (long)(multiplications / (kSums * kLanes));
     for (long step = 0; step < steps; step++) {
-        asm volatile("" ::: "memory");  // or the compiler would take one sum after the other
 #pragma GCC unroll 12
-        for (int i = 0; i < kSums; i++) sums[i] = sums[i] * a + b;
+        for (int i = 0; i < kSums; i++) {
+            sums[i] = sums[i] * a + b;
+            IN_REGISTER(sums[i]);
+        }
     }
     Vec all = {};
     for (const Vec& sum : sums) all += sum;

@@ -63,6 +63,7 @@ const peers: Readonly<Record<string, (name: string, threads: number) => Contesta
   ort: onnxruntimeContestant,
   'llama.cpp': llamaCppContestant,
   roofline: rooflineContestant,
+  'roofline-128': rooflineContestant,
   tokenizers: tokenizerContestant,
   'tokenizers-js': tokenizerContestant,
   'tokenizers-python': tokenizersPythonContestant,

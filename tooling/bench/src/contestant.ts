@@ -111,12 +111,13 @@ export function openBlasContestant(name: string, threads: number): Contestant {
   return new WorkerProcess(name, isProduct, spawn(pythonFor(name, 'numpy'), [worker], { env, stdio }))
 }
 
-/** The best this machine could do, measured: see `native/roofline.cc`. Needs a C++ compiler. */
+/** The best this machine could do, measured: see `native/roofline.cc`; `roofline-128` on vectors of 128 bits. Needs a C++ compiler. */
 export function rooflineContestant(name: string, threads: number): Contestant {
   const source = fileURLToPath(new URL('../native/roofline.cc', import.meta.url))
   const program = join(mkdtempSync(join(tmpdir(), 'heed-bench-')), 'roofline')
   const compiler = process.env.CXX ?? 'g++'
   const flags = ['-std=c++17', '-O3', '-march=native', '-ffp-contract=fast', '-pthread']
+  if (name === 'roofline-128') flags.push('-DHEED_VECTOR_BYTES=16')
   const { status } = spawnSync(compiler, [...flags, source, '-o', program], { stdio: 'inherit' })
   if (status !== 0) throw new Error(`${name}: ${compiler} cannot compile ${source}. Set CXX to a C++ compiler.`)
   return new WorkerProcess(name, isProduct, spawn(program, [String(threads)], { stdio }))
