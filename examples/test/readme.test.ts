@@ -20,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'heed-readme-')) // what a program rea
 
 beforeAll(() => {
   mkdirSync(blocks, { recursive: true })
-  for (const name of ['data', 'packages']) symlinkSync(join(root, name), join(folder, name))
+  for (const name of ['data', 'examples', 'packages']) symlinkSync(join(root, name), join(folder, name))
   process.chdir(folder)
 })
 afterAll(() => {
@@ -30,6 +30,10 @@ afterAll(() => {
 })
 
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).map(name => join('packages', name, 'README.md'))]
+const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter(name => name.endsWith('.md') && !name.startsWith('api'))
+  .map(name => join('docs', name))
+const [translations, originals] = [docs.filter(path => /zh/.test(path)), docs.filter(path => !/zh/.test(path))]
 
 test('every package has a README', () => {
   expect(readmes.filter(path => !existsSync(join(root, path)))).toEqual([])
@@ -45,7 +49,7 @@ function promisedOutput(block: string): string[] {
   return [...block.matchAll(/^\s*console\.log\(.*\) \/\/ (.*)$/gm)].map(match => match[1]!)
 }
 
-for (const path of readmes) {
+for (const path of [...readmes, ...originals]) {
   for (const [i, block] of blocksOf(path).entries()) {
     test(`example ${i + 1} of ${path} runs and prints what it says`, async () => {
       const file = join(blocks, `${path.replaceAll('/', '-')}-${i}.ts`)
@@ -62,3 +66,17 @@ for (const path of readmes) {
     })
   }
 }
+
+test('every page of docs is there in Chinese, with the same programs', () => {
+  const zh = (path: string): string => path.replace('docs', join('docs', 'zh'))
+  expect(translations.sort()).toEqual(originals.map(zh).sort())
+  for (const path of originals) expect(blocksOf(zh(path)), path).toEqual(blocksOf(path))
+})
+
+test('links between pages lead somewhere', () => {
+  for (const path of [...readmes, ...docs, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'examples/README.md']) {
+    const links = readFileSync(join(root, path), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)
+    const dead = Array.from(links, ([, link]) => link!).filter(link => !existsSync(join(root, path, '..', link)))
+    expect(dead, path).toEqual([])
+  }
+})
