@@ -51,6 +51,8 @@ export {
   AutoModelForSequenceClassification,
   AutoModelForTokenClassification,
   BartForConditionalGeneration,
+  BatchScheduler,
+  type BatchSequence,
   BertForMaskedLM,
   BertForPreTraining,
   BertForSequenceClassification,

@@ -8,6 +8,7 @@ export {
   mergeHeads,
   splitHeads,
 } from './attention.ts'
+export { BatchCache, BatchLayerCache } from './batch-cache.ts'
 export { Conv1D } from './conv1d.ts'
 export { Dropout, seedDropout } from './dropout.ts'
 export { Embedding, type EmbeddingOptions } from './embedding.ts'
@@ -25,7 +26,7 @@ export {
   xavierUniform,
   zeros,
 } from './initializers.ts'
-export { KvCache, LayerCache } from './kv-cache.ts'
+export { type AttentionCache, KvCache, LayerCache } from './kv-cache.ts'
 export { LayerNorm } from './layer-norm.ts'
 export { Linear, type LinearOptions } from './linear.ts'
 export { hidesKeys, positionsFromMask } from './masks.ts'

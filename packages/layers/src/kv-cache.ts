@@ -1,7 +1,20 @@
-import { HeedError, tf, writeRows } from '@heed/tensor-backend'
+import { type AttentionOptions, HeedError, tf, writeRows } from '@heed/tensor-backend'
+import { type AttentionStep, attend } from './attention.ts'
+
+/** What one attention layer keeps of earlier positions: of one batch (`LayerCache`), or of sequences apart (`BatchLayerCache`). */
+export interface AttentionCache {
+  /** Takes in k and v and gives `attend` of q over all that is held. Shapes and errors as of `attend`. */
+  attend(
+    q: tf.Tensor,
+    k: tf.Tensor,
+    v: tf.Tensor,
+    step: AttentionStep,
+    options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
+  ): tf.Tensor
+}
 
 /** Keys and values of one attention layer, in buffers with room to grow: appending copies only what is new. */
-export class LayerCache {
+export class LayerCache implements AttentionCache {
   #keys: tf.Variable | undefined // [batch, capacity, numKeyValueHeads, headDim]
   #values: tf.Variable | undefined
   #length = 0
@@ -30,6 +43,12 @@ export class LayerCache {
     writeRows(this.#values!, v, this.#length)
     this.#length = length
     return this.tensors
+  }
+
+  /** `append`, then `attend` over all positions held. */
+  attend(...[q, k, v, step, options]: Parameters<AttentionCache['attend']>): tf.Tensor {
+    const [keys, values] = this.append(k, v)
+    return attend(q, keys, values, { ...step, keyLen: this.#length, ...options })
   }
 
   /** Keeps only the first `length` positions. */

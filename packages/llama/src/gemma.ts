@@ -5,7 +5,7 @@
  * Gemma team 2024-25 (arXiv:2403.08295, arXiv:2408.00118, arXiv:2503.19786). Same numbers, keys and files as HF
  * `transformers/models/gemma`, `gemma2` and `gemma3`. Images are not served.
  */
-import { GatedFeedForward, type LayerCache, Module, type Parameter, RotaryEmbedding } from '@heed/layers'
+import { type AttentionCache, GatedFeedForward, Module, type Parameter, RotaryEmbedding } from '@heed/layers'
 import { type Activation, rmsNorm, tf } from '@heed/tensor-backend'
 import { choice, constant, flag, optionalReal, optionalSize, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, layerTypes, relativeConfig, rotaryDim } from './config.ts'
@@ -107,7 +107,7 @@ export class Gemma2DecoderLayer extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
       const attended = this.selfAttn.forward(this.inputLayernorm.forward(x), step, cache)
       const h = tf.add(x, this.postAttentionLayernorm.forward(attended))

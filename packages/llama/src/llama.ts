@@ -5,6 +5,7 @@
  * their own (`Relative`). Generation, loading and training live elsewhere.
  */
 import {
+  type AttentionCache,
   attend,
   Dropout,
   Embedding,
@@ -12,7 +13,6 @@ import {
   type Initializer,
   initializeParameters,
   KvCache,
-  type LayerCache,
   type LayerPart,
   Linear,
   Module,
@@ -56,12 +56,14 @@ import type {
 export function rotaryAttention(
   [q, k, v]: [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor], // [batch, seqLen, numHeads | numKeyValueHeads, headDim]
   { rotary, ...step }: LlamaStep,
-  cache: LayerCache | undefined,
+  cache: AttentionCache | undefined,
   options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
 ): tf.Tensor {
   const turned = rotary ? rotary.apply(k) : k
-  const [keys, values] = cache ? cache.append(turned, v) : [turned, v] // [batch, keyLen, numKeyValueHeads, headDim]
-  return mergeHeads(attend(rotary ? rotary.apply(q) : q, keys, values, { ...step, ...options }))
+  const queries = rotary ? rotary.apply(q) : q
+  return mergeHeads(
+    cache ? cache.attend(queries, turned, v, step, options) : attend(queries, turned, v, { ...step, ...options }),
+  )
 }
 
 /** Each key head serves a group of query heads. Ainslie et al. 2023 (arXiv:2305.13245). */
@@ -93,7 +95,7 @@ export class LlamaAttention extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config
     const q = splitHeads(this.qProj.forward(x), numAttentionHeads) // [batch, seqLen, numHeads, headDim]
     const k = splitHeads(this.kProj.forward(x), numKeyValueHeads)
@@ -123,7 +125,7 @@ export class LlamaDecoderLayer extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
       const h = tf.add(x, this.selfAttn.forward(this.inputLayernorm.forward(x), step, cache))
       return tf.add(h, this.mlp.forward(this.postAttentionLayernorm.forward(h)))

@@ -2,7 +2,7 @@
  * OLMo 2: norms stand behind attention and feed-forward instead of before them, and queries and keys are normalised whole.
  * OLMo team 2024 (arXiv:2501.00656), section 3. Same numbers, keys and files as HF `transformers/models/olmo2`.
  */
-import { Dropout, GatedFeedForward, type LayerCache, Linear, Module, RMSNorm, splitHeads } from '@heed/layers'
+import { type AttentionCache, Dropout, GatedFeedForward, Linear, Module, RMSNorm, splitHeads } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
 import { constant, real, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, relativeConfig } from './config.ts'
@@ -33,7 +33,7 @@ export class Olmo2Attention extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config
     const q = splitHeads(this.qNorm.forward(this.qProj.forward(x)), numAttentionHeads)
     const k = splitHeads(this.kNorm.forward(this.kProj.forward(x)), numKeyValueHeads)
@@ -59,7 +59,7 @@ export class Olmo2DecoderLayer extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
       const h = tf.add(x, this.postAttentionLayernorm.forward(this.selfAttn.forward(x, step, cache)))
       return tf.add(h, this.postFeedforwardLayernorm.forward(this.mlp.forward(h)))

@@ -1,5 +1,5 @@
 /** What a relative of LLaMA may bring in the place of LLaMA's own parts. */
-import type { AttentionStep, LayerCache, LayerPart, Module, RotaryAngles, RotaryEmbedding } from '@heed/layers'
+import type { AttentionCache, AttentionStep, LayerPart, Module, RotaryAngles, RotaryEmbedding } from '@heed/layers'
 import type { tf } from '@heed/tensor-backend'
 import type { ConfigTable } from '@heed/transformer'
 import type { LlamaConfig } from './config.ts'
@@ -11,7 +11,7 @@ export interface LlamaStep extends AttentionStep {
 }
 
 /** Attention as a layer calls it. x: [batch, seqLen, hiddenSize] -> same shape. */
-export type AttentionPart = Module & { forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor }
+export type AttentionPart = Module & { forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor }
 
 /** Parts that a relative's layer has in the place of LLaMA's; `mlpKey` is what files call its feed-forward part. */
 export interface LlamaLayerParts {

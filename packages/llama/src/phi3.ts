@@ -3,7 +3,7 @@
  * heads of which only a part turns by position. Abdin et al. 2024 (arXiv:2404.14219). Same numbers, keys and files as HF
  * `transformers/models/phi3`.
  */
-import { Dropout, gated, type LayerCache, Linear, Module, splitHeads } from '@heed/layers'
+import { type AttentionCache, Dropout, gated, Linear, Module, splitHeads } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
 import { constant, real, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, relativeConfig, windowInAllLayers } from './config.ts'
@@ -26,7 +26,7 @@ export class Phi3Attention extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: LlamaStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config
     const heads = splitHeads(this.qkvProj.forward(x), numAttentionHeads + 2 * numKeyValueHeads)
     const parts = tf.split(heads, [numAttentionHeads, numKeyValueHeads, numKeyValueHeads], 2)

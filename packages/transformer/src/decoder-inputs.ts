@@ -1,5 +1,6 @@
 import {
   type AttentionStep,
+  BatchCache,
   type Embedding,
   hidesKeys,
   Recorder,
@@ -24,8 +25,12 @@ export interface DecoderStep {
   ids: tf.Tensor2D // int32 [batch, seqLen]
   /** Position of the first new token, when they are counted on from the cache. */
   offset: number
+  /** Length of the whole text, where the new tokens are a part of what is read. */
+  textLength: number | undefined
   /** Positions of the new tokens, when they were given. */
   positionIds: number[][] | undefined
+  /** Whether each row is a sequence of its own length, none of which changes another's angles. */
+  isApart: boolean
   /** What every layer's attention needs. */
   attention: AttentionStep
 }
@@ -33,7 +38,7 @@ export interface DecoderStep {
 /** Reads and checks the inputs of a decoder. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
 export function decoderStep(
   where: string,
-  { inputIds, attentionMask, positionIds, cache, outputAttentions }: DecoderInputs,
+  { inputIds, attentionMask, positionIds, cache, textLength, outputAttentions }: DecoderInputs,
   vocabSize: number,
 ): DecoderStep {
   const ids = flattenIds(where, 'inputIds', inputIds)
@@ -45,6 +50,8 @@ export function decoderStep(
   return {
     ids: idTensor(ids),
     offset,
+    textLength,
+    isApart: cache instanceof BatchCache,
     positionIds: positionIds && readPositions(where, positionIds, [batch, seqLen]),
     attention: {
       isCausal: true,
@@ -76,9 +83,10 @@ export function paddingMask(where: string, attentionMask: TokenIds, shape: [numb
 /** The rotary angles of a step's positions. */
 export function rotaryAngles(
   rotary: RotaryEmbedding,
-  { ids, offset, positionIds }: Pick<DecoderStep, 'ids' | 'offset' | 'positionIds'>,
+  { ids, offset, textLength, positionIds, isApart }: Omit<DecoderStep, 'attention'>,
 ): RotaryAngles {
-  return positionIds ? rotary.at(positionIds) : rotary.range(offset, ids.shape[1])
+  if (positionIds && isApart) return rotary.atEach(positionIds)
+  return positionIds ? rotary.at(positionIds, textLength) : rotary.range(offset, ids.shape[1], textLength)
 }
 
 /**

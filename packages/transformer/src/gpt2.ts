@@ -4,6 +4,7 @@
  * Same numbers, keys and files as HF `transformers/models/gpt2`. It has no token types and no cross-attention.
  */
 import {
+  type AttentionCache,
   type AttentionStep,
   attend,
   Conv1D,
@@ -12,7 +13,6 @@ import {
   type Initializer,
   initializeParameters,
   KvCache,
-  type LayerCache,
   LayerNorm,
   Linear,
   Module,
@@ -69,15 +69,13 @@ export class Gpt2Attention extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: AttentionStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: AttentionStep, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads } = this.config
     const parts = tf.split(this.cAttn.forward(x), 3, -1)
     const [q, k, v] = parts.map(part => splitHeads(part, numAttentionHeads)) as [tf.Tensor, tf.Tensor, tf.Tensor]
-    const [keys, values] = cache ? cache.append(k, v) : [k, v] // [batch, keyLen, numHeads, headDim]
-    const y = this.cProj.forward(
-      mergeHeads(attend(q, keys, values, step, { scale: this.scale, ...this.attnDropout.option })),
-    )
-    return this.residDropout.forward(y)
+    const options = { scale: this.scale, ...this.attnDropout.option }
+    const y = cache ? cache.attend(q, k, v, step, options) : attend(q, k, v, step, options) // [batch, seqLen, numHeads, headDim]
+    return this.residDropout.forward(this.cProj.forward(mergeHeads(y)))
   }
 }
 
@@ -120,7 +118,7 @@ export class Gpt2Block extends Module {
   }
 
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: AttentionStep, cache?: LayerCache): tf.Tensor {
+  forward(x: tf.Tensor, step: AttentionStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
       const h = tf.add(x, this.attn.forward(this.ln1.forward(x), step, cache))
       return tf.add(h, this.mlp.forward(this.ln2.forward(h)))

@@ -72,6 +72,14 @@ export {
   rotaryAngles,
 } from './decoder-inputs.ts'
 export { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
+export { BatchScheduler, type BatchSchedulerOptions } from './generation/batch/batch-scheduler.ts'
+export type {
+  BatchSequence,
+  FinishReason,
+  SequenceOptions,
+  WrittenToken,
+} from './generation/batch/batch-sequence.ts'
+export type { ChosenLogProb, TokenLogProb } from './generation/batch/token-log-probs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
 export { Constraint } from './generation/constrained/constraint.ts'
 export type { JsonSchema } from './generation/constrained/json-schema.ts'
@@ -83,6 +91,7 @@ export { PromptCache } from './generation/prompt-cache.ts'
 export type { StoppingCriterion } from './generation/stopping.ts'
 export type { Streamer } from './generation/streamer.ts'
 export { type Prompt, streamText } from './generation/text-stream.ts'
+export { type TokenBytes, tokenBytes } from './generation/token-bytes.ts'
 export {
   Gpt2Attention,
   Gpt2Block,

@@ -1,4 +1,4 @@
-import { type KvCache, Module } from '@heed/layers'
+import { type BatchCache, type KvCache, Module } from '@heed/layers'
 import type { tf } from '@heed/tensor-backend'
 import { type GenerationConfig, noGenerationConfig } from './generation/config.ts'
 import { generate } from './generation/generate.ts'
@@ -46,8 +46,10 @@ export interface DecoderInputs {
   attentionMask?: TokenIds | undefined
   /** Counted from the length of the cache by default. */
   positionIds?: TokenIds | undefined
-  /** Keys and values of earlier tokens; the call appends those of `inputIds`. */
-  cache?: KvCache | undefined
+  /** Keys and values of earlier tokens; the call appends those of `inputIds`. A `BatchCache` needs `positionIds` beside it. */
+  cache?: KvCache | BatchCache | undefined
+  /** How long the text is when a part of it is read: where angles of positions depend on that, they are those of the whole. */
+  textLength?: number | undefined
   outputHiddenStates?: boolean | undefined
   outputAttentions?: boolean | undefined
 }

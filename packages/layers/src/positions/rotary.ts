@@ -44,19 +44,34 @@ export class RotaryEmbedding {
     this.#isInterleaved = isInterleaved
   }
 
-  /** Angles of positions offset, offset + 1, ..., offset + seqLen - 1, the same for every row of a batch. */
-  range(offset: number, seqLen: number): RotaryAngles {
-    return this.#angles(Array.from({ length: seqLen }, (_, i) => offset + i))
+  /**
+   * Angles of positions offset, offset + 1, ..., offset + seqLen - 1, the same for every row of a batch. `textLength` is that of
+   * the whole text, where these positions are a part of it.
+   */
+  range(offset: number, seqLen: number, textLength?: number): RotaryAngles {
+    return this.#angles(
+      Array.from({ length: seqLen }, (_, i) => offset + i),
+      textLength,
+    )
   }
 
   /** Angles of any positions, one row of numbers for each row of a batch. */
-  at(positionIds: readonly (readonly number[])[]): RotaryAngles {
-    return this.#angles(positionIds.flat())
+  at(positionIds: readonly (readonly number[])[], textLength?: number): RotaryAngles {
+    return this.#angles(positionIds.flat(), textLength)
   }
 
-  #angles(positions: readonly number[]): RotaryAngles {
-    const seqLen = positions.reduce((highest, position) => Math.max(highest, position), 0) + 1
-    const { cos, sin } = this.#tableFor(seqLen).rows(positions)
+  /** As `at`, for sequences that have nothing to do with each other: the angles of each depend on its own length only. */
+  atEach(positionIds: readonly (readonly number[])[]): RotaryAngles {
+    const isFixed = positionIds.every(row => lengthOf(row) <= this.#fixedUpTo)
+    if (isFixed || positionIds.length === 1) return this.at(positionIds)
+    const rows = positionIds.map(row => this.#angles(row))
+    const [cos, sin] = [tf.concat(rows.map(row => row.cos)), tf.concat(rows.map(row => row.sin))]
+    tf.dispose(rows.map(row => [row.cos, row.sin]))
+    return new RotaryAngles(cos, sin, this.#isInterleaved)
+  }
+
+  #angles(positions: readonly number[], textLength = 0): RotaryAngles {
+    const { cos, sin } = this.#tableFor(Math.max(textLength, lengthOf(positions))).rows(positions)
     const shape: [number, number] = [positions.length, this.rotaryDim / 2]
     return new RotaryAngles(tf.tensor2d(cos, shape), tf.tensor2d(sin, shape), this.#isInterleaved)
   }
@@ -69,6 +84,11 @@ export class RotaryEmbedding {
     }
     return this.#long.table
   }
+}
+
+/** Of the shortest sequence with these positions. */
+function lengthOf(positions: readonly number[]): number {
+  return positions.reduce((highest, position) => Math.max(highest, position), 0) + 1
 }
 
 /** Cosines and sines of a sequence of positions from 0 on, made when they are first asked for. */

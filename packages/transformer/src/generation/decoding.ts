@@ -60,7 +60,9 @@ export class CausalDecoding implements Decoding {
     const mask = this.#mask?.map(row => row.slice(0, past + end - begin))
     return this.model.forward({
       inputIds: inputIds.map(row => row.slice(begin, end)),
-      ...(mask && { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }),
+      ...(mask
+        ? { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }
+        : { textLength: past + inputIds[0]!.length - begin }),
       cache: this.#cache,
       logitsToKeep,
     })

@@ -20,10 +20,15 @@ export class PromptCache {
 
   /** Keeps the beginning that `prompt` shares, but for its last token, whose logits are wanted. */
   keepBeginningOf(prompt: readonly number[]): void {
+    this.truncate(this.sharedWith(prompt))
+  }
+
+  /** How many tokens `keepBeginningOf` would keep. */
+  sharedWith(prompt: readonly number[]): number {
     const longest = Math.min(this.#ids.length, prompt.length - 1)
     let length = 0
     while (length < longest && this.#ids[length] === prompt[length]) length += 1
-    this.truncate(length)
+    return length
   }
 
   /** Takes note of tokens whose keys and values the cache has got. */
