@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { chatCommand } from './commands/chat.ts'
 import { classifyCommand } from './commands/classify.ts'
+import { completionCommand } from './commands/completion.ts'
 import { convertCommand, quantizeCommand } from './commands/convert.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { embedCommand } from './commands/embed.ts'
@@ -11,10 +12,12 @@ import { fillMaskCommand } from './commands/fill-mask.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { quickstartCommand } from './commands/quickstart.ts'
+import { serveCommand } from './commands/serve.ts'
 import { tokenizerCommand } from './commands/tokenizer.ts'
 import { trainCommand } from './commands/train.ts'
 import { translateCommand } from './commands/translate.ts'
-import { exitCodes } from './failure.ts'
+import { applyConfigFile } from './config-file.ts'
+import { exitCodes, fail } from './failure.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
@@ -30,6 +33,7 @@ for (const command of [
   trainCommand(),
   generateCommand(),
   chatCommand(),
+  serveCommand(),
   fillMaskCommand(),
   classifyCommand(),
   embedCommand(),
@@ -40,6 +44,7 @@ for (const command of [
   quantizeCommand(),
   inspectCommand(),
   doctorCommand(),
+  completionCommand(),
 ]) {
   program.addCommand(command)
 }
@@ -49,5 +54,11 @@ function passOnSettings(parent: Command): void {
   for (const command of parent.commands) passOnSettings(command.copyInheritedSettings(parent) as Command)
 }
 passOnSettings(program)
+
+try {
+  applyConfigFile(program)
+} catch (error) {
+  fail(error, false)
+}
 
 await program.parseAsync()
