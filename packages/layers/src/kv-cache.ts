@@ -1,5 +1,6 @@
-import { type AttentionOptions, HeedError, tf, writeRows } from '@heed/tensor-backend'
+import { type AttentionOptions, HeedError, StepProgram, tf, writeRows } from '@heed/tensor-backend'
 import { type AttentionStep, attend } from './attention.ts'
+import type { Module } from './module.ts'
 
 /** What one attention layer keeps of earlier positions: of one batch (`LayerCache`), or of sequences apart (`BatchLayerCache`). */
 export interface AttentionCache {
@@ -49,6 +50,16 @@ export class LayerCache implements AttentionCache {
   attend(...[q, k, v, step, options]: Parameters<AttentionCache['attend']>): tf.Tensor {
     const [keys, values] = this.append(k, v)
     return attend(q, keys, values, { ...step, keyLen: this.#length, ...options })
+  }
+
+  /** Whether `count` more positions fit in the buffers as they are. */
+  hasRoom(count: number): boolean {
+    return this.#length + count <= (this.#keys?.shape[1] ?? 0)
+  }
+
+  /** Counts positions that a kernel wrote. */
+  advance(count: number): void {
+    this.#length += count
   }
 
   /** Keeps only the first `length` positions. */
@@ -101,6 +112,7 @@ const INITIAL_CAPACITY = 64
 /** The key-value cache of a model: one `LayerCache` a layer, all of the same length. The caller disposes it. */
 export class KvCache {
   readonly layers: readonly LayerCache[]
+  readonly #program = new StepProgram()
 
   /** `capacity` is how many positions to make room for at first; buffers double when they are full. */
   constructor(numLayers: number, { capacity = INITIAL_CAPACITY }: { capacity?: number } = {}) {
@@ -110,6 +122,26 @@ export class KvCache {
   /** Positions held. */
   get length(): number {
     return this.layers[0]?.length ?? 0
+  }
+
+  /**
+   * The next token: the result of `compute`, which appends one position of each row to the cache. After two calls it is made
+   * again without running `compute`, which must depend on the model, the inputs and the cache alone.
+   */
+  step(model: Module, inputs: readonly tf.Tensor[], compute: () => tf.Tensor): tf.Tensor {
+    if (!this.layers.every(layer => layer.hasRoom(1))) return compute()
+    const state = (): tf.Tensor[] => {
+      const weights = Array.from(model.quantizedWeights(), ([, { data }]) => data)
+      return [...this.layers.flatMap(layer => layer.tensors), ...model.parameters(), ...weights]
+    }
+    const { result, isReplayed } = this.#program.run({ inputs, position: this.length, state, compute })
+    if (isReplayed) for (const layer of this.layers) layer.advance(1)
+    return result
+  }
+
+  /** Lets the next calls of `step` look at the model anew, as before each generation. */
+  forgetSteps(): void {
+    this.#program.reset()
   }
 
   /** Forgets all positions from `length` on. Throws HEED_ARGUMENT_INVALID. */
@@ -131,6 +163,7 @@ export class KvCache {
   }
 
   dispose(): void {
+    this.#program.dispose()
     for (const layer of this.layers) layer.dispose()
   }
 }

@@ -19,6 +19,7 @@ import {
   mergeHeads,
   normal,
   RMSNorm,
+  type RotaryAngles,
   RotaryEmbedding,
   skipInitialization,
   splitHeads,
@@ -149,6 +150,20 @@ export function llamaInitializer({
   return (_key, { rank }) => (rank > 1 ? normal(initializerRange) : undefined)
 }
 
+/** What a forward pass is given besides the weights: ids [batch, seqLen], and what layers of either kind share. */
+interface LlamaPass {
+  ids: tf.Tensor2D
+  full: LlamaStep & { rotary: RotaryAngles }
+  sliding: LlamaStep & { rotary: RotaryAngles }
+}
+
+/** The tensors of a pass. */
+function tensorsOf({ ids, full, sliding }: LlamaPass): tf.Tensor[] {
+  const angles = full.rotary === sliding.rotary ? [full.rotary] : [full.rotary, sliding.rotary]
+  const mask = full.keyPaddingMask ? [full.keyPaddingMask] : []
+  return [ids, ...mask, ...angles.flatMap(({ cos, sin }) => [cos, sin])]
+}
+
 /** The decoder without a head: embeddings, layers, a last norm. */
 export class LlamaModel extends PretrainedModel {
   readonly architecture: string
@@ -186,20 +201,33 @@ export class LlamaModel extends PretrainedModel {
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
   forward(inputs: DecoderInputs): BaseModelOutput {
-    const { vocabSize, slidingWindow, layerTypes } = this.config
-    return tf.tidy(() => {
-      const { attention, ...positions } = decoderStep(this.architecture, inputs, vocabSize)
-      const full = { ...attention, rotary: rotaryAngles(this.rotary, positions) }
-      const rotary = this.localRotary === this.rotary ? full.rotary : rotaryAngles(this.localRotary, positions)
-      const sliding = { ...attention, ...(slidingWindow !== null && { slidingWindow }), rotary }
-      const run = (layer: AttentionPart, y: tf.Tensor, i: number): tf.Tensor =>
-        layer.forward(y, layerTypes[i] === 'sliding_attention' ? sliding : full, inputs.cache?.layers[i])
-      const embedded = this.embedTokens.forward(positions.ids) // [batch, seqLen, hiddenSize]
-      const x = this.relative.scaleEmbeddings?.(embedded, this.config) ?? embedded
-      const states = runLayers(x, this.layers, run, inputs.outputHiddenStates)
-      return stackOutput(this.norm.forward(states.last), states, attention.weights)
-    })
+    return tf.tidy(() => this.run(this.prepare(inputs), inputs))
   }
+
+  /** What depends on the inputs and their positions. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
+  prepare(inputs: DecoderInputs): LlamaPass {
+    const { vocabSize, slidingWindow } = this.config
+    const { attention, ...positions } = decoderStep(this.architecture, inputs, vocabSize)
+    const full = { ...attention, rotary: rotaryAngles(this.rotary, positions) }
+    const rotary = this.localRotary === this.rotary ? full.rotary : rotaryAngles(this.localRotary, positions)
+    const sliding = { ...attention, ...(slidingWindow !== null && { slidingWindow }), rotary }
+    return { ids: positions.ids, full, sliding }
+  }
+
+  run({ ids, full, sliding }: LlamaPass, { cache, outputHiddenStates }: DecoderInputs): BaseModelOutput {
+    const { layerTypes } = this.config
+    const layer = (of: AttentionPart, y: tf.Tensor, i: number): tf.Tensor =>
+      of.forward(y, layerTypes[i] === 'sliding_attention' ? sliding : full, cache?.layers[i])
+    const embedded = this.embedTokens.forward(ids) // [batch, seqLen, hiddenSize]
+    const x = this.relative.scaleEmbeddings?.(embedded, this.config) ?? embedded
+    const states = runLayers(x, this.layers, layer, outputHiddenStates)
+    return stackOutput(this.norm.forward(states.last), states, full.weights)
+  }
+}
+
+/** Whether a pass is of one token that goes on from a cached text, as decoding makes it again and again. */
+function isNextToken({ ids, full }: LlamaPass, { outputHiddenStates }: DecoderInputs): boolean {
+  return ids.shape[1] === 1 && !outputHiddenStates && !full.weights
 }
 
 /** LLaMA with a head that scores the next token. */
@@ -243,10 +271,21 @@ export class LlamaForCausalLM extends CausalLm {
 
   forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
-      const { lastHiddenState, ...states } = this.model.forward(inputs)
-      const scores = this.lmHead.forward(lastPositions(lastHiddenState, logitsToKeep)) // [batch, seqLen, vocabSize]
-      const logits = this.model.relative.capLogits?.(scores, this.config) ?? scores
+      const pass = this.model.prepare(inputs)
+      const { cache } = inputs
+      if (cache instanceof KvCache && !labels && isNextToken(pass, inputs)) {
+        const next = (): tf.Tensor => this.#score(this.model.run(pass, inputs).lastHiddenState)
+        return { logits: cache.step(this, tensorsOf(pass), next) }
+      }
+      const { lastHiddenState, ...states } = this.model.run(pass, inputs)
+      const logits = this.#score(lastPositions(lastHiddenState, logitsToKeep))
       return { logits, ...nextTokenLoss(this.architecture, logits, labels), ...states }
     })
+  }
+
+  /** x: [batch, seqLen, hiddenSize] -> [batch, seqLen, vocabSize] */
+  #score(x: tf.Tensor): tf.Tensor {
+    const scores = this.lmHead.forward(x)
+    return this.model.relative.capLogits?.(scores, this.config) ?? scores
   }
 }

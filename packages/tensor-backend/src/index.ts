@@ -70,6 +70,7 @@ export { isQuantizedType, type QuantizedType, QuantizedWeight } from './ops/quan
 export { rmsNorm } from './ops/rms-norm.ts'
 export { type RotaryOptions, rotary } from './ops/rotary.ts'
 export { type SgdOptions, type SgdParameter, sgd } from './ops/sgd.ts'
+export { type Step, StepProgram } from './ops/step-program.ts'
 export { swiGlu } from './ops/swiglu.ts'
 export { tokenLogProbs } from './ops/token-log-probs.ts'
 export { writeRows } from './ops/write-rows.ts'

@@ -221,9 +221,14 @@ function expectClose(
   }
 }
 
+/** Token by token, in a cache that grows and in one that has room for all, the logits are those of one pass. */
 function checkCache(model: CausalLm, ids: number[][], tolerance: Expected): void {
+  for (const capacity of [2, ids[0]!.length]) checkCacheOf(capacity, model, ids, tolerance)
+}
+
+function checkCacheOf(capacity: number, model: CausalLm, ids: number[][], tolerance: Expected): void {
   const before = tf.memory().numTensors
-  const cache = model.createCache(2)
+  const cache = model.createCache(capacity)
   tf.tidy(() => {
     const whole = model.forward({ inputIds: ids }).logits // [batch, seqLen, vocabSize]
     const [batch, seqLen, vocabSize] = whole.shape as [number, number, number]

@@ -82,7 +82,7 @@ export const attentionKernels: Record<string, BackendKernel> = {
     const out = backend.output([batch, seqLen, numHeads, valueDim])
     const args = problem(backend, inputs, attributes)
     if (seqLen <= maxStepQueries && !attributes.isRecording) {
-      const splits = splitsFor(batch, Math.ceil(attributes.keyLen / (2 * keyBlock)), library.threads)
+      const splits = splitsFor(batch, Math.ceil(k.shape[1]! / (2 * keyBlock)), library.threads) // the same while a cache fills
       withWorkspace(backend, batch * splits * seqLen * numHeads * (valueDim + 2), partial => {
         library.kernels.attentionStep(...args, address(out), partial, splits)
       })

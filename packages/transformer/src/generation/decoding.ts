@@ -35,6 +35,7 @@ export class CausalDecoding implements Decoding {
     private readonly onWarning: (message: string) => void = console.warn,
   ) {
     this.#cache = promptCache?.cache ?? model.createCache(capacity)
+    this.#cache.forgetSteps()
     this.#held = this.#cache.length
     if (attentionMask && hidesKeys(attentionMask)) this.#mask = attentionMask.map(row => [...row])
   }

@@ -1,0 +1,215 @@
+import type { KernelBackend } from '../backends/kernel-backend.ts'
+import type { KernelLibrary, Kernels } from '../backends/library.ts'
+import { tf } from '../tf.ts'
+import { isRecording } from './fused.ts'
+import { inPlaceBackend } from './in-place.ts'
+
+/** A computation that is made again and again, such as that of the next token. */
+export interface Step {
+  /** What changes from one step to the next; the same number of tensors, of the same types, in every step. */
+  inputs: readonly tf.Tensor[]
+  /** Counts on by one or more from step to step. */
+  position: number
+  /** Variables and weights that the computation reads or writes where they lie. */
+  state: () => readonly tf.Tensor[]
+  /** The computation: a function of the above alone. */
+  compute: () => tf.Tensor
+}
+
+type Kernel = (...args: number[]) => void
+
+/** A call of a kernel; `inputs` are the places of arguments that are addresses of the step's inputs. */
+interface Call {
+  kernel: Kernel
+  args: number[]
+  inputs: { at: number; input: number }[]
+}
+
+/** What one run of a step did. */
+interface Recording {
+  position: number
+  calls: Call[]
+  /** What JavaScript read or wrote, at the end: of each address its bytes, or undefined where they are not the step's own. */
+  seen: Map<number, Uint8Array | undefined>
+}
+
+/** Calls to make again, and which of their arguments follow the inputs and the position. */
+interface Program {
+  calls: Call[]
+  counting: { args: number[]; at: number; offset: number }[]
+  result: { shape: number[]; address: number }
+  numInputs: number
+  state: { tensor: tf.Tensor; dataId: object }[]
+}
+
+/**
+ * Makes a step without tfjs: two runs of it are recorded, and when they differ only as the inputs and the position do, further
+ * steps are the kernel calls alone. A step that computes in JavaScript from what kernels made is never recorded as a program,
+ * nor is one on a backend without addresses; such steps run as they are. To be disposed: it holds the memory of one step.
+ */
+export class StepProgram {
+  #backend: KernelBackend | undefined
+  #blocks: { address: number; bytes: number }[] = []
+  #first: Recording | undefined
+  #program: Program | undefined
+  #isImpossible = false
+
+  /** The result of a step, and whether it came without a call of `compute`. */
+  run(step: Step): { result: tf.Tensor; isReplayed: boolean } {
+    const backend = inPlaceBackend()
+    if (!backend || isRecording()) return { result: step.compute(), isReplayed: false }
+    if (backend !== this.#backend || (this.#program && !fits(this.#program, step))) this.reset()
+    this.#backend = backend
+    if (this.#program) return { result: this.#replay(backend, this.#program, step), isReplayed: true }
+    return { result: this.#isImpossible ? step.compute() : this.#record(backend, step), isReplayed: false }
+  }
+
+  /** Forgets what was recorded. */
+  reset(): void {
+    for (const { address } of this.#blocks) this.#backend!.library.release(address)
+    this.#blocks = []
+    this.#first = undefined
+    this.#program = undefined
+    this.#isImpossible = false
+  }
+
+  dispose(): void {
+    this.reset()
+  }
+
+  #record(backend: KernelBackend, { inputs, position, state, compute }: Step): tf.Tensor {
+    const { library } = backend
+    const plain = { ...library }
+    const addresses = inputs.map(backend.address)
+    const recording: Recording = { position, calls: [], seen: new Map() }
+    let count = 0
+    let result: tf.Tensor | undefined
+    try {
+      Object.assign(library, {
+        kernels: recordingKernels(plain.kernels, recording.calls, addresses),
+        allocate: bytes => this.#block(count++, bytes, plain),
+        release: address => {
+          if (!this.#blocks.some(block => block.address === address)) plain.release(address)
+        },
+        view: (address, bytes) => {
+          if (!addresses.includes(address)) recording.seen.set(address, undefined)
+          return plain.view(address, bytes)
+        },
+      } satisfies Partial<KernelLibrary>)
+      const made = tf.tidy(compute)
+      const [shape, address] = [made.shape, backend.address(made)]
+      made.dispose()
+      Object.assign(library, plain)
+      this.#readSeen(recording, plain)
+      result = copyOf(backend, shape, address)
+      if (this.#first && this.#first.position !== position) {
+        this.#link(this.#first, recording, { shape, address }, inputs.length, state())
+      } else {
+        this.#first = recording
+      }
+      return result
+    } catch (error) {
+      Object.assign(library, plain)
+      this.reset()
+      throw error
+    }
+  }
+
+  /** The block for the step's allocation number `i`: the same in every step, and never reused within one. */
+  #block(i: number, bytes: number, library: KernelLibrary): number {
+    const block = this.#blocks[i]
+    if (block?.bytes === bytes) return block.address
+    const address = library.allocate(bytes)
+    if (address === 0) return 0
+    if (block) this.#isImpossible = true
+    this.#blocks.push({ address, bytes })
+    return address
+  }
+
+  #readSeen({ seen }: Recording, library: KernelLibrary): void {
+    for (const address of seen.keys()) {
+      const block = this.#blocks.find(of => of.address === address)
+      if (!block) continue
+      const { buffer, byteOffset } = library.view(address, block.bytes)
+      seen.set(address, new Uint8Array(buffer, byteOffset, block.bytes).slice())
+    }
+  }
+
+  #link(
+    first: Recording,
+    second: Recording,
+    result: Program['result'],
+    numInputs: number,
+    state: readonly tf.Tensor[],
+  ): void {
+    const counting = this.#isImpossible ? undefined : countingArguments(first, second)
+    if (counting) {
+      const kept = state.map(tensor => ({ tensor, dataId: tensor.dataId }))
+      this.#program = { calls: second.calls, counting, result, numInputs, state: kept }
+    } else {
+      this.reset()
+      this.#isImpossible = true
+    }
+  }
+
+  #replay(backend: KernelBackend, { calls, counting, result }: Program, { inputs, position }: Step): tf.Tensor {
+    const addresses = inputs.map(backend.address)
+    for (const { args, at, offset } of counting) args[at] = offset + position
+    for (const { kernel, args, inputs: places } of calls) {
+      for (const { at, input } of places) args[at] = addresses[input]!
+      kernel(...args)
+    }
+    return copyOf(backend, result.shape, result.address)
+  }
+}
+
+/** Kernels that take note of their calls. */
+function recordingKernels(kernels: Kernels, calls: Call[], inputs: readonly number[]): Kernels {
+  const recording = Object.entries(kernels as unknown as Record<string, Kernel>).map(
+    ([name, kernel]): [string, Kernel] => [
+      name,
+      (...args) => {
+        const places = args.flatMap((arg, at) => (inputs.includes(arg) ? [{ at, input: inputs.indexOf(arg) }] : []))
+        calls.push({ kernel, args, inputs: places })
+        kernel(...args)
+      },
+    ],
+  )
+  return Object.fromEntries(recording) as unknown as Kernels
+}
+
+/** Whether all that the calls read besides the inputs lies where it lay. */
+function fits({ numInputs, state }: Program, { inputs }: Step): boolean {
+  return (
+    inputs.length === numInputs && state.every(({ tensor, dataId }) => !tensor.isDisposed && tensor.dataId === dataId)
+  )
+}
+
+/** The arguments that count with the position, or undefined when two recordings differ in more than the inputs and these. */
+function countingArguments(first: Recording, second: Recording): Program['counting'] | undefined {
+  if (first.calls.length !== second.calls.length || first.seen.size !== second.seen.size) return undefined
+  for (const [address, bytes] of first.seen) {
+    const again = second.seen.get(address)
+    if (!bytes || !again || bytes.some((byte, i) => byte !== again[i])) return undefined
+  }
+  const steps = second.position - first.position
+  const counting: Program['counting'] = []
+  for (const [i, { kernel, args, inputs }] of second.calls.entries()) {
+    const before = first.calls[i]!
+    if (kernel !== before.kernel || JSON.stringify(inputs) !== JSON.stringify(before.inputs)) return undefined
+    for (const [at, arg] of args.entries()) {
+      if (arg === before.args[at] || inputs.some(place => place.at === at)) continue
+      if (arg - before.args[at]! !== steps) return undefined
+      counting.push({ args, at, offset: arg - second.position })
+    }
+  }
+  return counting
+}
+
+/** A new tensor of the floats that lie at an address. */
+function copyOf(backend: KernelBackend, shape: number[], address: number): tf.Tensor {
+  const copy = backend.output(shape)
+  const { buffer, byteOffset } = backend.library.view(address, 4 * tf.util.sizeFromShape(shape))
+  backend.values(copy).set(new Float32Array(buffer, byteOffset, tf.util.sizeFromShape(shape)))
+  return tf.engine().makeTensorFromTensorInfo(copy)
+}
