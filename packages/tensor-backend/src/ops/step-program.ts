@@ -6,7 +6,7 @@ import { inPlaceBackend } from './in-place.ts'
 
 /** A computation that is made again and again, such as that of the next token. */
 export interface Step {
-  /** What changes from one step to the next; the same number of tensors, of the same types, in every step. */
+  /** What changes from one step to the next; JavaScript may check these but computes nothing from them. */
   inputs: readonly tf.Tensor[]
   /** Counts on by one or more from step to step. */
   position: number
@@ -29,8 +29,8 @@ interface Call {
 interface Recording {
   position: number
   calls: Call[]
-  /** What JavaScript read or wrote, at the end: of each address its bytes, or undefined where they are not the step's own. */
-  seen: Map<number, Uint8Array | undefined>
+  /** Blocks of the step that JavaScript wrote before a kernel saw them, with what is in them at the end. */
+  written: Map<number, Uint8Array>
 }
 
 /** Calls to make again, and which of their arguments follow the inputs and the position. */
@@ -44,8 +44,8 @@ interface Program {
 
 /**
  * Makes a step without tfjs: two runs of it are recorded, and when they differ only as the inputs and the position do, further
- * steps are the kernel calls alone. A step that computes in JavaScript from what kernels made is never recorded as a program,
- * nor is one on a backend without addresses; such steps run as they are. To be disposed: it holds the memory of one step.
+ * steps are the kernel calls alone. A step that computes in JavaScript from what kernels made never becomes a program, nor
+ * does one on a backend without addresses; such steps run as they are. To be disposed: it holds the memory of one step.
  */
 export class StepProgram {
   #backend: KernelBackend | undefined
@@ -81,28 +81,18 @@ export class StepProgram {
     const { library } = backend
     const plain = { ...library }
     const addresses = inputs.map(backend.address)
-    const recording: Recording = { position, calls: [], seen: new Map() }
-    let count = 0
-    let result: tf.Tensor | undefined
+    const recording: Recording = { position, calls: [], written: new Map() }
     try {
-      Object.assign(library, {
-        kernels: recordingKernels(plain.kernels, recording.calls, addresses),
-        allocate: bytes => this.#block(count++, bytes, plain),
-        release: address => {
-          if (!this.#blocks.some(block => block.address === address)) plain.release(address)
-        },
-        view: (address, bytes) => {
-          if (!addresses.includes(address)) recording.seen.set(address, undefined)
-          return plain.view(address, bytes)
-        },
-      } satisfies Partial<KernelLibrary>)
+      Object.assign(library, this.#recordingLibrary(plain, recording, addresses))
       const made = tf.tidy(compute)
       const [shape, address] = [made.shape, backend.address(made)]
       made.dispose()
       Object.assign(library, plain)
-      this.#readSeen(recording, plain)
-      result = copyOf(backend, shape, address)
-      if (this.#first && this.#first.position !== position) {
+      this.#readWritten(recording, plain)
+      const result = copyOf(backend, shape, address)
+      if (this.#isImpossible) {
+        this.#giveUp()
+      } else if (this.#first && this.#first.position !== position) {
         this.#link(this.#first, recording, { shape, address }, inputs.length, state())
       } else {
         this.#first = recording
@@ -112,6 +102,22 @@ export class StepProgram {
       Object.assign(library, plain)
       this.reset()
       throw error
+    }
+  }
+
+  /** A library that takes note of what is done with it, and keeps the step's blocks. */
+  #recordingLibrary(plain: KernelLibrary, recording: Recording, inputs: readonly number[]): Partial<KernelLibrary> {
+    let count = 0
+    return {
+      kernels: recordingKernels(plain.kernels, recording.calls, inputs),
+      allocate: bytes => this.#block(count++, bytes, plain),
+      release: address => {
+        if (!this.#blocks.some(block => block.address === address)) plain.release(address)
+      },
+      view: (address, bytes) => {
+        if (!inputs.includes(address)) this.#note(address, recording)
+        return plain.view(address, bytes)
+      },
     }
   }
 
@@ -126,12 +132,18 @@ export class StepProgram {
     return address
   }
 
-  #readSeen({ seen }: Recording, library: KernelLibrary): void {
-    for (const address of seen.keys()) {
-      const block = this.#blocks.find(of => of.address === address)
-      if (!block) continue
-      const { buffer, byteOffset } = library.view(address, block.bytes)
-      seen.set(address, new Uint8Array(buffer, byteOffset, block.bytes).slice())
+  /** JavaScript looks at a block: to fill it, or to read what a kernel made, which may be something else in the next step. */
+  #note(address: number, { calls, written }: Recording): void {
+    const isOwn = this.#blocks.some(block => block.address === address)
+    if (!isOwn || calls.some(({ args }) => args.includes(address))) this.#isImpossible = true
+    else written.set(address, new Uint8Array())
+  }
+
+  #readWritten({ written }: Recording, library: KernelLibrary): void {
+    for (const { address, bytes } of this.#blocks) {
+      if (!written.has(address)) continue
+      const { buffer, byteOffset } = library.view(address, bytes)
+      written.set(address, new Uint8Array(buffer, byteOffset, bytes).slice())
     }
   }
 
@@ -142,14 +154,18 @@ export class StepProgram {
     numInputs: number,
     state: readonly tf.Tensor[],
   ): void {
-    const counting = this.#isImpossible ? undefined : countingArguments(first, second)
-    if (counting) {
-      const kept = state.map(tensor => ({ tensor, dataId: tensor.dataId }))
-      this.#program = { calls: second.calls, counting, result, numInputs, state: kept }
-    } else {
-      this.reset()
-      this.#isImpossible = true
+    const counting = countingArguments(first, second)
+    if (!counting) {
+      this.#giveUp()
+      return
     }
+    const kept = state.map(tensor => ({ tensor, dataId: tensor.dataId }))
+    this.#program = { calls: second.calls, counting, result, numInputs, state: kept }
+  }
+
+  #giveUp(): void {
+    this.reset()
+    this.#isImpossible = true
   }
 
   #replay(backend: KernelBackend, { calls, counting, result }: Program, { inputs, position }: Step): tf.Tensor {
@@ -187,10 +203,10 @@ function fits({ numInputs, state }: Program, { inputs }: Step): boolean {
 
 /** The arguments that count with the position, or undefined when two recordings differ in more than the inputs and these. */
 function countingArguments(first: Recording, second: Recording): Program['counting'] | undefined {
-  if (first.calls.length !== second.calls.length || first.seen.size !== second.seen.size) return undefined
-  for (const [address, bytes] of first.seen) {
-    const again = second.seen.get(address)
-    if (!bytes || !again || bytes.some((byte, i) => byte !== again[i])) return undefined
+  if (first.calls.length !== second.calls.length || first.written.size !== second.written.size) return undefined
+  for (const [address, bytes] of first.written) {
+    const again = second.written.get(address)
+    if (!again || bytes.some((byte, i) => byte !== again[i])) return undefined
   }
   const steps = second.position - first.position
   const counting: Program['counting'] = []
