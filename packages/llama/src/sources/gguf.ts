@@ -11,6 +11,7 @@ import {
   HeedError,
   isQuantizedType,
   openGguf,
+  type QuantizedType,
   QuantizedWeight,
   type RawTensor,
   type TensorInfo,
@@ -137,6 +138,27 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     return place.pairedHeads === undefined ? bytes : halvesFromPairs(bytes, place.shape[0]!, place.pairedHeads)
   }
 
+  // Where pieces of paired rows are read before they are put in order.
+  let spare = new Uint8Array(0)
+
+  function readPieces({ name, shape, expert = 0, pairedHeads }: Place, type: QuantizedType): Promise<QuantizedWeight> {
+    const [rows, cols] = shape as [number, number]
+    const start = expert * bytesOf(type, shape)
+    const headDim = pairedHeads && rows / pairedHeads
+    return QuantizedWeight.fromPieces(
+      type,
+      [rows, cols],
+      async (offset, length, room) => {
+        if (!headDim) return file.readRaw(name, { offset: start + offset, length, room })
+        if (spare.length < length) spare = new Uint8Array(length)
+        const bytes = await file.readRaw(name, { offset: start + offset, length, room: spare })
+        const pieceRows = length / bytesOf(type, [cols])
+        return halvesFromPairs(bytes, pieceRows, pieceRows / headDim, room)
+      },
+      headDim,
+    )
+  }
+
   const at = (key: string): Place => {
     const place = placeOf.get(key)
     if (place) return place
@@ -160,7 +182,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
       const place = at(key)
       const type = typeOf(place)
       if (place.shape.length !== 2 || !isQuantizedType(type)) return undefined
-      return QuantizedWeight.fromBytes(type, place.shape as [number, number], await readBytes(place))
+      return readPieces(place, type)
     },
     close: () => file.close(),
   }

@@ -5,9 +5,13 @@
  */
 
 /** Row i of the result is row `order(i)` of `bytes`. */
-function reordered(bytes: Uint8Array, rows: number, order: (row: number) => number): Uint8Array {
+function reordered(
+  bytes: Uint8Array,
+  rows: number,
+  order: (row: number) => number,
+  result = new Uint8Array(bytes.length),
+): Uint8Array {
   const rowBytes = bytes.length / rows
-  const result = new Uint8Array(bytes.length)
   for (let row = 0; row < rows; row++) {
     const from = order(row) * rowBytes
     result.set(bytes.subarray(from, from + rowBytes), row * rowBytes)
@@ -15,14 +19,15 @@ function reordered(bytes: Uint8Array, rows: number, order: (row: number) => numb
   return result
 }
 
-/** Pairs to halves, of `rows` rows in `numHeads` heads. */
-export function halvesFromPairs(bytes: Uint8Array, rows: number, numHeads: number): Uint8Array {
+/** Pairs to halves, of `rows` rows in `numHeads` heads; in `room` of the same length, if it is given. */
+export function halvesFromPairs(bytes: Uint8Array, rows: number, numHeads: number, room?: Uint8Array): Uint8Array {
   const headDim = rows / numHeads
   const half = headDim / 2
-  return reordered(bytes, rows, row => {
+  const order = (row: number): number => {
     const [head, i] = [Math.floor(row / headDim), row % headDim]
     return head * headDim + (i < half ? 2 * i : 2 * (i - half) + 1)
-  })
+  }
+  return reordered(bytes, rows, order, room)
 }
 
 /** Halves to pairs: the other way round. */

@@ -5,8 +5,11 @@ export interface ByteSource {
   /** What messages call it: the path, the URL, the file's name, or `buffer`. */
   readonly name: string
   readonly byteLength: number
-  /** A fresh copy of bytes [offset, offset + length), owned by the caller. Throws HEED_FILE_INVALID beyond the end, HEED_IO. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * A copy of bytes [offset, offset + length), owned by the caller: in the beginning of `room`, where the source can write
+   * there, or in memory of its own. Throws HEED_FILE_INVALID beyond the end, HEED_IO.
+   */
+  read(offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
 }
 

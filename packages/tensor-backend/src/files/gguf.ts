@@ -10,8 +10,11 @@ import type { UrlOptions } from './url-source.ts'
 export interface GgufFile extends GgufHeader {
   /** The path, URL or name that messages give. */
   readonly name: string
-  /** The blocks as they lie in the file. Throws HEED_ARGUMENT_INVALID on an unknown name, HEED_IO. */
-  readRaw(name: string): Promise<Uint8Array>
+  /**
+   * The blocks as they lie in the file, or `length` bytes of them from `offset` on, in the beginning of `room` where the source
+   * can write there. Throws HEED_ARGUMENT_INVALID on an unknown name, HEED_FILE_INVALID beyond the end, HEED_IO.
+   */
+  readRaw(name: string, part?: { offset: number; length: number; room?: Uint8Array | undefined }): Promise<Uint8Array>
   /** The elements in row-major order. Throws as readRaw, HEED_DTYPE_UNSUPPORTED on a type without a dequantizer. */
   dequantize(name: string): Promise<Float32Array>
   /** A tensor the caller disposes: I8 to I64 as int32, all else dequantized to float32. Throws as dequantize. */
@@ -28,7 +31,11 @@ export async function openGguf(source: ByteSourceLike, options: UrlOptions = {})
     const header = await readGgufHeader(opened)
     const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
     const infoOf = (name: string) => tensorInfo(opened.name, header.tensors, name)
-    const readRaw = async (name: string) => opened.read(infoOf(name).byteOffset, infoOf(name).byteLength)
+    const readRaw: GgufFile['readRaw'] = async (name, part) => {
+      const { byteOffset, byteLength } = infoOf(name)
+      const { offset, length, room } = part ?? { offset: 0, length: byteLength }
+      return opened.read(byteOffset + offset, length, room)
+    }
     return {
       ...header,
       name: opened.name,

@@ -1,4 +1,4 @@
-import type { BackendKernel } from '../backends/kernel-backend.ts'
+import type { BackendKernel, KernelBackend } from '../backends/kernel-backend.ts'
 import { HeedError } from '../errors.ts'
 import { dequantizeGgml } from '../files/gguf/dequantize.ts'
 import { quantizeGgml } from '../files/gguf/quantize.ts'
@@ -6,6 +6,7 @@ import { ggmlTypes } from '../files/gguf/types.ts'
 import { tf } from '../tf.ts'
 import { checkArgument, checkFloats, checkRank } from './checks.ts'
 import { hasKernel, runKernel } from './fused.ts'
+import { inPlaceBackend } from './in-place.ts'
 
 /** Kinds of weights that kernels compute with as they are; numbered as in kernels/quantized.cc. */
 const kinds = { Q8_0: 0, Q4_0: 1, Q4_K: 2, Q6_K: 3, F16: 4, BF16: 5 } as const
@@ -18,7 +19,10 @@ export function isQuantizedType(type: string): type is QuantizedType {
   return Object.hasOwn(kinds, type)
 }
 
-/** Bytes of a strip of 16 rows for each block of a row, as in kernels/quantized.cc. */
+/** Rows of a strip, as in kernels/quantized.cc. */
+const STRIP_ROWS = 16
+
+/** Bytes of a strip for each block of a row, as in kernels/quantized.cc. */
 const stripBytes: Record<QuantizedType, number> = { Q8_0: 544, Q4_0: 288, Q4_K: 2368, Q6_K: 3360, F16: 32, BF16: 32 }
 
 /**
@@ -38,27 +42,55 @@ export class QuantizedWeight {
    * Throws HEED_DTYPE_UNSUPPORTED, HEED_SHAPE_MISMATCH.
    */
   static fromBytes(type: QuantizedType, shape: readonly [number, number], bytes: Uint8Array): QuantizedWeight {
-    if (!isQuantizedType(type)) {
-      throw new HeedError(
-        'HEED_DTYPE_UNSUPPORTED',
-        `QuantizedWeight: type is ${type}, expected one of ${Object.keys(kinds).join(', ')}. Dequantize it instead.`,
-      )
-    }
+    checkBlocks(type, shape, bytes.length)
     const [rows, cols] = shape
-    const { elements, bytes: blockBytes } = ggmlTypes[type]
-    if (cols % elements !== 0 || bytes.length !== ((rows * cols) / elements) * blockBytes) {
-      throw new HeedError(
-        'HEED_SHAPE_MISMATCH',
-        `QuantizedWeight: ${bytes.length} bytes of ${type} are given for [${rows}, ${cols}], expected rows of a multiple of ` +
-          `${elements}, with ${blockBytes} bytes for each ${elements}. Check the shape.`,
-      )
-    }
     if (!hasKernel('HeedQuantizedPack')) {
       const values = dequantizeGgml(bytes, type, 'QuantizedWeight')
       return new QuantizedWeight(type, [rows, cols], tf.tensor2d(values, [rows, cols]))
     }
     const data = tf.tidy(() => runKernel('HeedQuantizedPack', [tf.tensor1d(bytes, 'bool')], { type, rows, cols })[0]!)
     return new QuantizedWeight(type, [rows, cols], data)
+  }
+
+  /**
+   * `fromBytes` of a large weight, piece by piece: `read` gives the bytes [offset, offset + length), in `room` if it can, which
+   * is memory of the kernels. Pieces are whole multiples of `rowsTogether` rows, and no more than one is held besides the weight.
+   * Throws as fromBytes and `read`.
+   */
+  static async fromPieces(
+    type: QuantizedType,
+    shape: readonly [number, number],
+    read: (offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array>,
+    rowsTogether = 16,
+  ): Promise<QuantizedWeight> {
+    const [rows, cols] = shape
+    const byteLength = bytesOf(type, rows * cols)
+    const backend = inPlaceBackend()
+    if (!backend) return QuantizedWeight.fromBytes(type, shape, await read(0, byteLength))
+    checkBlocks(type, shape, byteLength)
+    const rowBytes = byteLength / rows
+    const unit = rowsTogether % STRIP_ROWS === 0 ? rowsTogether : STRIP_ROWS * rowsTogether
+    const pieceRows = Math.min(rows, unit * Math.max(1, Math.floor(PIECE_BYTES / rowBytes / unit)))
+    const { address, library } = backend
+    const strips = tf.engine().makeTensorFromTensorInfo(stripsOf(backend, type, rows, cols))
+    const piece = tf.engine().makeTensorFromTensorInfo(backend.output([pieceRows * rowBytes], 'bool'))
+    try {
+      for (let row = 0; row < rows; row += pieceRows) {
+        const length = Math.min(pieceRows, rows - row) * rowBytes
+        // Memory of WebAssembly may move while a file is read.
+        const room = library.name === 'native' ? (backend.values(piece) as Uint8Array).subarray(0, length) : undefined
+        const bytes = await read(row * rowBytes, length, room)
+        if (bytes.buffer !== room?.buffer) backend.values(piece).set(bytes)
+        const to = address(strips) + (row / STRIP_ROWS) * (cols / ggmlTypes[type].elements) * stripBytes[type]
+        library.kernels.quantizedPack(address(piece), to, kinds[type], length / rowBytes, cols)
+      }
+      return new QuantizedWeight(type, [rows, cols], strips)
+    } catch (error) {
+      strips.dispose()
+      throw error
+    } finally {
+      piece.dispose()
+    }
   }
 
   /**
@@ -105,14 +137,42 @@ export class QuantizedWeight {
   }
 }
 
+/** Bytes of a file that are held at a time: few enough to stay in the processor's cache between the reading and the packing. */
+const PIECE_BYTES = 2 ** 21
+
+const bytesOf = (type: QuantizedType, count: number): number =>
+  (count / ggmlTypes[type].elements) * ggmlTypes[type].bytes
+
+function checkBlocks(type: QuantizedType, [rows, cols]: readonly [number, number], byteLength: number): void {
+  if (!isQuantizedType(type)) {
+    throw new HeedError(
+      'HEED_DTYPE_UNSUPPORTED',
+      `QuantizedWeight: type is ${type}, expected one of ${Object.keys(kinds).join(', ')}. Dequantize it instead.`,
+    )
+  }
+  const { elements, bytes: blockBytes } = ggmlTypes[type]
+  if (cols % elements !== 0 || byteLength !== ((rows * cols) / elements) * blockBytes) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `QuantizedWeight: ${byteLength} bytes of ${type} are given for [${rows}, ${cols}], expected rows of a multiple of ` +
+        `${elements}, with ${blockBytes} bytes for each ${elements}. Check the shape.`,
+    )
+  }
+}
+
+/** Room for the strips of a weight. */
+function stripsOf(backend: KernelBackend, type: QuantizedType, rows: number, cols: number): tf.TensorInfo {
+  const perRow = cols / ggmlTypes[type].elements
+  return backend.output([Math.ceil(rows / STRIP_ROWS) * perRow * stripBytes[type]], 'bool')
+}
+
 type WeightAttributes = ReturnType<QuantizedWeight['attributes']>
 
 export const quantizedWeightKernels: Record<string, BackendKernel> = {
   /** [blocks] -> strips, both as bytes. */
   HeedQuantizedPack(backend, [blocks]: [tf.TensorInfo], { type, rows, cols }: WeightAttributes) {
     const { address, library } = backend
-    const perRow = cols / ggmlTypes[type].elements
-    const strips = backend.output([Math.ceil(rows / 16) * perRow * stripBytes[type]], 'bool')
+    const strips = stripsOf(backend, type, rows, cols)
     library.kernels.quantizedPack(address(blocks), address(strips), kinds[type], rows, cols)
     return strips
   },

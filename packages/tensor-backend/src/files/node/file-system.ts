@@ -46,10 +46,10 @@ function fileSource(path: string, handle: FileHandle, byteLength: number): ByteS
   const source = {
     name: path,
     byteLength,
-    async read(offset: number, length: number): Promise<Uint8Array> {
+    async read(offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
       if (!isOpen) throw new HeedError('HEED_DISPOSED', `${path}: the file was closed. Open it again to read from it.`)
       checkRange(source, offset, length)
-      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+      const bytes = room?.subarray(0, length) ?? new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
       for (let done = 0; done < length; ) {
         const { bytesRead } = await handle
           .read(bytes, done, Math.min(length - done, CHUNK), offset + done)
