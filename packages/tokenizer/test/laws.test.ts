@@ -127,3 +127,33 @@ describe.each(names)('any tokenizer (%s)', name => {
     )
   })
 })
+
+test('a BERT tokenizer that remembers words encodes as one that takes each text whole', () => {
+  const remembers = load('wordpiece')
+  const takesWhole = load('wordpiece')
+  // A token that is looked for in normalized text could lie across words, so this one may not cut at words.
+  takesWhole.addTokens([{ content: 'a token of many words that no text has', normalized: true }])
+  const bertText = fc.oneof(
+    anyText,
+    fc
+      .array(
+        fc.constantFrom(
+          ...['a', 'É', 'e\u0301', '\u0301', '\u0323', ' ', '\u3000', '\x0b', '\u0085', '\u200d', '\ufffd'],
+        ),
+      )
+      .map(parts => parts.join('')),
+    fc
+      .array(
+        fc.constantFrom(
+          ...['你', '好', '\u3099', 'が', '。', '<', '\u0338', '\u037e', '豈', '𠀀', "'", 'ΑΣ', '[CLS]', '가'],
+        ),
+      )
+      .map(parts => parts.join('')),
+  )
+  fc.assert(
+    fc.property(bertText, text => {
+      expect(columnsOf(remembers.encode(text))).toEqual(columnsOf(takesWhole.encode(text)))
+    }),
+    { numRuns: 500 },
+  )
+})

@@ -32,6 +32,8 @@ export interface TokenizerTask {
   name: 'encode' | 'learn'
   vocabulary: string
   text: string
+  /** Whether each line is a text of its own, one after the other. */
+  isByLines?: boolean
 }
 
 /** A model of `models.ts`: `prompt` tokens are read, then, to decode, `written` ones come one by one, which alone is timed. */

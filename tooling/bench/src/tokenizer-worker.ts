@@ -7,6 +7,10 @@ import type { TokenizerTask } from './contestant.ts'
 import { corpusText, vocabulary } from './corpora.ts'
 import { type Run, serveTasks } from './serve-tasks.ts'
 
+function textsOf({ text, isByLines }: TokenizerTask): string[] {
+  return isByLines ? corpusText(text).split(/(?<=\n)/) : [corpusText(text)]
+}
+
 const specialTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
 /** BERT's tokenizer before it is trained. */
@@ -32,14 +36,15 @@ function untrainedWordPiece(): Tokenizer {
   })
 }
 
-function prepareHeed({ name, vocabulary: chosen, text: textName }: TokenizerTask): Run {
-  const text = corpusText(textName)
+function prepareHeed(task: TokenizerTask): Run {
+  const { name, vocabulary: chosen } = task
   if (name === 'encode') {
     const { tokenizer: json, config } = vocabulary(chosen)
     const tokenizer = Tokenizer.fromJSON(json, config)
-    return () => tokenizer.encode(text).ids
+    const texts = textsOf(task)
+    return () => texts.map(text => tokenizer.encode(text).ids)
   }
-  const lines = text.split(/(?<=\n)/)
+  const lines = textsOf({ ...task, isByLines: true })
   const options = { vocabSize: 16000, minFrequency: 2 }
   if (chosen === 'wordpiece') {
     return () => new WordPieceTrainer({ ...options, specialTokens }).train(untrainedWordPiece(), lines)
@@ -48,23 +53,27 @@ function prepareHeed({ name, vocabulary: chosen, text: textName }: TokenizerTask
 }
 
 /** HF's Rust, by its npm package. It has no batch of one thread, hence one text. */
-async function prepareRust({ vocabulary: chosen, text: textName }: TokenizerTask): Promise<Run> {
+async function prepareRust(task: TokenizerTask): Promise<Run> {
+  const { vocabulary: chosen } = task
   const { Tokenizer: RustTokenizer } = await import('tokenizers')
   const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'))
   const path = join(folder, 'tokenizer.json')
   writeFileSync(path, JSON.stringify(vocabulary(chosen).tokenizer))
   const tokenizer = RustTokenizer.fromFile(path)
   rmSync(folder, { recursive: true })
-  const text = corpusText(textName)
-  return async () => (await tokenizer.encode(text)).getIds()
+  const texts = textsOf(task)
+  return async () => {
+    for (const text of texts) (await tokenizer.encode(text)).getIds()
+  }
 }
 
 /** HF's own TypeScript. */
-async function prepareJs({ vocabulary: chosen, text: textName }: TokenizerTask): Promise<Run> {
+async function prepareJs(task: TokenizerTask): Promise<Run> {
+  const { vocabulary: chosen } = task
   const { Tokenizer: JsTokenizer } = await import('@huggingface/tokenizers')
   const tokenizer = new JsTokenizer(JSON.parse(JSON.stringify(vocabulary(chosen).tokenizer)), {})
-  const text = corpusText(textName)
-  return () => tokenizer.encode(text).ids
+  const texts = textsOf(task)
+  return () => texts.map(text => tokenizer.encode(text).ids)
 }
 
 const engines: Readonly<Record<string, (task: TokenizerTask) => Run | Promise<Run>>> = {

@@ -6,14 +6,16 @@ const megabyte = 1_000_000
 const textSizes = { shakespeare: 1_115_394, mixed: 1_000_000, corpus: 10_000_000 }
 
 const encodeCases = ['gpt2', 'bert', 'llama2', 'llama3'].flatMap(vocabulary =>
-  (['shakespeare', 'mixed'] as const).map(
-    (text): BenchCase => ({
-      title: `encode ${text} with ${vocabulary}`,
-      task: { name: 'encode', vocabulary, text },
-      repeats: 3,
-      rate: seconds => textSizes[text] / megabyte / seconds,
-      unit: 'MB/s',
-    }),
+  (['shakespeare', 'mixed'] as const).flatMap(text =>
+    (['', ' by lines'] as const).map(
+      (by): BenchCase => ({
+        title: `encode ${text}${by} with ${vocabulary}`,
+        task: { name: 'encode', vocabulary, text, isByLines: by !== '' },
+        repeats: 3,
+        rate: seconds => textSizes[text] / megabyte / seconds,
+        unit: 'MB/s',
+      }),
+    ),
   ),
 )
 
