@@ -129,9 +129,11 @@ describe.each(names)('any tokenizer (%s)', name => {
 })
 
 test('a BERT tokenizer that remembers words encodes as one that takes each text whole', () => {
-  const remembers = load('wordpiece')
-  const takesWhole = load('wordpiece')
-  // A token that is looked for in normalized text could lie across words, so this one may not cut at words.
+  const file = readFixture<TokenizerFixture>('wordpiece').tokenizer as { added_tokens: { normalized: boolean }[] }
+  const exact = { ...file, added_tokens: file.added_tokens.filter(token => !token.normalized) }
+  const remembers = Tokenizer.fromJSON(exact)
+  const takesWhole = Tokenizer.fromJSON(exact)
+  // A token that is looked for in normalized text could lie across words, so this one does not cut at words.
   takesWhole.addTokens([{ content: 'a token of many words that no text has', normalized: true }])
   const bertText = fc.oneof(
     anyText,
