@@ -90,16 +90,6 @@ test('doctor names the chosen backend and a reason for each that cannot run', as
   for (const { isAvailable, reason } of report.backends) if (!isAvailable) expect(reason.length).toBeGreaterThan(10)
 })
 
-test('tokenizer train, encode and decode give the text back', async () => {
-  const out = join(folder, 'tokenizer')
-  const trained = await heed(['tokenizer', 'train', text, '--out', out, '--vocab-size', '400', '--json'])
-  expect(JSON.parse(trained.stdout)).toEqual({ out, vocabSize: 400 })
-  const said = 'To be, or not to be: ça va 你好 🎉'
-  const encoded = await heed(['tokenizer', 'encode', out], { input: said })
-  const decoded = await heed(['tokenizer', 'decode', out], { input: encoded.stdout })
-  expect(decoded.stdout).toBe(`${said}\n`)
-})
-
 test('train saves a folder that inspect reads and generate continues from, the same for the same seed', async () => {
   const out = join(folder, 'run')
   const trained = await heed(['train', text, '--out', out, '--steps', '12', ...tiny, ...short])

@@ -38,6 +38,40 @@ export interface ColumnSource {
   values(): TokenValues
 }
 
+/** Tokens in a row, with their texts where these differ from those of their ids. */
+interface TokenRun {
+  readonly ids: readonly number[]
+  readonly values?: TokenValues
+}
+
+/** Makes the columns of tokens that came from one text, given run by run. */
+export abstract class TextSource<Run extends TokenRun> implements ColumnSource {
+  constructor(
+    protected readonly runs: readonly Run[],
+    protected readonly length: number,
+    private readonly typeId: number,
+  ) {}
+
+  abstract spans(): readonly number[]
+  abstract words(): readonly number[]
+
+  typeIds(): readonly number[] {
+    return filled(this.length, this.typeId)
+  }
+
+  attentionMask(): readonly number[] {
+    return filled(this.length, 1)
+  }
+
+  specialTokensMask(): readonly number[] {
+    return filled(this.length, 0)
+  }
+
+  values(): TokenValues {
+    return joinValues(this.runs)
+  }
+}
+
 /** Columns of which all but ids are made when they are first asked for: most callers want ids alone. */
 export class DeferredColumns implements EncodingColumns {
   private madeTypeIds: readonly number[] | undefined
@@ -109,14 +143,18 @@ class JoinedSource implements ColumnSource {
   }
 
   values(): TokenValues {
-    if (this.parts.every(({ values }) => values === null)) return null
-    return this.parts.flatMap(({ ids, values }) => ids.map((_, i) => values?.[i]))
+    return joinValues(this.parts)
   }
 }
 
 function joined(parts: readonly EncodingColumns[], name: NumberColumn): number[] {
   const [first, ...others] = parts.map(part => part[name])
   return (first ?? []).concat(...others)
+}
+
+function joinValues(runs: readonly TokenRun[]): TokenValues {
+  if (runs.every(({ values }) => !values)) return null
+  return runs.flatMap(({ ids, values }) => ids.map((_, i) => values?.[i]))
 }
 
 /** The ids of parts one after the other. */

@@ -1,24 +1,13 @@
 import { toByteCharacters } from './byte-alphabet.ts'
-import {
-  type ColumnSource,
-  DeferredColumns,
-  type EncodingColumns,
-  filled,
-  joinIds,
-  type TokenValues,
-} from './encoding-columns.ts'
+import { DeferredColumns, type EncodingColumns, joinIds, TextSource } from './encoding-columns.ts'
 import type { Model, PieceTokens } from './models/model.ts'
 import type { NormalizedText } from './normalized-text.ts'
 import { byteStarts, type PreTokenizedText, type Segment } from './pre-tokenized-text.ts'
-
-/** Longer pieces hardly repeat. */
-export const LONGEST_CACHED = 128
-/** About 10 MB of short words; past it the cache starts anew, so that a change of subject is followed. */
-export const MOST_CACHED = 65536
+import { TextMemory } from './text-memory.ts'
 
 /** Turns the pieces of texts into columns of tokens, remembering pieces it has met. */
 export class PieceEncoder {
-  private readonly cache = new Map<string, PieceTokens>()
+  private readonly memory = new TextMemory<PieceTokens>()
 
   constructor(private readonly model: Model) {}
 
@@ -33,17 +22,12 @@ export class PieceEncoder {
       }
     }
     const ids = joinIds(found)
-    return new DeferredColumns(ids, new PieceSource(ids.length, found, segments, typeId, wordId))
+    return new DeferredColumns(ids, new PieceSource(found, ids.length, typeId, segments, wordId))
   }
 
   private tokensOf(piece: string, isByteLevel: boolean): PieceTokens {
-    if (piece.length > LONGEST_CACHED || !this.model.isDeterministic) return this.tokenize(piece, isByteLevel)
-    const known = this.cache.get(piece)
-    if (known) return known
-    const tokens = this.tokenize(piece, isByteLevel)
-    if (this.cache.size >= MOST_CACHED) this.cache.clear()
-    this.cache.set(piece, tokens)
-    return tokens
+    if (!this.model.isDeterministic) return this.tokenize(piece, isByteLevel)
+    return this.memory.get(piece) ?? this.memory.add(piece, this.tokenize(piece, isByteLevel))
   }
 
   private tokenize(piece: string, isByteLevel: boolean): PieceTokens {
@@ -69,14 +53,16 @@ function wholeToken(id: number, { text }: NormalizedText): PieceTokens {
 }
 
 /** Columns from pieces and the tokens that the model made of each. */
-class PieceSource implements ColumnSource {
+class PieceSource extends TextSource<PieceTokens> {
   constructor(
-    private readonly length: number,
-    private readonly found: readonly PieceTokens[],
+    found: readonly PieceTokens[],
+    length: number,
+    typeId: number,
     private readonly segments: readonly Segment[],
-    private readonly typeId: number,
     private readonly wordId: number | undefined,
-  ) {}
+  ) {
+    super(found, length, typeId)
+  }
 
   spans(): readonly number[] {
     const spans = new Array<number>(2 * this.length)
@@ -86,7 +72,7 @@ class PieceSource implements ColumnSource {
       const { isIdentity } = source
       const base = source.startOf(0)
       for (let p = 0; p < pieces.length; p++) {
-        const tokens = this.found[word++]!
+        const tokens = this.runs[word++]!
         const start = cuts[2 * p]!
         for (let t = 0; t < tokens.ids.length; t++) {
           const from = start + tokens.spans[2 * t]!
@@ -102,26 +88,9 @@ class PieceSource implements ColumnSource {
   words(): readonly number[] {
     const words = new Array<number>(this.length)
     let at = 0
-    for (const [word, { ids }] of this.found.entries()) {
+    for (const [word, { ids }] of this.runs.entries()) {
       for (let t = 0; t < ids.length; t++) words[at++] = this.wordId ?? word
     }
     return words
-  }
-
-  values(): TokenValues {
-    if (this.found.every(({ values }) => values === undefined)) return null
-    return this.found.flatMap(({ ids, values }) => ids.map((_, t) => values?.[t]))
-  }
-
-  typeIds(): readonly number[] {
-    return filled(this.length, this.typeId)
-  }
-
-  attentionMask(): readonly number[] {
-    return filled(this.length, 1)
-  }
-
-  specialTokensMask(): readonly number[] {
-    return filled(this.length, 0)
   }
 }

@@ -1,17 +1,11 @@
-import {
-  type ColumnSource,
-  DeferredColumns,
-  type EncodingColumns,
-  filled,
-  joinIds,
-  type TokenValues,
-} from './encoding-columns.ts'
+import { DeferredColumns, type EncodingColumns, joinIds, TextSource, type TokenValues } from './encoding-columns.ts'
 import { BertNormalizer } from './normalizers/bert.ts'
 import type { Normalizer } from './normalizers/normalizer.ts'
-import { LONGEST_CACHED, MOST_CACHED, type PieceEncoder } from './piece-encoder.ts'
+import type { PieceEncoder } from './piece-encoder.ts'
 import type { PreTokenizedText } from './pre-tokenized-text.ts'
 import { BertPreTokenizer } from './pre-tokenizers/bert.ts'
 import type { PreTokenizer } from './pre-tokenizers/pre-tokenizer.ts'
+import { TextMemory } from './text-memory.ts'
 
 /** What one word of the raw text became; spans and piece numbers count from its start. */
 interface WordTokens {
@@ -34,7 +28,7 @@ const alone = 3
  * pieces of their own, so nothing that becomes of a word hangs on the words around it.
  */
 export class WordEncoder {
-  private readonly words = new Map<string, WordTokens>()
+  private readonly words = new TextMemory<WordTokens>()
   private readonly characters: (WordTokens | undefined)[] = []
   private readonly kinds = new Uint8Array(0x10000)
 
@@ -74,7 +68,7 @@ export class WordEncoder {
       start = i + 1
     }
     const ids = joinIds(found)
-    return new DeferredColumns(ids, new WordSource(ids.length, found, starts, typeId, wordId))
+    return new DeferredColumns(ids, new WordSource(found, ids.length, typeId, starts, wordId))
   }
 
   private kindOf(unit: number): number {
@@ -88,13 +82,7 @@ export class WordEncoder {
   }
 
   private wordTokens(word: string): WordTokens {
-    if (word.length > LONGEST_CACHED) return this.tokensOf(word)
-    const known = this.words.get(word)
-    if (known) return known
-    const tokens = this.tokensOf(word)
-    if (this.words.size >= MOST_CACHED) this.words.clear()
-    this.words.set(word, tokens)
-    return tokens
+    return this.words.get(word) ?? this.words.add(word, this.tokensOf(word))
   }
 
   private characterTokens(unit: number): WordTokens {
@@ -110,19 +98,21 @@ export class WordEncoder {
 }
 
 /** Columns from words and the tokens that each became. */
-class WordSource implements ColumnSource {
+class WordSource extends TextSource<WordTokens> {
   constructor(
-    private readonly length: number,
-    private readonly found: readonly WordTokens[],
+    found: readonly WordTokens[],
+    length: number,
+    typeId: number,
     private readonly starts: readonly number[],
-    private readonly typeId: number,
     private readonly wordId: number | undefined,
-  ) {}
+  ) {
+    super(found, length, typeId)
+  }
 
   spans(): readonly number[] {
     const spans = new Array<number>(2 * this.length)
     let at = 0
-    for (const [w, word] of this.found.entries()) {
+    for (const [w, word] of this.runs.entries()) {
       for (const position of word.spans) spans[at++] = this.starts[w]! + position
     }
     return spans
@@ -132,28 +122,11 @@ class WordSource implements ColumnSource {
     const words = new Array<number>(this.length)
     let at = 0
     let pieces = 0
-    for (const word of this.found) {
+    for (const word of this.runs) {
       for (const piece of word.pieceOfToken) words[at++] = this.wordId ?? pieces + piece
       pieces += word.pieceCount
     }
     return words
-  }
-
-  values(): TokenValues {
-    if (this.found.every(({ values }) => values === null)) return null
-    return this.found.flatMap(({ ids, values }) => ids.map((_, t) => values?.[t]))
-  }
-
-  typeIds(): readonly number[] {
-    return filled(this.length, this.typeId)
-  }
-
-  attentionMask(): readonly number[] {
-    return filled(this.length, 1)
-  }
-
-  specialTokensMask(): readonly number[] {
-    return filled(this.length, 0)
   }
 }
 

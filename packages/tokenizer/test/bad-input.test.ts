@@ -6,6 +6,7 @@ import { createByteLevelBpe } from '../src/byte-level-bpe.ts'
 import { BpeModel } from '../src/models/bpe.ts'
 import { UnigramModel } from '../src/models/unigram.ts'
 import { WordLevelModel } from '../src/models/word-level.ts'
+import { WordPieceModel } from '../src/models/wordpiece.ts'
 import { translatePattern } from '../src/regex.ts'
 import { Tokenizer } from '../src/tokenizer.ts'
 import { BpeTrainer } from '../src/trainers/bpe.ts'
@@ -47,6 +48,22 @@ describe('a tokenizer.json that breaks a rule is refused with its place', () => 
       { model, decoder: { type: 'Rot13' } },
       'tokenizer.json.decoder: type is "Rot13", expected one of BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, ' +
         'Replace, Sequence, Strip, WordPiece. Correct the file.',
+    ],
+    [
+      { model, normalizer: { type: 'NFX' } },
+      'tokenizer.json.normalizer: type is "NFX", expected one of Append, BertNormalizer, ByteLevel, Lowercase, NFC, NFD, ' +
+        'NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents. Correct the file.',
+    ],
+    [
+      { model, pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'toString' }] } },
+      'tokenizer.json.pre_tokenizer.pretokenizers[0]: type is "toString", expected one of BertPreTokenizer, ByteLevel, ' +
+        'CharDelimiterSplit, Digits, FixedLength, Metaspace, Punctuation, Sequence, Split, UnicodeScripts, Whitespace, ' +
+        'WhitespaceSplit. Correct the file.',
+    ],
+    [
+      { model, post_processor: {} },
+      'tokenizer.json.post_processor: type is missing, expected one of BertProcessing, ByteLevel, RobertaProcessing, ' +
+        'Sequence, TemplateProcessing. Correct the file.',
     ],
     [
       { model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [['a', 'b']] } },
@@ -250,10 +267,20 @@ test('lone surrogates count as U+FFFD', () => {
   expect(tokenizer.encode('\ud800').ids).toEqual(tokenizer.encode('\ufffd').ids)
 })
 
-test('a single word of two million letters is encoded in linear time', async () => {
-  const tokenizer = createByteLevelBpe()
-  await new BpeTrainer({ vocabSize: 300 }).train(tokenizer, ['abcabcabc abcabc'])
-  const word = 'abc'.repeat(700_000)
-  const { ids } = tokenizer.encode(word)
-  expect(tokenizer.decode(ids)).toBe(word)
+describe('a single word of 10 MB is encoded in linear time', () => {
+  const word = '\u4f60\u597d'.repeat(1_750_000) // 3 bytes each
+  const vocab = { '\u4f60': 0, '\u597d': 1, '\u4f60\u597d': 2, '\u4f60\u597d\u4f60\u597d': 3, '[UNK]': 4 }
+  const tokens = Object.keys(vocab).slice(0, 4)
+  const merges = [[tokens[0]!, tokens[1]!] as const, [tokens[2]!, tokens[2]!] as const]
+
+  test.each([
+    ['BPE', new BpeModel({ vocab, merges }), 875_000],
+    ['Unigram', new UnigramModel({ vocab: tokens.map((token, i) => [token, -i - 1]), unkId: null }), 875_000],
+    ['WordPiece', new WordPieceModel({ vocab }), 1], // longer than any word it takes apart
+    ['WordLevel', new WordLevelModel({ vocab, unkToken: '[UNK]' }), 1],
+  ])('by %s', (_, model, count) => {
+    const { ids } = new Tokenizer({ model }).encode(word)
+    expect(ids).toHaveLength(count)
+    expect(new Set(ids)).toEqual(new Set([count === 1 ? 4 : 3]))
+  })
 })

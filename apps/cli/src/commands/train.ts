@@ -8,9 +8,10 @@ import { action, exitCodes } from '../failure.ts'
 import { type LanguageModelResult, tokenizerFolder, trainLanguageModel } from '../language-model.ts'
 import { readRecipe } from '../recipe.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
+import { ProgressBar } from '../terminal/progress.ts'
+import { endOfText, trainTokenizer } from '../train-tokenizer.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
 import { type TranslationResult, trainTranslation } from '../translation-model.ts'
-import { endOfText, trainByteLevelBpe } from './tokenizer.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
 export interface TrainRecipe {
@@ -137,7 +138,7 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
   const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
   const tokenizer = source
     ? await Tokenizer.fromPretrained(source)
-    : await trainByteLevelBpe(splitText(text, validationSplit)[0], { ...recipe, minFrequency: 2, isQuiet: isJson })
+    : await newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isJson)
   const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
   say(
     'data',
@@ -191,6 +192,17 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
 }
 
 const validationSplit = 0.1
+
+async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {
+  const bar = new ProgressBar('tokenizer', vocabSize, isQuiet)
+  const tokenizer = await trainTokenizer(text.split(/(?<=\n)/), {
+    type: 'bpe',
+    vocabSize,
+    onProgress: ({ stage, done }) => stage === 'Compute merges' && bar.update(done, `${formatCount(done)} merges`),
+  })
+  bar.clear()
+  return tokenizer
+}
 
 function newLlama(recipe: TrainRecipe, tokenizer: Tokenizer): CausalLm {
   const endOfTextId = tokenizer.specialTokenId('eos_token') ?? tokenizer.tokenToId(endOfText)

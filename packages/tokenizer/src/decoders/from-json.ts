@@ -28,7 +28,5 @@ const parsers: Readonly<Record<string, (object: JsonObject) => Decoder>> = {
 
 /** Throws HEED_CONFIG_INVALID. */
 export function decoderFromJson(object: JsonObject): Decoder {
-  const parse = parsers[object.string('type')]
-  if (!parse) throw object.invalid('type', `one of ${Object.keys(parsers).join(', ')}`)
-  return parse(object)
+  return parsers[object.choice('type', Object.keys(parsers))]!(object)
 }

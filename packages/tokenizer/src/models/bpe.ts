@@ -1,5 +1,6 @@
 import { HeedError } from '../errors.ts'
 import { unitsAt } from '../normalized-text.ts'
+import { TextMemory } from '../text-memory.ts'
 import type { Vocabulary } from '../vocabulary.ts'
 import { byteTokenIds, byteTokens } from './byte-tokens.ts'
 import { MergeBoundaries } from './merge-boundaries.ts'
@@ -32,10 +33,6 @@ export interface BpeOptions {
 
 /** A longer piece is looked through for places to cut it. */
 const LONGEST_WHOLE = 24
-/** Longer parts hardly repeat. */
-const LONGEST_REMEMBERED = 64
-/** Parts remembered before starting anew. */
-const MOST_REMEMBERED = 65536
 
 /** Byte pair encoding. Sennrich et al. 2016 (arXiv:1508.07909); same ids as `BPE` of HF tokenizers. */
 export class BpeModel implements Model {
@@ -48,7 +45,7 @@ export class BpeModel implements Model {
 
   private boundaries: MergeBoundaries | undefined
   /** Parts of long pieces that were met before. */
-  private readonly parts = new Map<string, Word>()
+  private readonly parts = new TextMemory<Word>()
   /** Whether a symbol's text is the text it stands for, without a prefix or suffix. */
   private readonly isSeparable: boolean
   /** Whether every unknown character can be spelled in tokens of bytes. */
@@ -150,14 +147,7 @@ export class BpeModel implements Model {
   }
 
   private mergePart(text: string): Word {
-    if (text.length > LONGEST_REMEMBERED) return this.mergeWhole(text)
-    let word = this.parts.get(text)
-    if (!word) {
-      word = this.mergeWhole(text)
-      if (this.parts.size >= MOST_REMEMBERED) this.parts.clear()
-      this.parts.set(text, word)
-    }
-    return word
+    return this.parts.get(text) ?? this.parts.add(text, this.mergeWhole(text))
   }
 
   private symbolsOf(piece: string): Word {

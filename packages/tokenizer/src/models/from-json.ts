@@ -21,10 +21,8 @@ const parsers: Readonly<Record<string, (object: JsonObject) => Model>> = {
 
 /** Throws HEED_CONFIG_INVALID. */
 export function modelFromJson(object: JsonObject): Model {
-  const type = object.has('type') ? object.string('type') : guessType(object)
-  const parse = parsers[type]
-  if (!parse) throw object.invalid('type', `one of ${Object.keys(parsers).join(', ')}`)
-  return parse(object)
+  const type = object.has('type') ? object.choice('type', Object.keys(parsers)) : guessType(object)
+  return parsers[type]!(object)
 }
 
 /** Files from before models had a type are told by their keys. */

@@ -38,7 +38,5 @@ const parsers: Readonly<Record<string, (object: JsonObject) => Normalizer>> = {
 
 /** Throws HEED_CONFIG_INVALID. */
 export function normalizerFromJson(object: JsonObject): Normalizer {
-  const parse = parsers[object.string('type')]
-  if (!parse) throw object.invalid('type', `one of ${Object.keys(parsers).join(', ')}`)
-  return parse(object)
+  return parsers[object.choice('type', Object.keys(parsers))]!(object)
 }

@@ -28,9 +28,7 @@ const parsers: Readonly<Record<string, (object: JsonObject) => PostProcessor>> =
 
 /** Throws HEED_CONFIG_INVALID. */
 export function postProcessorFromJson(object: JsonObject): PostProcessor {
-  const parse = parsers[object.string('type')]
-  if (!parse) throw object.invalid('type', `one of ${Object.keys(parsers).join(', ')}`)
-  return parse(object)
+  return parsers[object.choice('type', Object.keys(parsers))]!(object)
 }
 
 function parsePair(object: JsonObject, key: string): SpecialTokenPair {

@@ -36,9 +36,7 @@ const parsers: Readonly<Record<string, (object: JsonObject) => PreTokenizer>> = 
 
 /** Throws HEED_CONFIG_INVALID. */
 export function preTokenizerFromJson(object: JsonObject): PreTokenizer {
-  const parse = parsers[object.string('type')]
-  if (!parse) throw object.invalid('type', `one of ${Object.keys(parsers).join(', ')}`)
-  return parse(object)
+  return parsers[object.choice('type', Object.keys(parsers))]!(object)
 }
 
 /** The options of the three parts that HF calls ByteLevel. */

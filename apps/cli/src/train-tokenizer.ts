@@ -1,0 +1,116 @@
+import { HeedError } from '@heed/tensor-backend'
+import {
+  BertNormalizer,
+  BertPreTokenizer,
+  BpeTrainer,
+  byteLevelAlphabet,
+  createByteLevelBpe,
+  MetaspaceDecoder,
+  MetaspacePreTokenizer,
+  TemplatePostProcessor,
+  type TextSource,
+  Tokenizer,
+  type TrainOptions,
+  UnicodeNormalizer,
+  UnigramModel,
+  UnigramTrainer,
+  WordPieceDecoder,
+  WordPieceModel,
+  WordPieceTrainer,
+} from '@heed/tokenizer'
+
+/** The token that ends a text, as in GPT-2's vocabulary. */
+export const endOfText = '<|endoftext|>'
+
+/** Kinds of tokenizers, each with the parts of a model that everybody knows. */
+export const tokenizerTypes = ['bpe', 'wordpiece', 'unigram'] as const
+export type TokenizerType = (typeof tokenizerTypes)[number]
+
+export interface NewTokenizerOptions extends TrainOptions {
+  readonly type: TokenizerType
+  readonly vocabSize: number
+  /** Merge a pair only if it occurs this often; not for unigram. Default 2. */
+  readonly minFrequency?: number | undefined
+}
+
+const trainers: Readonly<
+  Record<TokenizerType, (texts: TextSource, options: NewTokenizerOptions) => Promise<Tokenizer>>
+> = { bpe: trainBpe, wordpiece: trainWordPiece, unigram: trainUnigram }
+
+/**
+ * A new tokenizer for texts: `bpe` like GPT-2's, over bytes; `wordpiece` like BERT's, uncased; `unigram` like T5's.
+ * Throws HEED_ARGUMENT_INVALID.
+ */
+export function trainTokenizer(texts: TextSource, options: NewTokenizerOptions): Promise<Tokenizer> {
+  return trainers[options.type](texts, options)
+}
+
+async function trainBpe(texts: TextSource, options: NewTokenizerOptions): Promise<Tokenizer> {
+  const config = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText }
+  const tokenizer = createByteLevelBpe({ config })
+  const { vocabSize, minFrequency = 2 } = options
+  const trainer = new BpeTrainer({
+    vocabSize,
+    minFrequency,
+    specialTokens: [endOfText],
+    initialAlphabet: byteLevelAlphabet,
+  })
+  await trainer.train(tokenizer, texts, options)
+  return tokenizer
+}
+
+async function trainWordPiece(texts: TextSource, options: NewTokenizerOptions): Promise<Tokenizer> {
+  const specialTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
+  const tokenizer = new Tokenizer({
+    model: new WordPieceModel(),
+    normalizer: new BertNormalizer(),
+    preTokenizer: new BertPreTokenizer(),
+    postProcessor: new TemplatePostProcessor({
+      single: '[CLS] $A [SEP]',
+      pair: '[CLS] $A [SEP] $B:1 [SEP]:1',
+      specialTokens: ids(specialTokens).filter(([token]) => token === '[CLS]' || token === '[SEP]'),
+    }),
+    decoder: new WordPieceDecoder(),
+    config: {
+      pad_token: '[PAD]',
+      unk_token: '[UNK]',
+      cls_token: '[CLS]',
+      sep_token: '[SEP]',
+      mask_token: '[MASK]',
+    },
+  })
+  const { vocabSize, minFrequency = 2 } = options
+  await new WordPieceTrainer({ vocabSize, minFrequency, specialTokens }).train(tokenizer, texts, options)
+  return tokenizer
+}
+
+async function trainUnigram(texts: TextSource, options: NewTokenizerOptions): Promise<Tokenizer> {
+  const { vocabSize, minFrequency } = options
+  if (minFrequency !== undefined) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed tokenizer train: --min-frequency is ${minFrequency}, expected none with --type unigram, which has no merges. ` +
+        'Leave it out.',
+    )
+  }
+  const specialTokens = ['<pad>', '</s>', '<unk>']
+  const tokenizer = new Tokenizer({
+    model: new UnigramModel(),
+    normalizer: new UnicodeNormalizer('NFKC'),
+    preTokenizer: new MetaspacePreTokenizer(),
+    postProcessor: new TemplatePostProcessor({
+      single: '$A </s>',
+      pair: '$A </s> $B </s>',
+      specialTokens: ids(specialTokens).filter(([token]) => token === '</s>'),
+    }),
+    decoder: new MetaspaceDecoder(),
+    config: { pad_token: '<pad>', eos_token: '</s>', unk_token: '<unk>' },
+  })
+  await new UnigramTrainer({ vocabSize, specialTokens, unkToken: '<unk>' }).train(tokenizer, texts, options)
+  return tokenizer
+}
+
+/** Special tokens come first in a trained vocabulary, in their order. */
+function ids(specialTokens: readonly string[]): [string, number][] {
+  return specialTokens.map((token, id) => [token, id])
+}
