@@ -18,7 +18,17 @@ import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp'
 
 const NEW_TOKENS = 32
 /** Both round in their own way: where they part, the logits of the two tokens must be as near as this. */
-const nearTie: Readonly<Record<string, number>> = { F32: 1e-4, F16: 0.02, Q8_0: 0.2, Q4_0: 0.5 }
+const nearTie: Readonly<Record<string, number>> = {
+  F32: 1e-4,
+  F16: 0.02,
+  Q8_0: 0.2,
+  Q6_K: 0.2,
+  Q5_K: 0.5,
+  Q4_K: 0.5,
+  Q4_0: 0.5,
+  Q3_K: 0.5,
+  Q2_K: 0.5,
+}
 
 const [folder, ...given] = process.argv.slice(2)
 if (!folder) throw new Error('usage: node tooling/bench/dist/verify-gguf.js DIR [TEXT...]')

@@ -8,7 +8,18 @@ import { action } from '../failure.ts'
 import { formatBytes } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
 
-const ggufTypes = { f32: 'F32', f16: 'F16', bf16: 'BF16', q8_0: 'Q8_0', q4_0: 'Q4_0' } as const
+const ggufTypes = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+  q8_0: 'Q8_0',
+  q6_k: 'Q6_K',
+  q5_k: 'Q5_K',
+  q4_k: 'Q4_K',
+  q4_0: 'Q4_0',
+  q3_k: 'Q3_K',
+  q2_k: 'Q2_K',
+} as const
 type TypeName = keyof typeof ggufTypes
 
 interface ConvertOptions {
@@ -36,13 +47,13 @@ export function convertCommand(): Command {
 /** `heed quantize`: a GGUF file in few bits. */
 export function quantizeCommand(): Command {
   return new Command('quantize')
-    .description('Write a model as a GGUF file whose matrices have few bits; embeddings and head keep 8.')
+    .description('Write a model as a GGUF file whose matrices have few bits; embeddings and head keep 6 or 8.')
     .argument('<model>', "an HF folder or hub id, a .gguf, llama2.c's .bin, or Meta's folder")
     .argument('<out>', 'a file that ends in .gguf')
     .addOption(typeOption('q4_0'))
     .option('--tokenizer <path>', 'of a model that comes without one')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExample:\n  heed quantize my-model my-model-q4.gguf --type q4_0')
+    .addHelpText('after', '\nExample:\n  heed quantize my-model my-model-q4.gguf --type q4_k')
     .action(
       action(async (model: string, out: string, options: ConvertOptions) => {
         if (isGguf(out)) return convert(model, out, options)
@@ -106,14 +117,15 @@ async function toGguf(
 }
 
 async function toFolder(path: string, out: string, type: TypeName, tokenizer: Tokenizer | undefined): Promise<void> {
-  if (type === 'q8_0' || type === 'q4_0') {
+  const dtype = ggufTypes[type]
+  if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
       `convert: type is ${type}, expected f32, f16 or bf16 for a HuggingFace folder.`,
     )
   }
   const model = await AutoModelForCausalLM.fromPretrained(path, { dtype: 'float32' })
-  await model.savePretrained(out, { dtype: ggufTypes[type] as 'F32' | 'F16' | 'BF16' })
+  await model.savePretrained(out, { dtype })
   await tokenizer?.save(out)
   model.dispose()
 }

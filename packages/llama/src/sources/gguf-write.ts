@@ -2,6 +2,7 @@ import { type RopeParameters, ropeFrequencies } from '@heed/layers'
 import {
   type GgmlFloatType,
   type GgufField,
+  ggmlTypes,
   HeedError,
   quantizeGgml,
   tf,
@@ -30,17 +31,27 @@ export interface WriteGgufModelOptions {
   onProgress?: (progress: { key: string; written: number; total: number }) => void
 }
 
-const BLOCK = 32
-
 /** Numbers of `general.file_type`, by which tools name what most matrices are. */
-const fileTypes: Readonly<Record<GgmlFloatType, number>> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, BF16: 32 }
+const fileTypes: Readonly<Record<GgmlFloatType, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q8_0: 7,
+  Q2_K: 10,
+  Q3_K: 11,
+  Q4_K: 14,
+  Q5_K: 16,
+  Q6_K: 18,
+  BF16: 32,
+}
 
 /** HF's `model_type` to GGUF's `general.architecture` where that is not what the layout is called. */
 const architectures: Readonly<Record<string, string>> = { mistral: 'llama', mixtral: 'llama' }
 
 /**
  * Writes any checkpoint of the family, a tensor at a time, as a GGUF file that llama.cpp and `fromPretrained` load.
- * Matrices whose rows are no multiple of 32 are F16 where Q8_0 or Q4_0 was asked for; under Q4_0 embeddings and head are Q8_0.
+ * Embeddings and head keep more bits: Q8_0 under Q4_0, Q6_K under a K-quant. Matrices whose rows are no multiple of 256 are
+ * Q8_0 where a K-quant was asked for, and those whose rows are no multiple of 32 F16 for any type of blocks.
  * Throws HEED_CONFIG_INVALID on what GGUF cannot say, HEED_NUMERIC, HEED_IO.
  */
 export async function writeGgufModel(
@@ -257,9 +268,11 @@ function plannedTensors(
 
 function typeOf(name: string, shape: readonly number[], type: GgmlFloatType): GgmlFloatType {
   if (shape.length < 2 || name.includes('ffn_gate_inp')) return 'F32'
-  if (type !== 'Q8_0' && type !== 'Q4_0') return type
-  if (shape.at(-1)! % BLOCK !== 0) return 'F16'
-  return name === 'token_embd.weight' || name === 'output.weight' ? 'Q8_0' : type
+  const isSensitive = name === 'token_embd.weight' || name === 'output.weight'
+  const isInGroups = ggmlTypes[type].elements === 256
+  const wanted = !isSensitive ? type : isInGroups ? 'Q6_K' : type === 'Q4_0' ? 'Q8_0' : type
+  const fits = (other: GgmlFloatType) => shape.at(-1)! % ggmlTypes[other].elements === 0
+  return ([wanted, 'Q8_0', 'F16'] as const).find(fits)!
 }
 
 async function encoded(

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dequantizeGgml } from '../../src/files/gguf/dequantize.ts'
 import { type GgmlFloatType, quantizeGgml } from '../../src/files/gguf/quantize.ts'
 import type { GgufField, GgufType } from '../../src/files/gguf/types.ts'
 import { type WriteGgufOptions, writeGguf } from '../../src/files/gguf/write.ts'
@@ -222,6 +223,53 @@ test('whole rows of 32 are needed to quantize', () => {
     'x: it has 33 elements, expected a multiple of 32 for Q8_0.',
   )
 })
+
+/** Numbers like those of trained matrices: most are small, a few large, some groups shifted. */
+const weights = Float32Array.from({ length: 16 * 256 }, (_, i) => {
+  const uniform = ((i * 7919) % 4093) / 4093 - 0.5
+  return 0.1 * uniform ** 3 + 0.02 * uniform + (i % 512 < 64 ? 0.005 : 0)
+})
+
+function relativeError(type: GgmlFloatType, values: Float32Array): number {
+  const back = dequantizeGgml(quantizeGgml(values, type, 'x'), type, 'x')
+  const squares = (of: (i: number) => number) => values.reduce((sum, _, i) => sum + of(i) ** 2, 0)
+  return Math.sqrt(squares(i => back[i]! - values[i]!) / squares(i => values[i]!))
+}
+
+test('K-quants hold weights the better the more bits they have, and better than plain blocks of as many', () => {
+  const errors = (['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const).map(type => relativeError(type, weights))
+  for (const [i, most] of [0.32, 0.16, 0.08, 0.04, 0.02].entries()) expect(errors[i]).toBeLessThan(most)
+  expect(errors).toEqual([...errors].sort((a, b) => b - a))
+  expect(errors[2]!).toBeLessThan(relativeError('Q4_0', weights))
+})
+
+test.each([
+  ['Q2_K', 0.0075],
+  ['Q3_K', 0.004],
+  ['Q4_K', 0.002],
+  ['Q5_K', 0.002],
+  ['Q6_K', 0.002],
+] as const)("%s errs no more than llama.cpp's own test allows (test-quantize-fns.cpp)", (type, most) => {
+  const values = Float32Array.from({ length: 4096 }, (_, i) => 0.1 + 2 * Math.cos(i))
+  const back = dequantizeGgml(quantizeGgml(values, type, 'x'), type, 'x')
+  const squares = values.reduce((sum, value, i) => sum + (back[i]! - value) ** 2, 0)
+  expect(Math.sqrt(squares) / values.length).toBeLessThan(most)
+})
+
+test.each(['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
+  '%s finds the numbers again that it can hold, and zeros',
+  type => {
+    const held = dequantizeGgml(quantizeGgml(weights, type, 'x'), type, 'x')
+    expect(relativeError(type, held)).toBeLessThan({ Q2_K: 0.1, Q3_K: 0.05, Q4_K: 0.02, Q5_K: 0.01, Q6_K: 0.005 }[type])
+    expect(dequantizeGgml(quantizeGgml(new Float32Array(256), type, 'x'), type, 'x')).toEqual(new Float32Array(256))
+    expect(() => quantizeGgml(new Float32Array(128), type, 'x')).toThrow(
+      `x: it has 128 elements, expected a multiple of 256 for ${type}.`,
+    )
+    expect(() => quantizeGgml(new Float32Array(256).fill(-3e38), type, 'x')).toThrow(
+      /^x: the scale of elements 0 to 255 is \S+, expected one within the range of float16 for Q\d_K\. Write it as F32\.$/,
+    )
+  },
+)
 
 test('a type without a dequantizer is listed, copied, and refused by name when dequantized', async () => {
   const path = join(folder, 'iq1.gguf')

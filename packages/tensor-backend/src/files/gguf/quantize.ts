@@ -1,10 +1,11 @@
 import { HeedError } from '../../errors.ts'
 import { encodeFloats } from '../dtypes.ts'
 import { float16FromFloat32 } from '../float16.ts'
+import { type GgmlKType, quantizeKBlock } from './quantize-k.ts'
 import { ggmlTypes } from './types.ts'
 
 /** Types that float32 weights can be written as. */
-export type GgmlFloatType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0'
+export type GgmlFloatType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | GgmlKType
 
 const BLOCK = 32
 const { fround } = Math
@@ -39,18 +40,50 @@ function q4_0(x: Float32Array, from: number, out: Uint8Array, to: number): numbe
   return d
 }
 
-const quantizers = { Q8_0: q8_0, Q4_0: q4_0 }
+/** Writes a block of zeros to `out` from `to` on; returns its scale, or the largest of its scales. */
+type BlockQuantizer = (x: Float32Array, from: number, out: Uint8Array, to: number) => number
+
+/** A block of 32 behind its scale. */
+function scaled(quantize: BlockQuantizer): BlockQuantizer {
+  return (x, from, out, to) => {
+    const scale = quantize(x, from, out, to)
+    const [bits] = float16FromFloat32(Float32Array.of(scale))
+    out[to] = bits! & 0xff
+    out[to + 1] = bits! >> 8
+    return scale
+  }
+}
+
+const inGroups =
+  (type: GgmlKType): BlockQuantizer =>
+  (x, from, out, to) =>
+    quantizeKBlock(type, x, from, out, to)
+
+const quantizers: Readonly<Partial<Record<GgmlFloatType, BlockQuantizer>>> = {
+  Q8_0: scaled(q8_0),
+  Q4_0: scaled(q4_0),
+  Q2_K: inGroups('Q2_K'),
+  Q3_K: inGroups('Q3_K'),
+  Q4_K: inGroups('Q4_K'),
+  Q5_K: inGroups('Q5_K'),
+  Q6_K: inGroups('Q6_K'),
+}
+
+/** The largest float32 that is a finite float16, by rounding. */
+const MOST_HALF = 65519.996
 
 /**
- * float32 values -> blocks of `type`, byte for byte those of ggml's reference (gguf-py `gguf.quants.quantize`).
- * Quantised types take whole rows of 32. Throws HEED_SHAPE_MISMATCH, and HEED_NUMERIC on what the type cannot hold.
+ * float32 values -> blocks of `type`; Q8_0 and Q4_0 byte for byte those of ggml's reference (gguf-py `gguf.quants.quantize`).
+ * Quantised types take whole rows of 32, K-quants of 256. Throws HEED_SHAPE_MISMATCH, and HEED_NUMERIC on what the type
+ * cannot hold.
  */
 export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: string): Uint8Array {
-  if (type !== 'Q8_0' && type !== 'Q4_0') return encodeFloats(values, type, where)
-  if (values.length % BLOCK !== 0) {
+  if (type === 'F32' || type === 'F16' || type === 'BF16') return encodeFloats(values, type, where)
+  const { elements, bytes } = ggmlTypes[type]
+  if (values.length % elements !== 0) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `${where}: it has ${values.length} elements, expected a multiple of ${BLOCK} for ${type}.`,
+      `${where}: it has ${values.length} elements, expected a multiple of ${elements} for ${type}.`,
     )
   }
   const strange = values.findIndex(value => !Number.isFinite(value))
@@ -60,22 +93,16 @@ export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: s
       `${where}: element ${strange} is ${values[strange]}, expected finite values for ${type}.`,
     )
   }
-  const blocks = values.length / BLOCK
-  const { bytes } = ggmlTypes[type]
-  const out = new Uint8Array(blocks * bytes)
-  const scales = new Float32Array(blocks)
-  for (let block = 0; block < blocks; block++)
-    scales[block] = quantizers[type](values, block * BLOCK, out, block * bytes)
-  for (const [block, scale] of float16FromFloat32(scales).entries()) {
-    if ((scale & 0x7fff) === 0x7c00) {
-      throw new HeedError(
-        'HEED_NUMERIC',
-        `${where}: the scale of elements ${block * BLOCK} to ${block * BLOCK + BLOCK - 1} is ${scales[block]}, ` +
-          `expected one within the range of float16 for ${type}. Write it as F32.`,
-      )
-    }
-    out[block * bytes] = scale & 0xff
-    out[block * bytes + 1] = scale >> 8
+  const quantize = quantizers[type]!
+  const out = new Uint8Array((values.length / elements) * bytes)
+  for (let from = 0, to = 0; from < values.length; from += elements, to += bytes) {
+    const scale = quantize(values, from, out, to)
+    if (Math.abs(scale) <= MOST_HALF) continue
+    throw new HeedError(
+      'HEED_NUMERIC',
+      `${where}: the scale of elements ${from} to ${from + elements - 1} is ${scale}, ` +
+        `expected one within the range of float16 for ${type}. Write it as F32.`,
+    )
   }
   return out
 }
