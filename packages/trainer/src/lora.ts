@@ -73,6 +73,7 @@ class LoraLayer extends Module {
 /**
  * A model whose weights stay as they are while small matrices beside some layers learn. Hu et al. 2021 (arXiv:2106.09685).
  * Train it as any model; it saves and loads adapters in PEFT's layout. The layers of `model` work adapted until `detach`.
+ * The model may be in few bits, as a GGUF file or `dtype: 'q4_0'` gives it (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
  */
 export class LoraModel<M extends Module & TrainableModel = Module & TrainableModel>
   extends Module
@@ -113,6 +114,9 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
     }
   }
 
+  /** None: those of the model stay its own. */
+  override *quantizedWeights(): Generator<never> {}
+
   /** As the model's. Throws HEED_CONFIG_INVALID when it passes a target by, which then could not learn. */
   forward(inputs: ModelInputs): TrainingOutput {
     const output = this.model.forward(inputs)
@@ -127,8 +131,19 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
     return output
   }
 
-  /** Adds the updates to the weights: the model is as fast as before, and `savePretrained` of the model saves it adapted. */
+  /**
+   * Adds the updates to the weights: the model is as fast as before, and `savePretrained` of the model saves it adapted.
+   * Throws HEED_DTYPE_UNSUPPORTED when a weight is in few bits, whose steps are coarser than an update.
+   */
   merge(): void {
+    for (const [path, { base }] of this.#layers) {
+      if (!(base instanceof Linear && base.isQuantized)) continue
+      throw new HeedError(
+        'HEED_DTYPE_UNSUPPORTED',
+        `LoraModel: the weight of ${path} is in few bits, expected float32 to merge into. ` +
+          "Load the model with dtype: 'float32', and the saved adapter onto it.",
+      )
+    }
     if (!this.#isMerged) this.#shift(tf.add)
     this.#isMerged = true
   }

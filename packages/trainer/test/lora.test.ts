@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { FeedForward, type Module } from '@heed/layers'
-import { LlamaForCausalLM } from '@heed/llama'
+import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { init, linear, readSafetensors, tf } from '@heed/tensor-backend'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { LoraModel } from '../src/lora.ts'
@@ -82,6 +82,57 @@ describe.each(['native', 'wasm'] as const)('LoRA against PyTorch on %s', backend
       model.dispose()
     },
   )
+})
+
+describe.each([
+  ['q8_0', 0.02],
+  ['q4_0', 0.02],
+] as const)('an adapter on a base in %s', (dtype, tolerance) => {
+  const examples = Array.from({ length: 8 }, (_, row) => {
+    const ids = Array.from({ length: 12 }, (_, i) => (3 * row + i * (1 + (row % 3))) % 48)
+    return { inputIds: ids, labels: ids }
+  })
+
+  /** Ten steps on a base; the losses, the adapter, and whether the base is as it was. */
+  async function train(path: string, loadedAs: 'float32' | 'q8_0' | 'q4_0', adapter: string) {
+    const model = await LlamaForCausalLM.fromPretrained(path, { dtype: loadedAs })
+    const bits = () => [...model.quantizedWeights()].map(([, weight]) => Array.from(weight.data.dataSync()))
+    const before = [weightsOf(model), bits()]
+    const adapted = await LoraModel.fromPretrained(model, adapter)
+    const trainer = new Trainer({
+      model: adapted,
+      args: { maxSteps: 10, learningRate: 0.02, perDeviceTrainBatchSize: 4, shuffle: false, loggingSteps: 1 },
+      trainDataset: { length: examples.length, get: index => examples[index]! },
+    })
+    await trainer.train()
+    const losses = trainer.state.logHistory.flatMap(({ loss }) => (loss === undefined ? [] : [loss]))
+    expect([weightsOf(model), bits()]).toEqual(before)
+    return { model, adapted, losses }
+  }
+
+  test('learns, alone, as on the numbers that the base stands for, and is not merged into few bits', async () => {
+    const folder = temporaryFolder()
+    const sizes = { vocabSize: 48, hiddenSize: 64, intermediateSize: 64, numHiddenLayers: 2, numAttentionHeads: 4 }
+    const fresh = new LlamaForCausalLM(llamaConfig.complete({ ...sizes, initializerRange: 0.1 }), { seed: 1 })
+    await fresh.savePretrained(`${folder}/fresh`)
+    const first = new LoraModel(fresh, { r: 4, targetModules: ['q_proj', 'v_proj', 'down_proj'] })
+    await first.savePretrained(`${folder}/adapter`)
+    first.detach().dispose()
+    const few = await train(`${folder}/fresh`, dtype, `${folder}/adapter`)
+    expect(few.losses.at(-1)!).toBeLessThan(0.9 * few.losses[0]!)
+    expect([...few.adapted.stateDict().keys()].every(key => /lora_[AB]\.weight$/.test(key))).toBe(true)
+    expect(() => few.adapted.merge()).toThrow(
+      'LoraModel: the weight of model.layers.0.self_attn.q_proj is in few bits, expected float32 to merge into. ' +
+        "Load the model with dtype: 'float32', and the saved adapter onto it.",
+    )
+    await few.adapted.detach().savePretrained(`${folder}/stands-for`) // as float32, what the few bits stand for
+    few.model.dispose()
+    const plain = await train(`${folder}/stands-for`, 'float32', `${folder}/adapter`)
+    expect(few.losses).toBeAllclose(plain.losses, { atol: tolerance, rtol: tolerance })
+    plain.adapted.merge()
+    plain.adapted.detach().dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
 })
 
 describe('an adapter', () => {
