@@ -134,11 +134,36 @@ function ropeScaling(
   )
 }
 
+/** What a header claims of sizes is seen in its tensors before a model of these sizes is made. Throws HEED_CONFIG_INVALID. */
+function checkSizes(numbers: GgufNumbers): void {
+  const { file, architecture } = numbers
+  const layers = new Set(Array.from(file.tensors.keys(), name => /^blk\.(\d+)\./.exec(name)?.[1]).filter(Boolean)).size
+  const sizes = [
+    ['block_count', layers, 'layers'],
+    ['embedding_length', file.tensors.get('token_embd.weight')?.shape.at(-1), 'columns of token_embd.weight'],
+    [
+      'feed_forward_length',
+      file.tensors.get('blk.0.ffn_down.weight')?.shape.at(-1),
+      'columns of blk.0.ffn_down.weight',
+    ],
+  ] as const
+  for (const [key, size, what] of sizes) {
+    if (size === undefined) continue
+    const claimed = numbers.numberOfAllLayers(key)
+    if (claimed === size) continue
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${file.name}: ${architecture}.${key} is ${claimed}, expected ${size}, the ${what}. The file is damaged.`,
+    )
+  }
+}
+
 const tokenKeys = { bos_token_id: 'bos_token_id', eos_token_id: 'eos_token_id', pad_token_id: 'padding_token_id' }
 
 /** The config.json of a GGUF file's key-value pairs; `divisors` are the contents of its rope tensors. Throws HEED_CONFIG_INVALID. */
 export function configOfGguf(numbers: GgufNumbers, divisors: Parameters<typeof ropeScaling>[1]): HfConfig {
   const { layout, file } = numbers
+  checkSizes(numbers)
   const heads = numbers.numberOfAllLayers('attention.head_count')
   const hiddenSize = numbers.number('embedding_length')
   const headDim = numbers.number('attention.key_length', hiddenSize / heads)

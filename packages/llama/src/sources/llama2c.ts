@@ -111,28 +111,36 @@ function orderOf(header: Header): (Entry | { skip: number })[] {
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
 
 function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoint {
-  const { version, numLayers, groupSize } = header
-  const places: { key: string; entry: Entry; offset: number; byteLength: number }[] = []
-  let offset: number = HEADER_BYTES[version]
-  for (const entry of orderOf(header)) {
-    if ('skip' in entry) {
-      offset += 4 * entry.skip
-      continue
-    }
+  const { version, dim, numLayers, groupSize } = header
+  if (version === 2 && !(groupSize > 0 && dim % groupSize === 0)) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${path}: the group size is ${groupSize}, expected a divisor of dim (${dim}). The file is damaged.`,
+    )
+  }
+  const entries = orderOf(header).map(entry => {
+    if ('skip' in entry) return { ...entry, times: 1, byteLength: 4 * entry.skip }
     const count = sizeOf(entry.shape)
     const isGrouped = version === 2 && entry.shape.length === 2
     const byteLength = isGrouped ? count + (4 * count) / groupSize : 4 * count
-    for (let i = 0; i < (entry.key.includes('*') ? numLayers : 1); i++) {
-      places.push({ key: entry.key.replace('*', String(i)), entry, offset, byteLength })
-      offset += byteLength
-    }
-  }
-  if (offset !== fileBytes) {
+    return { entry, times: entry.key.includes('*') ? numLayers : 1, byteLength }
+  })
+  // before anything is made for the layers that the header claims
+  const expected = entries.reduce((sum, { times, byteLength }) => sum + times * byteLength, HEADER_BYTES[version])
+  if (expected !== fileBytes) {
     throw new HeedError(
       'HEED_FILE_INVALID',
-      `${path}: it has ${fileBytes} bytes, expected ${offset} for a llama2.c checkpoint of version ${version} with its sizes. ` +
+      `${path}: it has ${fileBytes} bytes, expected ${expected} for a llama2.c checkpoint of version ${version} with its sizes. ` +
         'The file is truncated or of another format.',
     )
+  }
+  const places: { key: string; entry: Entry; offset: number; byteLength: number }[] = []
+  let offset: number = HEADER_BYTES[version]
+  for (const { times, byteLength, ...of } of entries) {
+    for (let i = 0; i < times; i++) {
+      if ('entry' in of) places.push({ key: of.entry.key.replace('*', String(i)), entry: of.entry, offset, byteLength })
+      offset += byteLength
+    }
   }
   return {
     source: path,

@@ -117,6 +117,7 @@ async function openMeta(
   }
   try {
     for (const path of paths) files.push(await openTorchCheckpoint(path))
+    checkParts(files)
     const config = configOf(location, files, params, overruled)
     await close()
     return {
@@ -134,6 +135,21 @@ async function openMeta(
   }
 }
 
+/** Each file has a part of every tensor, all parts of one shape. Throws HEED_FILE_INVALID. */
+function checkParts([first, ...others]: readonly TensorFile[]): void {
+  for (const [name, { shape }] of first!.tensors) {
+    for (const file of others) {
+      const other = file.tensors.get(name)?.shape
+      if (other?.join() === shape.join()) continue
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${file.name}: tensor ${JSON.stringify(name)} is ${other ? `of shape [${other.join(', ')}]` : 'missing'}, ` +
+          `expected [${shape.join(', ')}] as in ${first!.name}. The files are of different models.`,
+      )
+    }
+  }
+}
+
 function joinedTensors(location: string, files: readonly TensorFile[], config: HfConfig): Map<string, LazyTensor> {
   const {
     hidden_size: dim,
@@ -144,14 +160,6 @@ function joinedTensors(location: string, files: readonly TensorFile[], config: H
   for (const [name, { dtype, shape }] of files[0]!.tensors) {
     const key = hfName(name, location)
     if (key === undefined) continue
-    for (const file of files) {
-      if (file.tensors.get(name)?.shape.join() === shape.join()) continue
-      throw new HeedError(
-        'HEED_FILE_INVALID',
-        `${file.name}: tensor ${JSON.stringify(name)} is not of shape [${shape.join(', ')}], expected that of ${files[0]!.name}. ` +
-          'The files are of different models.',
-      )
-    }
     const axis = joinAxis(name, shape, files.length, dim!)
     const whole = shape.map((size, i) => (i === axis ? size * files.length : size))
     const paired = /\.wq\./.test(name) ? heads : /\.wk\./.test(name) ? keyHeads : undefined
@@ -206,6 +214,14 @@ function configOf(source: string, files: readonly TensorFile[], params: Params, 
       'HEED_CONFIG_INVALID',
       `${source}: n_heads is missing, expected it in a params.json beside the weights. ` +
         'Add the file, or give config: { num_attention_heads }.',
+    )
+  }
+  const rows = shapeOf('layers.0.attention.wq.weight')[0]! * files.length
+  if (rows !== dim) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${source}: layers.0.attention.wq.weight has ${rows} rows in ${files.length === 1 ? 'one file' : `${files.length} files`}, ` +
+        `expected ${dim}. ${rows < dim ? 'A consolidated.NN.pth is missing: download it.' : 'A file is there twice.'}`,
     )
   }
   const headDim = dim / heads
