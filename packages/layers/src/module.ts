@@ -71,10 +71,20 @@ export abstract class Module {
     for (const [name, module] of this.#children) yield* module.namedModules(joined(prefix, name))
   }
 
+  /** The parts of this module with their names, without the parts of parts. */
+  *namedChildren(): Generator<[name: string, module: Module]> {
+    yield* this.#children
+  }
+
+  /** The parameters of this module itself with their names, without those of its parts. */
+  *ownParameters(): Generator<[name: string, parameter: Parameter]> {
+    yield* this.#parameters
+  }
+
   /** Every key with its parameter, in the order of PyTorch's state dict; a tied parameter comes under each of its keys. */
   *parameterKeys(): Generator<[key: string, parameter: Parameter]> {
     for (const [path, module] of this.namedModules()) {
-      for (const [name, parameter] of module.#parameters) yield [joined(path, name), parameter]
+      for (const [name, parameter] of module.ownParameters()) yield [joined(path, name), parameter]
     }
   }
 

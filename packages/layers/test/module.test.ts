@@ -31,6 +31,21 @@ describe('Module', () => {
     model.dispose()
   })
 
+  test('names its own parts and parameters, without those below them', () => {
+    const model = new Tied()
+    const children = Array.from(model.namedChildren(), ([name, module]) => [name, module.constructor.name])
+    expect(children).toEqual([
+      ['embed_tokens', 'Embedding'],
+      ['layers.0', 'Linear'],
+      ['layers.1', 'Linear'],
+      ['norm', 'RMSNorm'],
+      ['lm_head', 'Linear'],
+    ])
+    expect([...model.ownParameters()]).toEqual([])
+    expect(Array.from(model.layers[0]!.ownParameters(), ([name]) => name)).toEqual(['weight', 'bias'])
+    model.dispose()
+  })
+
   test('frees every tensor it made', () => {
     const before = tf.memory().numTensors
     const model = new Tied()
