@@ -120,6 +120,16 @@ describe('GGUF', () => {
       expect(difference(asFloats, exact), `${type} and the original`).toBeLessThan(most)
     }
   })
+
+  test('a file that a page was given is the same model, and is named where it is broken', async () => {
+    const bytes = readFileSync(await gguf(stories))
+    const given = (content: Uint8Array): ReadonlyMap<string, Blob> =>
+      new Map([['dropped.gguf', new Blob([new Uint8Array(content)])]])
+    const model = await AutoModelForCausalLM.fromPretrained(given(bytes))
+    expect(difference(logitsOf(model), await logits(stories))).toBeLessThan(1e-6)
+    model.dispose()
+    await expect(AutoModelForCausalLM.fromPretrained(given(bytes.subarray(0, 5000)))).rejects.toThrow(/GGUF|gguf|blob/)
+  })
 })
 
 testOnBackends(

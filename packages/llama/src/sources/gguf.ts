@@ -3,6 +3,7 @@
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; names and layouts as llama.cpp's `convert_hf_to_gguf.py` writes them.
  */
 import {
+  type ByteSourceLike,
   type CheckpointLocation,
   dequantizeGgml,
   type GgmlType,
@@ -41,18 +42,30 @@ const ropeTensors = {
   short: 'rope_factors_short.weight',
 }
 
-const isGgufName = (location: CheckpointLocation): location is string | URL =>
-  !(location instanceof Map) && /\.gguf(?:[?#].*)?$/i.test(String(location))
+const ggufName = /\.gguf(?:[?#].*)?$/i
+
+/** The GGUF file at a place: the place itself, or one among files that were given by name. */
+function ggufAt(location: CheckpointLocation): { name: string; file: ByteSourceLike } | undefined {
+  if (location instanceof Map) {
+    for (const [name, file] of location) if (ggufName.test(name)) return { name, file }
+    return undefined
+  }
+  const name = String(location)
+  return ggufName.test(name) ? { name, file: name } : undefined
+}
 
 /** GGUF files of the family, for `registerCheckpointFormat`. */
 export const ggufFormat: CheckpointFormat = {
   name: 'gguf',
-  open: async location => (isGgufName(location) ? openGgufCheckpoint(String(location)) : undefined),
+  async open(location) {
+    const found = ggufAt(location)
+    return found && openGgufCheckpoint(found.name, found.file)
+  },
 }
 
 /** A GGUF file as a checkpoint of HF. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO. */
-export async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
-  const file = await openGguf(path)
+export async function openGgufCheckpoint(path: string, source: ByteSourceLike = path): Promise<Checkpoint> {
+  const file = await openGguf(source)
   try {
     const numbers = new GgufNumbers(file)
     checkVocabulary(file)
@@ -65,7 +78,7 @@ export async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
     return {
       config: { ...config, architectures: [`${prefix}ForCausalLM`] },
       source: path,
-      openTensors: async () => openTensors(await openGguf(path), numbers),
+      openTensors: async () => openTensors(await openGguf(source), numbers),
     }
   } finally {
     await file.close()
