@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format, promisify } from 'node:util'
 import { chromium } from 'playwright-core'
 import { build, preview } from 'vite'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { chromiumArguments, chromiumPath } from '../../tooling/vitest/chromium.ts'
 
 const examples = join(import.meta.dirname, '..')
 const root = join(examples, '..')
@@ -71,15 +72,12 @@ test('generate-in-worker prints the story while its own thread stays free', asyn
   )
 })
 
-const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
-
-test.skipIf(!browser)('browser-page fills a mask in a page (skipped where there is no Chromium)', async () => {
+test.skipIf(!chromiumPath)('browser-page fills a mask in a page (skipped where there is no Chromium)', async () => {
   const configFile = join(examples, 'browser-page', 'vite.config.ts')
   const outDir = join(folder, 'page')
   await build({ configFile, logLevel: 'error', build: { outDir } })
   const server = await preview({ configFile, logLevel: 'error', build: { outDir }, preview: { port: 0 } })
-  const flags = ['--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update']
-  const chrome = await chromium.launch({ executablePath: browser!, args: flags })
+  const chrome = await chromium.launch({ executablePath: chromiumPath!, args: chromiumArguments })
   try {
     const page = await chrome.newPage()
     await page.goto(server.resolvedUrls!.local[0]!)
