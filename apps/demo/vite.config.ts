@@ -1,5 +1,6 @@
 import { defaultClientConditions, defineConfig } from 'vite'
 import { VitePWA } from 'vite-plugin-pwa'
+import { moduleSources } from './module-sources.ts'
 
 // Pages with these headers may share memory between threads; the service worker adds them where a host cannot.
 const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' }
@@ -8,11 +9,13 @@ export default defineConfig({
   base: './', // any folder of any host
   resolve: { conditions: ['@heed/source', ...defaultClientConditions] },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  worker: { format: 'es' },
+  // parts of models are shown by the names of their classes
+  worker: { format: 'es', rolldownOptions: { output: { keepNames: true } } },
   build: { target: 'es2023', assetsInlineLimit: 0, chunkSizeWarningLimit: 2500 },
   server: { headers: isolation },
   preview: { headers: isolation },
   plugins: [
+    moduleSources(),
     VitePWA({
       strategies: 'injectManifest',
       srcDir: 'src',

@@ -3,10 +3,11 @@ import { lazy, Suspense } from 'preact/compat'
 import { useEffect, useState } from 'preact/hooks'
 import { LanguageContext, type LanguageName, languages, preferredLanguage } from './language/language.ts'
 
-type PageName = 'tokenize' | 'train' | 'run'
+type PageName = 'tokenize' | 'inside' | 'train' | 'run'
 
 const pages: Record<PageName, ComponentType> = {
   tokenize: lazy(() => import('./pages/tokenize.tsx').then(module => ({ default: module.TokenizePage }))),
+  inside: lazy(() => import('./pages/inside.tsx').then(module => ({ default: module.InsidePage }))),
   train: lazy(() => import('./pages/train.tsx').then(module => ({ default: module.TrainPage }))),
   run: lazy(() => import('./pages/run.tsx').then(module => ({ default: module.RunPage }))),
 }

@@ -1,3 +1,5 @@
+import { insideEn } from './inside-en.ts'
+
 export type LanguageName = 'en' | 'zh'
 
 /** Every text of the site in English; the other languages have the same shape. */
@@ -5,12 +7,22 @@ export const en = {
   name: 'en' as LanguageName,
   code: 'en',
   other: { name: 'zh' as LanguageName, code: 'zh', short: '中文', label: '换成中文' },
-  pages: { tokenize: 'Tokenize', train: 'Train', run: 'Run' },
+  pages: { tokenize: 'Tokenize', inside: 'Inside', train: 'Train', run: 'Run' },
   navigation: 'Pages',
   skip: 'Skip to the content',
   theme: 'Dark theme',
   loading: 'Loading …',
   failed: 'That did not work',
+  /** What to do about an error of a kind. */
+  advice: {
+    HEED_OUT_OF_MEMORY: 'There is not enough memory for this here: take a smaller model, or close other tabs.',
+    HEED_BACKEND_UNAVAILABLE:
+      'This browser cannot run that here; without “?backend=” in the address, Heed takes what it can.',
+    HEED_FILE_INVALID: 'The file is damaged or of another kind. What was open before is still there.',
+    HEED_FILE_NOT_FOUND: 'Something is missing. What was open before is still there.',
+    HEED_IO: 'Reading or writing failed: look at the network and at the space on the disk, then try again.',
+  } as Readonly<Record<string, string>>,
+  notText: (name: string) => `${name} is no text in UTF-8. Save it as UTF-8, or choose another.`,
   text: 'Text',
   tokenize: {
     title: 'How a text becomes tokens',
@@ -35,6 +47,7 @@ export const en = {
     learned: 'Learned last',
     download: 'Download tokenizer.json',
   },
+  inside: insideEn,
   train: {
     title: 'Train a model in this page',
     lead: 'Nothing leaves your computer. The run is kept in the browser, so a reload loses nothing; the result is a folder that HuggingFace transformers loads.',
@@ -88,7 +101,7 @@ export const en = {
     trained: 'The one trained here',
     hub: 'From the HuggingFace hub',
     hubId: 'Name on the hub, such as HuggingFaceTB/SmolLM2-135M',
-    folder: 'Drop a HuggingFace folder here, or choose its files',
+    folder: 'Drop a HuggingFace folder or a GGUF file here, or choose files',
     load: 'Load',
     loading: (done: number, total: number) => (total ? `Loading weights: ${done} of ${total}` : 'Loading …'),
     ready: (architecture: string, parameters: string) => `${architecture}, ${parameters} parameters`,

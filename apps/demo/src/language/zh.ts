@@ -1,15 +1,24 @@
 import type { SiteText } from './en.ts'
+import { insideZh } from './inside-zh.ts'
 
 export const zh: SiteText = {
   name: 'zh',
   code: 'zh-CN',
   other: { name: 'en', code: 'en', short: 'EN', label: 'Switch to English' },
-  pages: { tokenize: '分词', train: '训练', run: '运行' },
+  pages: { tokenize: '分词', inside: '内部', train: '训练', run: '运行' },
   navigation: '页面',
   skip: '跳到正文',
   theme: '深色主题',
   loading: '正在载入…',
   failed: '没有成功',
+  advice: {
+    HEED_OUT_OF_MEMORY: '这里的内存不够：换一个小一些的模型，或关掉别的标签页。',
+    HEED_BACKEND_UNAVAILABLE: '这个浏览器在这里运行不了它；去掉地址里的“?backend=”，Heed 会用能用的。',
+    HEED_FILE_INVALID: '文件已损坏，或是别的类型。之前打开的还在。',
+    HEED_FILE_NOT_FOUND: '缺少东西。之前打开的还在。',
+    HEED_IO: '读写失败：看看网络和磁盘空间，再试一次。',
+  },
+  notText: name => `${name} 不是 UTF-8 文本。请另存为 UTF-8，或选择别的文件。`,
   text: '文本',
   tokenize: {
     title: '文本怎样变成词元',
@@ -34,6 +43,7 @@ export const zh: SiteText = {
     learned: '最后学到的',
     download: '下载 tokenizer.json',
   },
+  inside: insideZh,
   train: {
     title: '在这个网页里训练模型',
     lead: '一切都留在你的电脑上。训练过程保存在浏览器里，刷新也不会丢；结果是 HuggingFace transformers 能直接读取的文件夹。',
@@ -82,7 +92,7 @@ export const zh: SiteText = {
     trained: '在这里训练的模型',
     hub: '来自 HuggingFace hub',
     hubId: 'hub 上的名字，例如 HuggingFaceTB/SmolLM2-135M',
-    folder: '把 HuggingFace 文件夹拖到这里，或选择其中的文件',
+    folder: '把 HuggingFace 文件夹或 GGUF 文件拖到这里，或选择文件',
     load: '载入',
     loading: (done, total) => (total ? `正在载入权重：${done} / ${total}` : '正在载入…'),
     ready: (architecture, parameters) => `${architecture}，${parameters} 个参数`,

@@ -31,6 +31,7 @@ export function RunPage() {
   const [error, setError] = useState<unknown>()
 
   const load = async (open: () => Promise<ModelSource>): Promise<void> => {
+    const before = ready
     setError(undefined)
     setReady(undefined)
     setProgress({ done: 0, total: 0 })
@@ -41,6 +42,7 @@ export function RunPage() {
       setChat(found.hasChat)
     } catch (cause) {
       setError(cause)
+      setReady(before) // the worker still has it
     } finally {
       setProgress(undefined)
     }

@@ -10,6 +10,7 @@ import type { Architecture, Recipe, SizeName } from '../worker/run-store.ts'
 import { trainingWorker } from '../worker/start.ts'
 import {
   discardRun,
+  draft,
   findRun,
   pauseRun,
   resumeRun,
@@ -17,16 +18,6 @@ import {
   type TrainingState,
   useTraining,
 } from './training-state.ts'
-
-const defaults: Recipe = {
-  architecture: 'llama',
-  size: 'tiny',
-  steps: 300,
-  learningRate: 0.003,
-  batchSize: 8,
-  blockSize: 64,
-  vocabSize: 512,
-}
 
 /** Page 3: a model trained in the page, from a text to an HF folder. */
 export function TrainPage() {
@@ -46,10 +37,20 @@ export function TrainPage() {
 
 function RecipeForm() {
   const text = useText().train
-  const [recipe, setRecipe] = useState(defaults)
-  const [corpus, setCorpus] = useState('')
+  const { notText } = useText()
+  const [recipe, setRecipe] = useState(draft.recipe)
+  const [corpus, setCorpus] = useState(draft.corpus)
   const [error, setError] = useState<unknown>()
+  useEffect(() => void Object.assign(draft, { recipe, corpus }), [recipe, corpus])
   const set = (changes: Partial<Recipe>): void => setRecipe({ ...recipe, ...changes })
+  const take = async ([file]: File[]): Promise<void> => {
+    try {
+      setCorpus(new TextDecoder('utf-8', { fatal: true }).decode(await file!.arrayBuffer()))
+      setError(undefined)
+    } catch {
+      setError(new Error(notText(file!.name)))
+    }
+  }
   const start = async (): Promise<void> => {
     try {
       await startRun(recipe, corpus || (await exampleText()))
@@ -68,11 +69,7 @@ function RecipeForm() {
           onInput={event => setCorpus(event.currentTarget.value)}
         />
       </label>
-      <FileDrop
-        label={text.orFile}
-        accept=".txt,text/plain"
-        onFiles={async ([file]) => setCorpus(await file!.text())}
-      />
+      <FileDrop label={text.orFile} accept=".txt,text/plain" onFiles={take} />
       <div class="fields">
         <label>
           {text.architecture}
@@ -179,6 +176,7 @@ function RunView({ state }: { state: TrainingState }) {
           </button>
         )}
       </p>
+      {isBusy && <p class="quiet">{text.hidden}</p>}
       {phase === 'paused' && logs.length === 0 && <p>{text.found(step, maxSteps)}</p>}
       <p class="figures quiet">
         {backend && <span>{text.backend(backend.backend, backend.threads)}</span>}

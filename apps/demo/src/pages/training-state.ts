@@ -36,6 +36,21 @@ const initial: TrainingState = {
 }
 
 let current = initial
+
+/** What the form holds, which outlives it too. */
+export const draft: { recipe: Recipe; corpus: string } = {
+  recipe: {
+    architecture: 'llama',
+    size: 'tiny',
+    steps: 300,
+    learningRate: 0.003,
+    batchSize: 8,
+    blockSize: 64,
+    vocabSize: 512,
+  },
+  corpus: '',
+}
+
 const listeners = new Set<(state: TrainingState) => void>()
 
 function change(changes: Partial<TrainingState>): void {
@@ -70,7 +85,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    change({ error, phase: 'paused' })
+    change({ error, phase: current.step === 0 ? 'idle' : 'paused' })
   }
 }
 

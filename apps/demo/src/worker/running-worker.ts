@@ -1,20 +1,11 @@
-import { HeedError, readText } from '@heed/tensor-backend'
-import { Tokenizer, type TokenizerConfig } from '@heed/tokenizer'
-import {
-  type CausalLm,
-  type FilledMask,
-  type FillMaskResult,
-  type PretrainedModel,
-  pipeline,
-  type Seq2SeqLm,
-} from '@heed/transformer'
+import type { Tokenizer } from '@heed/tokenizer'
+import { type CausalLm, type FilledMask, type FillMaskResult, pipeline, type Seq2SeqLm } from '@heed/transformer'
 import { expose } from 'comlink'
-import { AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM } from 'heed'
+import './errors.ts'
 import { startBackend } from './backend.ts'
+import { type ModelSource, type OpenModel, openModel } from './open-model.ts'
 
-/** A dropped folder, or an address: of a folder, of the hub, or of the run that was trained here. */
-export type ModelSource = { files: File[] } | { address: string }
-export type Task = 'generate' | 'fill' | 'translate'
+export type { ModelSource, Task } from './open-model.ts'
 
 export interface Alternative {
   token: string
@@ -38,13 +29,7 @@ export interface Sampling {
   seed: number
 }
 
-interface Loaded {
-  model: PretrainedModel
-  tokenizer: Tokenizer
-  task: Task
-}
-
-let loaded: Loaded | undefined
+let loaded: OpenModel | undefined
 let writing: AbortController | undefined
 
 const numAlternatives = 8
@@ -59,45 +44,10 @@ function likeliest(scores: Float32Array, tokenizer: Tokenizer): Alternative[] {
   return best.map(id => ({ token: tokenizer.decode([id]), probability: Math.exp(scores[id]! - highest) / sum }))
 }
 
-/** The text of a file of a folder, undefined where it has none of this name. */
-async function textIn(source: ModelSource, name: string): Promise<string | undefined> {
-  if ('files' in source) return source.files.find(file => file.name === name)?.text()
-  return readText(`${source.address}/${name}`)
-}
-
-async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
-  if ('address' in source) return Tokenizer.fromPretrained(source.address)
-  const json = await textIn(source, 'tokenizer.json')
-  if (json === undefined) {
-    throw new HeedError('HEED_FILE_NOT_FOUND', 'tokenizer.json: it is not among the files given. Add it.')
-  }
-  const config = JSON.parse((await textIn(source, 'tokenizer_config.json')) ?? '{}') as TokenizerConfig
-  const template = await textIn(source, 'chat_template.jinja')
-  return Tokenizer.fromJSON(JSON.parse(json), { ...config, ...(template !== undefined && { chat_template: template }) })
-}
-
-/** What a model of this class is for. */
-function taskOf(architecture: string): Task {
-  if (architecture.endsWith('ForMaskedLM')) return 'fill'
-  return /ForConditionalGeneration|MarianMTModel|^Transformer/.test(architecture) ? 'translate' : 'generate'
-}
-
-async function loadModel(source: ModelSource, onProgress: (done: number, total: number) => void): Promise<Loaded> {
-  const tokenizer = await openTokenizer(source)
-  const location = 'files' in source ? new Map(source.files.map(file => [file.name, file])) : source.address
-  const config = JSON.parse((await textIn(source, 'config.json')) ?? '{}') as { architectures?: string[] }
-  const task = taskOf(config.architectures?.[0] ?? '')
-  const classes = { generate: AutoModelForCausalLM, fill: AutoModelForMaskedLM, translate: AutoModelForSeq2SeqLM }
-  const model = await classes[task].fromPretrained(location, {
-    onProgress: ({ loaded: done, total }) => onProgress(done, total),
-  })
-  return { model, tokenizer, task }
-}
-
 const api = {
   async load(source: ModelSource, onProgress: (done: number, total: number) => void) {
     const { backend, threads } = await startBackend()
-    const opened = await loadModel(source, onProgress)
+    const opened = await openModel(source, onProgress)
     loaded?.model.dispose()
     loaded = opened
     const { model, tokenizer, task } = opened

@@ -1,4 +1,6 @@
 import { type Remote, wrap } from 'comlink'
+import './errors.ts'
+import type { InsideWorker } from './inside-worker.ts'
 import type { RunningWorker } from './running-worker.ts'
 import type { TrainingWorker } from './training-worker.ts'
 
@@ -21,4 +23,12 @@ let running: Remote<RunningWorker> | undefined
 export function runningWorker(): Remote<RunningWorker> {
   running ??= wrap<RunningWorker>(new Worker(new URL('./running-worker.ts', import.meta.url), { type: 'module', name }))
   return running
+}
+
+let inside: Remote<InsideWorker> | undefined
+
+/** The worker that looks into models. */
+export function insideWorker(): Remote<InsideWorker> {
+  inside ??= wrap<InsideWorker>(new Worker(new URL('./inside-worker.ts', import.meta.url), { type: 'module', name }))
+  return inside
 }

@@ -14,6 +14,7 @@ import {
   WordPieceTrainer,
 } from '@heed/tokenizer'
 import { expose } from 'comlink'
+import './errors.ts'
 
 /** One token as the page shows it. */
 export interface TokenView {

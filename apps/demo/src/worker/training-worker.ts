@@ -4,6 +4,7 @@ import { type LogRecord, lastCheckpoint, splitText, Trainer, type TrainerCallbac
 import type { CausalLm } from '@heed/transformer'
 import { downloadZip } from 'client-zip'
 import { expose } from 'comlink'
+import './errors.ts'
 import { Gpt2LMHeadModel, gpt2Config, LlamaForCausalLM, llamaConfig } from 'heed'
 import { startBackend } from './backend.ts'
 import {

@@ -1,4 +1,4 @@
-// Trains the tokenizers that the site brings along, on Tiny Shakespeare: node make-tokenizers.mjs (after `pnpm build`).
+// Trains the tokenizers that the site brings along, on Tiny Shakespeare: node apps/demo/scripts/make-tokenizers.mjs (after `pnpm build`).
 import { readFileSync, writeFileSync } from 'node:fs'
 import {
   BertNormalizer,
@@ -17,7 +17,7 @@ import {
 } from '@heed/tokenizer'
 
 const vocabSize = 2048
-const lines = readFileSync(new URL('../../data/tiny-shakespeare.txt', import.meta.url), 'utf8').split(/(?<=\n)/)
+const lines = readFileSync(new URL('../../../data/tiny-shakespeare.txt', import.meta.url), 'utf8').split(/(?<=\n)/)
 const bertTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
 const kinds = {
@@ -43,5 +43,5 @@ const kinds = {
 
 for (const [name, [tokenizer, trainer]] of Object.entries(kinds)) {
   await trainer.train(tokenizer, lines)
-  writeFileSync(new URL(`public/tokenizers/${name}.json`, import.meta.url), `${JSON.stringify(tokenizer)}\n`)
+  writeFileSync(new URL(`../public/tokenizers/${name}.json`, import.meta.url), `${JSON.stringify(tokenizer)}\n`)
 }
