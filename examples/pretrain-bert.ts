@@ -3,15 +3,7 @@
  * language modelling, save it, load it, fill masks. Devlin et al. 2018 (arXiv:1810.04805), section 3.1, in small.
  */
 import { readFileSync } from 'node:fs'
-import {
-  BertNormalizer,
-  BertPostProcessor,
-  BertPreTokenizer,
-  Tokenizer,
-  WordPieceDecoder,
-  WordPieceModel,
-  WordPieceTrainer,
-} from '@heed/tokenizer'
+import { bertSpecialTokens, createBertWordPiece, type Tokenizer, WordPieceTrainer } from '@heed/tokenizer'
 import { Dataset, maskedLmCollator } from '@heed/trainer'
 import {
   BertForMaskedLM,
@@ -37,16 +29,8 @@ export function readParagraphs(file: string): { train: Dataset<string>; test: Da
 }
 
 export async function trainTokenizer(texts: Iterable<string>, vocabSize: number): Promise<Tokenizer> {
-  const special = { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' } // ids 0 to 4
-  const tokenizer = new Tokenizer({
-    model: new WordPieceModel(),
-    normalizer: new BertNormalizer(),
-    preTokenizer: new BertPreTokenizer(),
-    postProcessor: new BertPostProcessor([special.sep, 3], [special.cls, 2]),
-    decoder: new WordPieceDecoder(),
-    config: Object.fromEntries(Object.entries(special).map(([name, token]) => [`${name}_token`, token])),
-  })
-  await new WordPieceTrainer({ vocabSize, specialTokens: Object.values(special) }).train(tokenizer, texts)
+  const tokenizer = createBertWordPiece()
+  await new WordPieceTrainer({ vocabSize, specialTokens: bertSpecialTokens }).train(tokenizer, texts)
   return tokenizer
 }
 

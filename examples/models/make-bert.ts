@@ -2,15 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
-import {
-  BertNormalizer,
-  BertPostProcessor,
-  BertPreTokenizer,
-  Tokenizer,
-  WordPieceDecoder,
-  WordPieceModel,
-  WordPieceTrainer,
-} from '@heed/tokenizer'
+import { bertSpecialTokens, createBertWordPiece, WordPieceTrainer } from '@heed/tokenizer'
 import { Dataset, maskedLmCollator, Trainer } from '@heed/trainer'
 import { BertForMaskedLM, bertConfig } from '@heed/transformer'
 
@@ -20,20 +12,14 @@ const lines = readFileSync(join(here, '..', 'data', 'countries.txt'), 'utf8')
   .trim()
   .split('\n')
 
-const specialTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
-const [pad_token, unk_token, cls_token, sep_token, mask_token] = specialTokens
-const tokenizer = new Tokenizer({
-  model: new WordPieceModel(),
-  normalizer: new BertNormalizer(),
-  preTokenizer: new BertPreTokenizer(),
-  postProcessor: new BertPostProcessor(['[SEP]', 3], ['[CLS]', 2]),
-  decoder: new WordPieceDecoder(),
-  config: { pad_token, unk_token, cls_token, sep_token, mask_token },
-})
+const tokenizer = createBertWordPiece()
 const opinions = readFileSync(join(here, '..', 'data', 'opinions.csv'), 'utf8')
   .trim()
   .split('\n')
-await new WordPieceTrainer({ vocabSize: 400, specialTokens }).train(tokenizer, [...lines, ...opinions])
+await new WordPieceTrainer({ vocabSize: 400, specialTokens: bertSpecialTokens }).train(tokenizer, [
+  ...lines,
+  ...opinions,
+])
 
 const sizes = { hiddenSize: 32, intermediateSize: 64, numHiddenLayers: 2, numAttentionHeads: 4 }
 const config = bertConfig.complete({

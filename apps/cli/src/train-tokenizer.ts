@@ -1,9 +1,9 @@
 import { HeedError } from '@heed/tensor-backend'
 import {
-  BertNormalizer,
-  BertPreTokenizer,
   BpeTrainer,
+  bertSpecialTokens,
   byteLevelAlphabet,
+  createBertWordPiece,
   createByteLevelBpe,
   MetaspaceDecoder,
   MetaspacePreTokenizer,
@@ -14,8 +14,6 @@ import {
   UnicodeNormalizer,
   UnigramModel,
   UnigramTrainer,
-  WordPieceDecoder,
-  WordPieceModel,
   WordPieceTrainer,
 } from '@heed/tokenizer'
 
@@ -60,27 +58,10 @@ async function trainBpe(texts: TextSource, options: NewTokenizerOptions): Promis
 }
 
 async function trainWordPiece(texts: TextSource, options: NewTokenizerOptions): Promise<Tokenizer> {
-  const specialTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
-  const tokenizer = new Tokenizer({
-    model: new WordPieceModel(),
-    normalizer: new BertNormalizer(),
-    preTokenizer: new BertPreTokenizer(),
-    postProcessor: new TemplatePostProcessor({
-      single: '[CLS] $A [SEP]',
-      pair: '[CLS] $A [SEP] $B:1 [SEP]:1',
-      specialTokens: ids(specialTokens).filter(([token]) => token === '[CLS]' || token === '[SEP]'),
-    }),
-    decoder: new WordPieceDecoder(),
-    config: {
-      pad_token: '[PAD]',
-      unk_token: '[UNK]',
-      cls_token: '[CLS]',
-      sep_token: '[SEP]',
-      mask_token: '[MASK]',
-    },
-  })
+  const tokenizer = createBertWordPiece()
   const { vocabSize, minFrequency = 2 } = options
-  await new WordPieceTrainer({ vocabSize, minFrequency, specialTokens }).train(tokenizer, texts, options)
+  const trainer = new WordPieceTrainer({ vocabSize, minFrequency, specialTokens: bertSpecialTokens })
+  await trainer.train(tokenizer, texts, options)
   return tokenizer
 }
 
@@ -101,16 +82,11 @@ async function trainUnigram(texts: TextSource, options: NewTokenizerOptions): Pr
     postProcessor: new TemplatePostProcessor({
       single: '$A </s>',
       pair: '$A </s> $B </s>',
-      specialTokens: ids(specialTokens).filter(([token]) => token === '</s>'),
+      specialTokens: [['</s>', specialTokens.indexOf('</s>')]],
     }),
     decoder: new MetaspaceDecoder(),
     config: { pad_token: '<pad>', eos_token: '</s>', unk_token: '<unk>' },
   })
   await new UnigramTrainer({ vocabSize, specialTokens, unkToken: '<unk>' }).train(tokenizer, texts, options)
   return tokenizer
-}
-
-/** Special tokens come first in a trained vocabulary, in their order. */
-function ids(specialTokens: readonly string[]): [string, number][] {
-  return specialTokens.map((token, id) => [token, id])
 }

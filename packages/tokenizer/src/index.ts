@@ -1,4 +1,5 @@
 export type { AddedToken } from './added-tokens.ts'
+export { type BertWordPieceOptions, bertSpecialTokens, createBertWordPiece } from './bert-wordpiece.ts'
 export { type ByteLevelBpeOptions, byteLevelAlphabet, createByteLevelBpe } from './byte-level-bpe.ts'
 export type { ChatMessage, ChatTemplateOptions } from './chat-template.ts'
 export { DecodeStream } from './decode-stream.ts'
