@@ -9,7 +9,7 @@ function reordered(
   bytes: Uint8Array,
   rows: number,
   order: (row: number) => number,
-  result = new Uint8Array(bytes.length),
+  result: Uint8Array = new Uint8Array(bytes.length),
 ): Uint8Array {
   const rowBytes = bytes.length / rows
   for (let row = 0; row < rows; row++) {
