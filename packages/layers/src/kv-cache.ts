@@ -1,4 +1,4 @@
-import { type AttentionOptions, HeedError, StepProgram, tf, writeRows } from '@heed/tensor-backend'
+import { type AttentionOptions, HeedError, lazyZeros, StepProgram, tf, writeRows } from '@heed/tensor-backend'
 import { type AttentionStep, attend } from './attention.ts'
 import type { Module } from './module.ts'
 
@@ -95,7 +95,7 @@ export class LayerCache implements AttentionCache {
 
   #withCapacity(old: tf.Variable | undefined, { shape }: tf.Tensor, capacity: number): tf.Variable {
     const [batch, , numHeads, headDim] = shape as [number, number, number, number]
-    const empty = tf.zeros([batch, capacity, numHeads, headDim])
+    const empty = lazyZeros([batch, capacity, numHeads, headDim])
     const grown = tf.variable(empty, false)
     empty.dispose()
     if (old) {

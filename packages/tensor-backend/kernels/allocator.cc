@@ -101,7 +101,7 @@ void* system_allocate(size_t bytes) {
 }
 
 // Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
-constexpr size_t kMaxCached = size_t(512) << 20;
+constexpr size_t kMaxCached = size_t(384) << 20;
 
 bool give_back(Header* header) {
     if (bytes_cached + header->bytes <= kMaxCached) return false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <string.h>
 
 #include "activation.h"
 #include "simd.h"
@@ -72,7 +73,10 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; i++) {
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; v++) sums[i][v] = all(0);
+        for (int v = 0; v < kVectors; v++) {
+            sums[i][v] = all(0);
+            __builtin_prefetch(to.c + i * to.stride + v * L, 1);  // arrives while the sums are formed
+        }
     }
     for (int p = 0; p < depth; p++) {
         Vec row[kVectors];
@@ -114,18 +118,8 @@ TileProduct tile_product_for(int rows, int cols) {
 }
 
 /** Columns [0, cols) of B as rows of kTileCols floats, zeros after the last column: to[p * kTileCols + j]. cols <= kTileCols. */
-inline void pack_columns(Matrix b, int depth, int cols, float* to) {
+inline void pack_panel(Matrix b, int depth, int cols, float* to) {
     constexpr int L = Vec::kLanes;
-    if (b.col == 1) {
-        for (int p = 0; p < depth; p++) {
-            const float* from = b.data + p * b.row;
-            for (int v = 0; v < kTileVectors; v++) {
-                const int n = cols - v * L;
-                store(to + p * kTileCols + v * L, n >= L ? load(from + v * L) : n > 0 ? load_first(from + v * L, n) : all(0));
-            }
-        }
-        return;
-    }
     for (int v = 0; v < kTileVectors; v++) {
         const int n = cols - v * L < L ? cols - v * L : L;
         for (int p = 0; p < depth; p += L) {
@@ -142,12 +136,52 @@ inline void pack_columns(Matrix b, int depth, int cols, float* to) {
     }
 }
 
+/** The same of a B whose rows are contiguous, row by row over all its panels, one after another in `to`. */
+inline void pack_rows_of_panels(Matrix b, int depth, int cols, float* to) {
+    constexpr int kRowsAhead = 8;
+    for (int p = 0; p < depth; p++) {
+        const float* from = b.data + p * b.row;
+        const float* ahead = from + (p + kRowsAhead < depth ? kRowsAhead * b.row : 0);
+        float* row = to + p * kTileCols;
+        int j = 0;
+        for (; j + kTileCols <= cols; j += kTileCols, row += (size_t)depth * kTileCols) {
+            for (size_t byte = 0; byte < sizeof(float) * kTileCols; byte += 64) __builtin_prefetch((const char*)(ahead + j) + byte);
+#pragma GCC unroll 2
+            for (int v = 0; v < kTileVectors; v++) store(row + v * Vec::kLanes, load(from + j + v * Vec::kLanes));
+        }
+        for (int v = 0; j < cols && v < kTileVectors; v++) {
+            const int n = cols - j - v * Vec::kLanes;
+            const float* rest = from + j + v * Vec::kLanes;
+            store(row + v * Vec::kLanes, n >= Vec::kLanes ? load(rest) : n > 0 ? load_first(rest, n) : all(0));
+        }
+    }
+}
+
+/** Columns [0, cols) of B in panels of kTileCols, each depth x kTileCols. */
+inline void pack_columns(Matrix b, int depth, int cols, float* to) {
+    constexpr int kPanels = 8;  // a row of so many is a few cache lines in a row, and their places in `to` stay open
+    const int step = b.col == 1 ? kPanels * kTileCols : kTileCols;
+    for (int j = 0; j < cols; j += step) {
+        const int n = cols - j < step ? cols - j : step;
+        if (b.col == 1) pack_rows_of_panels(b.at(0, j), depth, n, to + (size_t)j * depth);
+        else pack_panel(b.at(0, j), depth, n, to + (size_t)j * depth);
+    }
+}
+
 /** Rows [0, rows) of an A whose columns are contiguous: to[p * rows + i]. */
 inline void pack_rows(Matrix a, int rows, int depth, float* to) {
     for (int p = 0; p < depth; p++) {
         const float* from = a.data + p * a.col;
         HEED_FOR_VECTORS(i, n, rows, { store_n(to + p * rows + i, load_n(from + i, n), n); });
     }
+}
+
+/** Floats between rows of a copy of A: an odd number of cache lines, so that the rows of a tile fall into different sets. */
+inline size_t copied_row(int depth) { return ((size_t)depth + 15) / 32 * 32 + 16; }
+
+/** Rows [0, rows) of an A whose rows are contiguous, copied_row(depth) apart. */
+inline void copy_rows(Matrix a, int rows, int depth, float* to) {
+    for (int i = 0; i < rows; i++) memcpy(to + i * copied_row(depth), a.data + i * a.row, sizeof(float) * (size_t)depth);
 }
 
 }  // namespace

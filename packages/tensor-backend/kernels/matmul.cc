@@ -18,6 +18,10 @@ constexpr int kMaxDepth = 384;
 #endif
 // Rows of A a task works on before it returns to B: kMaxDepth x that many floats stay in the second-level cache.
 constexpr int kPanelsPerTask = 144 / kTileRows;
+// Floats apart that two addresses fall into the same set of the first-level cache, or one of two.
+constexpr int kSameSet = 512;
+// Panels of B that pay for a copy of A.
+constexpr int kMinCopyPanels = 8;
 // Floats of B packed at a time, 4 MB: a share of the third-level cache.
 constexpr int kMaxPacked = 1 << 20;
 // Multiplications that pay for handing work to a thread, about 5 microseconds' worth.
@@ -118,8 +122,10 @@ void add_rows(const float* x, size_t x_stride, Matrix b, float* c, int cols) {
 
 /** One row of A times a B whose rows are contiguous: reads B once, in its order. */
 void row_product(const Product& p) {
-    constexpr int kSteps = 8, kStrip = 4096;  // floats of C that stay in the first-level cache
-    parallel_for(p.cols, 64 + (int)(kParallelWork / 4 / p.depth), [&](int begin, int end) {
+    // Floats of C that stay in the second-level cache: memory is read fastest in long pieces.
+    constexpr int kSteps = 8, kStrip = 16384;
+    const int piece = max_of(64 + (int)(kParallelWork / 4 / p.depth), ceil_div(p.cols, 2 * heed::num_threads()));
+    parallel_for(p.cols, piece, [&](int begin, int end) {
         for (int j = begin; j < end; j += kStrip) {
             const int cols = min_of(kStrip, end - j);
             const Output to = p.to.at(0, j);
@@ -138,16 +144,20 @@ void row_product(const Product& p) {
 
 /** The rows and columns of C that one task fills, in panels of tiles. */
 void multiply_panels(const Product& p, const float* packed_b, int first_panel, int last_panel, int row_panels, int begin, int end) {
+    const auto row_of = [&](int panel) { return part_begin(p.rows, row_panels, panel); };
+    const int first_row = row_of(first_panel);
+    // Rows of A so far apart fall into the same sets of the first-level cache, more than it holds: a copy lies closer.
     const bool is_packed_a = p.a.col != 1;
-    const int first_row = part_begin(p.rows, row_panels, first_panel);
-    const int last_row = part_begin(p.rows, row_panels, last_panel);
-    float* packed_a = nullptr;
-    if (is_packed_a) {
-        packed_a = static_cast<float*>(heed::allocate(sizeof(float) * (last_row - first_row) * p.depth));
+    const bool is_copied_a = !is_packed_a && p.a.row % kSameSet == 0 && end - begin >= kMinCopyPanels * kTileCols;
+    const size_t a_row = is_packed_a ? (size_t)p.depth : is_copied_a ? copied_row(p.depth) : p.a.row;
+    float* own_a = nullptr;
+    if (is_packed_a || is_copied_a) {
+        own_a = static_cast<float*>(heed::allocate(sizeof(float) * (row_of(last_panel) - first_row) * a_row));
         for (int panel = first_panel; panel < last_panel; panel++) {
-            const int row = part_begin(p.rows, row_panels, panel);
-            const int rows = part_begin(p.rows, row_panels, panel + 1) - row;
-            pack_rows(p.a.at(row, 0), rows, p.depth, packed_a + (size_t)(row - first_row) * p.depth);
+            const int row = row_of(panel), rows = row_of(panel + 1) - row;
+            float* to = own_a + (row - first_row) * a_row;
+            if (is_packed_a) pack_rows(p.a.at(row, 0), rows, p.depth, to);
+            else copy_rows(p.a.at(row, 0), rows, p.depth, to);
         }
     }
     for (int j = begin; j < end; j += kTileCols) {
@@ -155,17 +165,13 @@ void multiply_panels(const Product& p, const float* packed_b, int first_panel, i
         const float* b = packed_b ? packed_b + (size_t)j * p.depth : p.b.at(0, j).data;
         const size_t b_row = packed_b ? kTileCols : p.b.row;
         for (int panel = first_panel; panel < last_panel; panel++) {
-            const int row = part_begin(p.rows, row_panels, panel);
-            const int rows = part_begin(p.rows, row_panels, panel + 1) - row;
-            if (is_packed_a) {
-                const float* a = packed_a + (size_t)(row - first_row) * p.depth;
-                tile_product_for<true>(rows, cols)(p.depth, a, 0, b, b_row, cols, p.to.at(row, j));
-            } else {
-                tile_product_for<false>(rows, cols)(p.depth, p.a.at(row, 0).data, p.a.row, b, b_row, cols, p.to.at(row, j));
-            }
+            const int row = row_of(panel), rows = row_of(panel + 1) - row;
+            const float* a = own_a ? own_a + (row - first_row) * a_row : p.a.at(row, 0).data;
+            const TileProduct product = is_packed_a ? tile_product_for<true>(rows, cols) : tile_product_for<false>(rows, cols);
+            product(p.depth, a, a_row, b, b_row, cols, p.to.at(row, j));
         }
     }
-    heed::release(packed_a);
+    heed::release(own_a);
 }
 
 /** A product whose depth is one pass and whose B fits `packed` (null: B is read where it lies). */
@@ -175,10 +181,8 @@ void multiply_block(const Product& p, float* packed) {
     const bool is_parallel = heed::num_threads() > 1 && p.work() > kParallelWork;
     if (packed) {
         parallel_for(col_panels, is_parallel ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int begin, int end) {
-            for (int panel = begin; panel < end; panel++) {
-                const int j = panel * kTileCols;
-                pack_columns(p.b.at(0, j), p.depth, min_of(kTileCols, p.cols - j), packed + (size_t)j * p.depth);
-            }
+            const int j = begin * kTileCols;
+            pack_columns(p.b.at(0, j), p.depth, min_of(end * kTileCols, p.cols) - j, packed + (size_t)j * p.depth);
         });
     }
     int row_tasks = ceil_div(row_panels, kPanelsPerTask), col_tasks = 1;

@@ -8,6 +8,7 @@ import {
   gelu,
   globalNorm,
   layerNorm,
+  lazyZeros,
   linear,
   rmsNorm,
   rotary,
@@ -66,12 +67,19 @@ export function train({ kind, sizes }: TensorTask): Run {
   }
 }
 
+function zeroVariable(shape: number[]): tf.Variable {
+  const zeros = lazyZeros(shape)
+  const variable = tf.variable(zeros, false)
+  zeros.dispose()
+  return variable
+}
+
 /** Clipping to norm 1 and AdamW. */
 function adamWStep(parameters: tf.Variable[]): (gradients: Map<tf.Variable, tf.Tensor>) => void {
   const state = parameters.map(value => ({
     value,
-    mean: tf.variable(tf.zerosLike(value), false),
-    meanSquare: tf.variable(tf.zerosLike(value), false),
+    mean: zeroVariable(value.shape),
+    meanSquare: zeroVariable(value.shape),
     weightDecay: value.rank > 1 ? 0.1 : 0,
   }))
   let step = 0

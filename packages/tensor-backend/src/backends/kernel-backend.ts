@@ -43,14 +43,16 @@ class TensorData {
 
   /** Moves the values from JavaScript to a block of their own, or with address 0 makes the values of lazy zeros. */
   settle(address: number): void {
-    const values = (this.kept ?? zeros(this.dtype as NumericDtype, this.size)) as Float32Array
+    const { kept } = this
     if (address === 0) {
-      this.kept = values
+      this.kept ??= zeros(this.dtype as NumericDtype, this.size)
       return
     }
     this.kept = undefined
     this.address = address
-    ;(this.values as Float32Array).set(values)
+    const values = this.values as Float32Array
+    if (kept) values.set(kept as Float32Array)
+    else values.fill(0)
   }
 }
 

@@ -1,4 +1,4 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { HeedError, lazyZeros, tf } from '@heed/tensor-backend'
 import type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optimizer.ts'
 
 /** An optimizer with zero-filled variables of some kinds for each parameter, named `kind.parameter` (`exp_avg.lm_head.weight`). */
@@ -11,7 +11,7 @@ export abstract class StatefulOptimizer implements Optimizer {
     this.parameters = [...parameters]
     for (const kind of kinds) {
       for (const [name, value] of this.parameters) {
-        const zeros = tf.zeros(value.shape)
+        const zeros = lazyZeros(value.shape)
         this.#tensors.set(`${kind}.${name}`, tf.variable(zeros, false))
         zeros.dispose()
       }
