@@ -5,6 +5,7 @@ import {
   embedding,
   gelu,
   layerNorm,
+  linear,
   rmsNorm,
   rotary,
   silu,
@@ -21,6 +22,7 @@ import { composedDropout } from '../../src/ops/dropout.ts'
 import { composedEmbedding } from '../../src/ops/embedding.ts'
 import { composedGlobalNorm, globalNorm } from '../../src/ops/global-norm.ts'
 import { composedLayerNorm } from '../../src/ops/layer-norm.ts'
+import { composedLinear } from '../../src/ops/linear.ts'
 import { composedRmsNorm } from '../../src/ops/rms-norm.ts'
 import { composedRotary } from '../../src/ops/rotary.ts'
 import { composedSwiGlu } from '../../src/ops/swiglu.ts'
@@ -63,6 +65,14 @@ const pairs: Record<string, Pair> = {
     fused: (x, weight) => layerNorm(x!, weight!, undefined, 1e-2),
     composed: (x, weight) => composedLayerNorm(x!, weight!, undefined, 1e-2),
     shapes: withWeights(1),
+  },
+  "linear with GPT-2's layout": {
+    fused: (x, weight, bias) => linear(x!, weight!, bias, 'geluTanh', 'inOut'),
+    composed: (x, weight, bias) => composedLinear(x!, weight!, bias, 'geluTanh', 'inOut'),
+    shapes: (rows, cols) => {
+      const depth = Math.min(cols, 64) // the order of a longer sum would show
+      return [[rows, depth], [depth, rows + 3], [rows + 3]]
+    },
   },
   swiGlu: {
     fused: (gate, up) => swiGlu(gate!, up!),

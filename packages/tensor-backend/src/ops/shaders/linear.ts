@@ -179,32 +179,32 @@ export const linearShaders: Record<string, WebgpuKernel> = {
   HeedLinear(
     device,
     [x, weight, bias]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo?],
-    { kind, keepsBefore }: { kind: number; keepsBefore: boolean },
+    { kind, isInOut, keepsBefore }: { kind: number; isInOut: boolean; keepsBefore: boolean },
   ) {
     const [rows, depth] = rowsAndCols(x)
-    const cols = weight.shape[0]!
+    const cols = weight.shape[isInOut ? 1 : 0]!
     const shape = [...x.shape.slice(0, -1), cols]
     const y = device.output(shape)
     const before = keepsBefore ? device.output(shape) : undefined
-    multiply(device, rows, cols, depth, { a: x, b: weight, c: y, bias, before, isBTransposed: true, kind })
+    multiply(device, rows, cols, depth, { a: x, b: weight, c: y, bias, before, isBTransposed: !isInOut, kind })
     return before ? [y, before] : [y]
   },
 
-  /** [dz, weight] -> dx = dz · weight */
-  HeedLinearInputGradient(device, [dz, weight]: [tf.TensorInfo, tf.TensorInfo]) {
+  /** [dz, weight] -> dx = dz · weight, or dz · weightᵀ of a weight [inFeatures, outFeatures] */
+  HeedLinearInputGradient(device, [dz, weight]: [tf.TensorInfo, tf.TensorInfo], { isInOut }: { isInOut: boolean }) {
     const [rows, depth] = rowsAndCols(dz)
-    const cols = weight.shape[1]!
+    const cols = weight.shape[isInOut ? 0 : 1]!
     const dx = device.output([...dz.shape.slice(0, -1), cols])
-    multiply(device, rows, cols, depth, { a: dz, b: weight, c: dx })
+    multiply(device, rows, cols, depth, { a: dz, b: weight, c: dx, isBTransposed: isInOut })
     return dx
   },
 
-  /** [dz, x] -> dweight = dzᵀ · x, over all rows */
-  HeedLinearWeightGradient(device, [dz, x]: [tf.TensorInfo, tf.TensorInfo]) {
-    const [depth, rows] = rowsAndCols(dz)
-    const cols = x.shape.at(-1)!
+  /** [dz, x] -> dweight = dzᵀ · x, over all rows; [x, dz] -> that of a weight [inFeatures, outFeatures] */
+  HeedLinearWeightGradient(device, [left, right]: [tf.TensorInfo, tf.TensorInfo]) {
+    const [depth, rows] = rowsAndCols(left)
+    const cols = right.shape.at(-1)!
     const dweight = device.output([rows, cols])
-    multiply(device, rows, cols, depth, { a: dz, b: x, c: dweight, isATransposed: true })
+    multiply(device, rows, cols, depth, { a: left, b: right, c: dweight, isATransposed: true })
     return dweight
   },
 
