@@ -30,8 +30,7 @@ export interface BackendReport {
 }
 
 const backendNames = ['auto', 'native', 'wasm', 'webgpu', 'cpu'] as const
-// A page runs on webgpu when asked to: it has been tried in Node alone so far.
-const automaticOrder: BackendName[] = isPage ? ['wasm', 'cpu'] : ['native', 'wasm', 'cpu']
+const automaticOrder: BackendName[] = isPage ? ['webgpu', 'wasm', 'cpu'] : ['native', 'wasm', 'cpu']
 
 const environment: Record<string, string | undefined> = typeof process === 'undefined' ? {} : process.env
 
