@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { benchCommand } from './commands/bench.ts'
 import { chatCommand } from './commands/chat.ts'
 import { classifyCommand } from './commands/classify.ts'
 import { completionCommand } from './commands/completion.ts'
@@ -44,6 +45,7 @@ for (const command of [
   quantizeCommand(),
   inspectCommand(),
   doctorCommand(),
+  benchCommand(),
   completionCommand(),
 ]) {
   program.addCommand(command)

@@ -63,3 +63,15 @@ test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answ
   expect(stopped.code).toBe(0)
   expect(stopped.stdout).toMatch(/\[stopped\]\S*\nThere is no \/nonsense; \/help lists commands\./)
 })
+
+test('bench gives the rates of reading, writing, and writing many texts at once', async () => {
+  const args = ['bench', stories, '--prompt-tokens', '8', '--new-tokens', '4', '--streams', '2', '--rounds', '1']
+  const { tokensPerSecond, ...rest } = JSON.parse((await heed([...args, '--json'])).stdout)
+  expect(rest).toMatchObject({ numParameters: 260032, promptTokens: 8, streams: 2 })
+  for (const name of ['prefill', 'decode', 'batch']) expect(tokensPerSecond[name], name).toBeGreaterThan(0)
+  const { code, stderr } = await heed([...args, '--prompt-tokens', '600'])
+  expect([code, stderr]).toEqual([
+    2,
+    'error: BatchScheduler: prompt is 600 tokens long, expected less than the 512 of the context. Shorten it.\n',
+  ])
+})

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
@@ -31,10 +32,9 @@ type Handler = (fields: RequestFields, context: RequestContext) => Promise<Answe
 export class App {
   readonly hono: Hono = new Hono()
   readonly #metrics: Metrics
-  /** Aborted when the server gives up what is under way. */
-  readonly stop: AbortController = new AbortController()
   isDraining = false
-  #underWay = 0
+  /** What ends each answer under way. */
+  readonly #underWay = new Set<AbortController>()
   #onIdle: (() => void) | undefined
 
   constructor(
@@ -47,10 +47,15 @@ export class App {
 
   /** Settles when no answer is under way. */
   async idle(): Promise<void> {
-    if (this.#underWay === 0) return
+    if (this.#underWay.size === 0) return
     await new Promise<void>(resolve => {
       this.#onIdle = resolve
     })
+  }
+
+  /** Ends all answers under way. */
+  giveUp(reason: RequestError): void {
+    for (const stop of this.#underWay) stop.abort(reason)
   }
 
   #route(): void {
@@ -88,30 +93,28 @@ export class App {
       const begin = performance.now()
       let status = 200
       const stop = new AbortController()
+      setMaxListeners(0, stop.signal) // each of several choices listens
       const client = c.req.raw.signal
       const onLeave = (): void => stop.abort(new RequestError(499, 'the client left.'))
-      const onStop = (): void => stop.abort(this.stop.signal.reason)
       client.addEventListener('abort', onLeave)
-      this.stop.signal.addEventListener('abort', onStop)
       const timer = setTimeout(
         () => stop.abort(new RequestError(504, `the answer took longer than ${this.settings.timeout} s.`)),
         1000 * this.settings.timeout,
       )
-      this.#underWay += 1
+      this.#underWay.add(stop)
       let isOver = false
       const over = (error?: unknown): void => {
         if (isOver) return
         isOver = true
         clearTimeout(timer)
         client.removeEventListener('abort', onLeave)
-        this.stop.signal.removeEventListener('abort', onStop)
         stop.abort(new RequestError(500, 'the answer is over.'))
         if (error !== undefined) status = error instanceof RequestError ? error.status : 500
         const seconds = (performance.now() - begin) / 1000
         this.#metrics.answered(route, status, seconds)
         this.settings.log(`${c.req.method} ${route} ${status} ${seconds.toFixed(2)} s`)
-        this.#underWay -= 1
-        if (this.#underWay === 0) this.#onIdle?.()
+        this.#underWay.delete(stop)
+        if (this.#underWay.size === 0) this.#onIdle?.()
       }
       try {
         if (this.isDraining) throw new RequestError(503, 'the server is stopping. Ask another one.')

@@ -64,7 +64,7 @@ export class HeedServer {
     const isClosed = new Promise(resolve => this.server.close(resolve))
     this.server.closeIdleConnections()
     const timer = setTimeout(() => {
-      this.app.stop.abort(new RequestError(503, 'the server stopped before the answer was whole.'))
+      this.app.giveUp(new RequestError(503, 'the server stopped before the answer was whole.'))
     }, 1000 * this.settings.grace)
     await this.app.idle()
     clearTimeout(timer)
