@@ -33,10 +33,12 @@ let project: string
 beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), 'heed-tarballs-'))
   const modules = join(project, 'node_modules')
-  for (const source of sources) {
-    const pnpm = join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.cjs')
-    execFileSync(process.execPath, [pnpm, 'pack', '--pack-destination', project], { cwd: source, stdio: 'pipe' })
-  }
+  const pnpm = join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.cjs')
+  const published = ['--filter', './packages/*', '--filter', './apps/cli']
+  execFileSync(process.execPath, [pnpm, '-r', ...published, 'pack', '--pack-destination', project], {
+    cwd: root,
+    stdio: 'pipe',
+  })
   for (const tarball of readdirSync(project).filter(name => name.endsWith('.tgz'))) {
     execFileSync('tar', ['-xzf', tarball], { cwd: project })
     const { name } = JSON.parse(readFileSync(join(project, 'package', 'package.json'), 'utf8')) as Manifest
@@ -70,12 +72,13 @@ function node(...args: string[]): string {
 
 const names = sources.map(source => manifest(source).name)
 
-test('tarballs hold what their exports name, and depend on each other by version', () => {
+test('tarballs hold a README and nothing of the build but its output, and depend on each other by version', () => {
   for (const name of names) {
     const folder = join(project, 'node_modules', name)
     const { dependencies = {} } = manifest(folder)
     expect(Object.values(dependencies).filter(version => version.includes('workspace'))).toEqual([])
     expect(existsSync(join(folder, 'README.md')), name).toBe(true)
+    expect(existsSync(join(folder, 'dist', '.tsbuildinfo')), name).toBe(false)
   }
 })
 
