@@ -40,7 +40,7 @@ export function chatCommand(): Command {
     .option('--top-p <x>', 'sample among the likeliest tokens that hold this probability', numberBetween(0, 1), 0.95)
     .option('--seed <n>', 'of the sampling', wholeNumber(0), 42)
     .addOption(dtypeOption())
-    .addHelpText('after', `\nIn the conversation:\n${help}`)
+    .addHelpText('after', `\nExample:\n  heed chat runs/book/model --temperature 0.5\n\nIn the conversation:\n${help}`)
     .action(
       action(async (path: string, { dtype, ...options }: ChatOptions) => {
         await init()
