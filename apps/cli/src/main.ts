@@ -63,4 +63,10 @@ try {
   fail(error, false)
 }
 
+// a reader that has seen enough, such as `head`, is no fault
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 await program.parseAsync()

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Tokenizer } from '@heed/tokenizer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenPage } from '../src/token-page.ts'
@@ -120,6 +122,16 @@ describe('tokenizer encode and decode', () => {
     )
     const decoded = await heed(['tokenizer', 'decode', bpe, '--file', ids])
     expect(decoded.stdout).toBe(`${said}\nThou\nart\n`)
+  })
+
+  test('end without a word when their reader has seen enough', async () => {
+    const lines = join(folder, 'many-lines.txt')
+    writeFileSync(lines, corpus.slice(0, 200_000))
+    const main = join(import.meta.dirname, '..', 'dist', 'main.js')
+    const command = `"${process.execPath}" "${main}" tokenizer encode "${bpe}" "${lines}" --lines | head -n 1`
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command])
+    expect(stdout).toMatch(/^[\d ]+\n$/)
+    expect(stderr).toBe('')
   })
 
   test('refuse what is no id by its line', async () => {
