@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { init } from '@heed/tensor-backend'
 import { maskedLmCollator, Trainer } from '@heed/trainer'
-import { BertForMaskedLM } from '@heed/transformer'
+import { AutoModelForMaskedLM } from '@heed/transformer'
 import { encodeParagraph, pretrainBert, readParagraphs, recipe, trainTokenizer } from '../../examples/pretrain-bert.ts'
 
 const here = name => fileURLToPath(new URL(name, import.meta.url))
@@ -43,7 +43,7 @@ async function work(folder) {
   }
   const saved = join(folder, 'heed')
   await pretrainBert(file, saved, { ...args, seed, loggingStrategy: 'no' }, [turns])
-  const model = await BertForMaskedLM.fromPretrained(saved)
+  const model = await AutoModelForMaskedLM.fromPretrained(saved)
   const batches = JSON.parse(readFileSync(join(folder, 'eval.json'), 'utf8'))
   const rows = batches.flatMap(({ inputIds, attentionMask, labels }) =>
     inputIds.map((ids, i) => ({ inputIds: ids, attentionMask: attentionMask[i], labels: labels[i] })),

@@ -6,6 +6,7 @@ import { chatCommand } from './commands/chat.ts'
 import { classifyCommand } from './commands/classify.ts'
 import { completionCommand } from './commands/completion.ts'
 import { convertCommand, quantizeCommand } from './commands/convert.ts'
+import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { embedCommand } from './commands/embed.ts'
 import { evalCommand } from './commands/eval.ts'
@@ -31,6 +32,7 @@ const program = new Command('heed')
 
 for (const command of [
   quickstartCommand(),
+  dataCommand(),
   trainCommand(),
   generateCommand(),
   chatCommand(),

@@ -128,3 +128,27 @@ test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from i
   expect(steps[0]).toBeGreaterThan(step)
   expect(steps.at(-1)).toBe(400)
 })
+
+test('heed data prepare makes the tokens of the whole text by threads, and heed train trains from its folder', async () => {
+  const [tokenizer, out] = [join(folder, 'prepare-tokenizer'), join(folder, 'prepared')]
+  expect((await heed(['tokenizer', 'train', text, '--out', tokenizer, '--vocab-size', '300'])).code).toBe(0)
+  const prepared = await heed(['data', 'prepare', text, '--tokenizer', tokenizer, '--out', out, '--no-eos', '--json'])
+  expect(prepared.code, prepared.stderr + prepared.stdout).toBe(0)
+  const encoded = await heed(['tokenizer', 'encode', tokenizer, text, '--json'])
+  const { numTokens, numBytes } = JSON.parse(prepared.stdout)
+  expect(numTokens).toBe(JSON.parse(encoded.stdout).ids.length)
+  expect(numBytes).toBe(60_000)
+  const trained = await heed([
+    'train',
+    out,
+    '--out',
+    join(folder, 'from-tokens'),
+    '--steps',
+    '4',
+    '--json',
+    ...tiny,
+    ...short,
+  ])
+  expect(trained.code, trained.stderr + trained.stdout).toBe(0)
+  expect(trained.stdout).toContain('"event":"evaluate"')
+}, 300_000)

@@ -62,6 +62,15 @@ export {
   type TextTokenizer,
   textCorpus,
 } from './data/text.ts'
+export { readTextPieces, type TextPieces } from './data/text-pieces.ts'
+export {
+  isTokenShards,
+  type ShardIndex,
+  type TokenPiece,
+  TokenShards,
+  type TokenShardsOptions,
+  writeTokenShards,
+} from './data/token-shards.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
 export type { ComputeMetrics, PredictedLabels } from './evaluation.ts'
 export { type LoraConfig, LoraModel } from './lora.ts'

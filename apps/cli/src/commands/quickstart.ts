@@ -24,7 +24,7 @@ export function quickstartCommand(): Command {
     .action(
       action(async ({ steps, out, data, json }: { steps: number; out: string; data: string; json?: boolean }) => {
         const isJson = json === true
-        const result = await runRecipe(await readTextFiles([data]), { ...defaultRecipe, steps, out }, isJson)
+        const result = await runRecipe({ text: await readTextFiles([data]) }, { ...defaultRecipe, steps, out }, isJson)
 
         const tokenizer = await Tokenizer.fromPretrained(result.model)
         const model = await AutoModelForCausalLM.fromPretrained(result.model)

@@ -1,6 +1,15 @@
 import { HeedError, init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
-import { interruptSignal, readTextFiles, splitText, textCorpus } from '@heed/trainer'
+import {
+  type IndexedDataset,
+  interruptSignal,
+  isTokenShards,
+  readTextFiles,
+  splitText,
+  type TokenExample,
+  TokenShards,
+  textCorpus,
+} from '@heed/trainer'
 import { Command, Option } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
@@ -63,7 +72,7 @@ export function trainCommand(): Command {
   const count = wholeNumber(1)
   return new Command('train')
     .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
-    .argument('[files...]', 'UTF-8 text files')
+    .argument('[files...]', 'UTF-8 text files, or one folder of heed data prepare')
     .option('--recipe <file>', 'train what this JSON file describes, such as a translation model; see examples/recipes')
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
@@ -96,7 +105,7 @@ export function trainCommand(): Command {
         const isJson = options.json === true
         const { isInterrupted } = options.recipe
           ? await trainByRecipe(files, options, options.recipe)
-          : await runRecipe(await readTextFiles(files), options, isJson)
+          : await runRecipe(await trainingData(files), options, isJson)
         if (isInterrupted) process.exitCode = exitCodes.interrupted
       }),
     )
@@ -130,16 +139,58 @@ async function trainByRecipe(
   }
 }
 
-/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
-export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boolean): Promise<LanguageModelResult> {
-  const say = sayTo(isJson)
-  say('backend', describeBackend(await init()))
+/** A text, or the folder of a corpus that was tokenised before. */
+export type TrainingData = { text: string } | { folder: string }
 
+async function trainingData(files: readonly string[]): Promise<TrainingData> {
+  const [folder, ...others] = files
+  if (folder !== undefined && others.length === 0 && (await isTokenShards(folder))) return { folder }
+  return { text: await readTextFiles(files) }
+}
+
+interface Corpus {
+  tokenizer: Tokenizer
+  train: IndexedDataset<TokenExample>
+  validation: IndexedDataset<TokenExample>
+  numBytes: number
+  numTokens: number
+}
+
+/** The blocks of a prepared corpus; the tokens at its end, 1 in 100 and a block at least, are for validation. */
+async function preparedCorpus(folder: string, { blockSize, tokenizer }: TrainRecipe): Promise<Corpus> {
+  const all = await TokenShards.open(folder, { blockSize })
+  const { numTokens, numBytes } = all.index
+  await all.close()
+  const cut = numTokens - Math.max(blockSize, Math.floor(numTokens / 100))
+  return {
+    tokenizer: await Tokenizer.fromPretrained(tokenizer ?? folder),
+    train: await TokenShards.open(folder, { blockSize, end: cut }),
+    validation: await TokenShards.open(folder, { blockSize, start: cut }),
+    ...{ numBytes, numTokens },
+  }
+}
+
+async function corpusOfText(text: string, recipe: TrainRecipe, isQuiet: boolean): Promise<Corpus> {
   const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
   const tokenizer = source
     ? await Tokenizer.fromPretrained(source)
-    : await newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isJson)
+    : await newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isQuiet)
   const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
+  return { ...corpus, tokenizer, validation: corpus.validation! }
+}
+
+/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
+export async function runRecipe(
+  data: TrainingData,
+  recipe: TrainRecipe,
+  isJson: boolean,
+): Promise<LanguageModelResult> {
+  const say = sayTo(isJson)
+  say('backend', describeBackend(await init()))
+
+  const corpus =
+    'folder' in data ? await preparedCorpus(data.folder, recipe) : await corpusOfText(data.text, recipe, isJson)
+  const { tokenizer } = corpus
   say(
     'data',
     `${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
@@ -154,7 +205,7 @@ export async function runRecipe(text: string, recipe: TrainRecipe, isJson: boole
       model,
       tokenizer,
       trainDataset: corpus.train,
-      evalDataset: corpus.validation!,
+      evalDataset: corpus.validation,
       args: {
         outputDir: recipe.out,
         overwriteOutputDir: !recipe.resume,

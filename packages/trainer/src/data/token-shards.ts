@@ -1,0 +1,154 @@
+import {
+  type ByteSource,
+  HeedError,
+  openByteSource,
+  parseStrictJson,
+  readText,
+  writeFileAtomic,
+} from '@heed/tensor-backend'
+import { folders } from '#folder'
+import { checkNumber } from '../checks.ts'
+import type { PackedTokensOptions, TokenExample } from './packed-tokens.ts'
+import type { IndexedDataset } from './sources.ts'
+
+/** Ids of a piece of a corpus, and the bytes of text that they stand for. */
+export interface TokenPiece {
+  ids: Uint16Array | Uint32Array
+  numBytes: number
+}
+
+/** What `token-shards.json` says. It is written last: a folder that has it is complete. */
+export interface ShardIndex {
+  /** Little-endian; uint16 where the vocabulary allows it. */
+  dtype: 'uint16' | 'uint32'
+  vocabSize: number
+  numTokens: number
+  /** Of the text in UTF-8. */
+  numBytes: number
+  shards: { file: string; numTokens: number }[]
+}
+
+const indexFile = 'token-shards.json'
+/** Tokens in a shard: 64 MB of them at most are in memory while it is made. */
+const shardTokens = 2 ** 24
+
+/** Whether a folder has been prepared by `writeTokenShards`. */
+export async function isTokenShards(folder: string): Promise<boolean> {
+  return (await folders.list(folder).catch((): string[] => [])).includes(indexFile)
+}
+
+/** Writes a tokenised corpus of any length to a folder, a shard at a time. Throws HEED_IO, also when the disk is full. */
+export async function writeTokenShards(
+  folder: string,
+  pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
+  { vocabSize, maxShardTokens = shardTokens }: { vocabSize: number; maxShardTokens?: number },
+): Promise<ShardIndex> {
+  checkNumber('writeTokenShards', 'maxShardTokens', maxShardTokens, { min: 1, isInteger: true })
+  const isSmall = vocabSize <= 2 ** 16
+  const index: ShardIndex = { dtype: isSmall ? 'uint16' : 'uint32', vocabSize, numTokens: 0, numBytes: 0, shards: [] }
+  const buffer = isSmall ? new Uint16Array(maxShardTokens) : new Uint32Array(maxShardTokens)
+  let filled = 0
+  const flush = async (): Promise<void> => {
+    const file = `tokens-${String(index.shards.length).padStart(5, '0')}.bin`
+    await writeFileAtomic(`${folder}/${file}`, new Uint8Array(buffer.buffer, 0, filled * buffer.BYTES_PER_ELEMENT))
+    index.shards.push({ file, numTokens: filled })
+    filled = 0
+  }
+  await folders.make(folder)
+  await folders.remove(`${folder}/${indexFile}`)
+  for await (const { ids, numBytes } of pieces) {
+    index.numBytes += numBytes
+    index.numTokens += ids.length
+    for (let from = 0; from < ids.length; ) {
+      const part = ids.subarray(from, from + maxShardTokens - filled)
+      buffer.set(part, filled)
+      filled += part.length
+      from += part.length
+      if (filled === maxShardTokens) await flush()
+    }
+  }
+  if (filled > 0) await flush()
+  await writeFileAtomic(`${folder}/${indexFile}`, `${JSON.stringify(index, null, 2)}\n`)
+  return index
+}
+
+export interface TokenShardsOptions extends Pick<PackedTokensOptions, 'blockSize' | 'stride'> {
+  /** The tokens taken, all by default: a part for training, the rest for validation. */
+  start?: number
+  end?: number
+}
+
+/**
+ * Blocks of a corpus that stays on the disk: each is read from its place when it is asked for, so that a corpus takes no
+ * memory whatever its length (what is read again comes from the system's page cache).
+ */
+export class TokenShards implements IndexedDataset<TokenExample> {
+  readonly length: number
+  readonly bytesPerToken: number
+  readonly #starts: number[]
+
+  private constructor(
+    readonly index: ShardIndex,
+    readonly blockSize: number,
+    readonly stride: number,
+    readonly start: number,
+    end: number,
+    readonly sources: readonly ByteSource[],
+  ) {
+    this.length = Math.floor((end - start - blockSize) / stride) + 1
+    this.bytesPerToken = index.numBytes / index.numTokens
+    this.#starts = [0]
+    for (const { numTokens } of index.shards) this.#starts.push(this.#starts.at(-1)! + numTokens)
+  }
+
+  /** Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_ARGUMENT_INVALID when a part is shorter than a block. */
+  static async open(folder: string, options: TokenShardsOptions): Promise<TokenShards> {
+    const file = `${folder}/${indexFile}`
+    const index = parseStrictJson(await readText(file), file) as ShardIndex
+    const { blockSize, stride = blockSize, start = 0, end = index.numTokens } = options
+    checkNumber('TokenShards', 'blockSize', blockSize, { min: 2, isInteger: true })
+    checkNumber('TokenShards', 'stride', stride, { min: 1, isInteger: true })
+    if (end - start < blockSize) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `${folder}: the part has ${end - start} tokens, expected at least blockSize (${blockSize}). Prepare more text, or take a smaller blockSize.`,
+      )
+    }
+    const width = index.dtype === 'uint16' ? 2 : 4
+    const sources = await Promise.all(index.shards.map(({ file: name }) => openByteSource(`${folder}/${name}`)))
+    for (const [i, source] of sources.entries()) {
+      if (source.byteLength === index.shards[i]!.numTokens * width) continue
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${source.name}: it has ${source.byteLength} bytes, expected ${index.shards[i]!.numTokens * width}. Prepare the corpus again.`,
+      )
+    }
+    return new TokenShards(index, blockSize, stride, start, end, sources)
+  }
+
+  async get(index: number): Promise<TokenExample> {
+    const width = this.index.dtype === 'uint16' ? 2 : 4
+    const inputIds = new Int32Array(this.blockSize)
+    let from = this.start + index * this.stride
+    for (let filled = 0; filled < this.blockSize; ) {
+      const shard = this.#starts.findLastIndex(start => start <= from)
+      const left = this.#starts[shard + 1]! - from
+      const count = Math.min(this.blockSize - filled, left)
+      const { buffer, byteOffset } = await this.sources[shard]!.read(
+        (from - this.#starts[shard]!) * width,
+        count * width,
+      )
+      const view = new DataView(buffer, byteOffset)
+      for (let i = 0; i < count; i++) {
+        inputIds[filled + i] = width === 2 ? view.getUint16(2 * i, true) : view.getUint32(4 * i, true)
+      }
+      filled += count
+      from += count
+    }
+    return { inputIds }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.sources.map(source => source.close()))
+  }
+}

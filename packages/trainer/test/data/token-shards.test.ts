@@ -1,0 +1,55 @@
+import { writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { readTextPieces } from '../../src/data/text-pieces.ts'
+import { isTokenShards, TokenShards, writeTokenShards } from '../../src/data/token-shards.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
+
+const ids = Array.from({ length: 100 }, (_, i) => i * 655)
+
+test.each([
+  [65_536, 'uint16'],
+  [65_537, 'uint32'],
+] as const)('tokens of a vocabulary of %i come back across shards, in parts, as %s', async (vocabSize, dtype) => {
+  const folder = temporaryFolder()
+  expect(await isTokenShards(folder)).toBe(false)
+  const pieces = [0, 37, 60].map((start, i, starts) => ({
+    ids: Uint32Array.from(ids.slice(start, starts[i + 1] ?? 100)),
+    numBytes: 10,
+  }))
+  const index = await writeTokenShards(folder, pieces, { vocabSize, maxShardTokens: 30 })
+  expect(index).toMatchObject({ dtype, numTokens: 100, numBytes: 30 })
+  expect(index.shards.map(({ numTokens }) => numTokens)).toEqual([30, 30, 30, 10])
+  expect(await isTokenShards(folder)).toBe(true)
+  const blocks = await TokenShards.open(folder, { blockSize: 8, start: 3, end: 90 })
+  expect(blocks.length).toBe(10)
+  for (let i = 0; i < 10; i++) {
+    expect([...((await blocks.get(i)).inputIds as Int32Array)]).toEqual(ids.slice(3 + 8 * i, 11 + 8 * i))
+  }
+  await blocks.close()
+  await expect(TokenShards.open(folder, { blockSize: 8, start: 95 })).rejects.toThrow(
+    `${folder}: the part has 5 tokens, expected at least blockSize (8). Prepare more text, or take a smaller blockSize.`,
+  )
+  writeFileSync(`${folder}/tokens-00003.bin`, 'abc')
+  await expect(TokenShards.open(folder, { blockSize: 8 })).rejects.toThrow(/tokens-00003.bin: it has 3 bytes, expected/)
+})
+
+test('a long text is read in pieces that begin lines with a letter, rows by their column, and nothing is lost', async () => {
+  const folder = temporaryFolder()
+  const text = Array.from({ length: 60_000 }, (_, i) => (i % 3 === 0 ? '\n  indented' : `line ${i} of the text`)).join(
+    '\n',
+  )
+  writeFileSync(`${folder}/long.txt`, text)
+  const pieces: string[] = []
+  for await (const { texts, endsLast } of readTextPieces('text', [`${folder}/long.txt`])) {
+    pieces.push(texts[0]!)
+    expect(endsLast).toBe(pieces.join('').length === text.length)
+  }
+  expect(pieces.join('')).toBe(text)
+  expect(pieces.length).toBeGreaterThan(3)
+  expect(pieces.slice(1).every(piece => /^\p{L}/u.test(piece))).toBe(true)
+  writeFileSync(`${folder}/rows.jsonl`, '{"body":"one"}\n{"body":""}\n{"body":"two"}\n{"other":3}\n')
+  const rows = readTextPieces('json', [`${folder}/rows.jsonl`], 'body')
+  await expect(rows.next()).rejects.toThrow(
+    `${folder}/rows.jsonl: body is undefined, expected text in every row. The columns are other.`,
+  )
+})
