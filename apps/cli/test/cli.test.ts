@@ -143,6 +143,8 @@ test('heed data prepare makes the tokens of the whole text by threads, and heed 
     out,
     '--out',
     join(folder, 'from-tokens'),
+    '--eval-steps',
+    '4',
     '--steps',
     '4',
     '--json',
