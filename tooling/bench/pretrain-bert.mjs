@@ -89,7 +89,14 @@ function start(command, args, threads) {
   }
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const read = async () => JSON.parse((await answers.next()).value)
+  // HF's Trainer prints its own summary, which is no JSON, among the answers.
+  const read = async () => {
+    for (;;) {
+      const { value, done } = await answers.next()
+      if (done) throw new Error(`${command}: the process ended, expected an answer.`)
+      if (value.startsWith('{"')) return JSON.parse(value)
+    }
+  }
   const turn = () => {
     child.stdin.write('\n')
     return read()
