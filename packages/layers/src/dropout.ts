@@ -25,6 +25,15 @@ export class Dropout extends Module {
     this.#random = new Random(seed)
   }
 
+  /** Where the sequence of masks is, to have the same masks again with `restore`. */
+  save(): number[] {
+    return this.#random.save()
+  }
+
+  restore(state: readonly number[]): void {
+    this.#random.restore(state)
+  }
+
   /** What `attention` wants to drop weights by: nothing outside training. */
   get option(): { dropout?: { rate: number; seed: number } } {
     return this.isTraining && this.rate > 0 ? { dropout: { rate: this.rate, seed: this.#random.uint32() } } : {}

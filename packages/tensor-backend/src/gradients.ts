@@ -1,6 +1,7 @@
 import { HeedError } from './errors.ts'
 import { accumulate } from './ops/accumulate.ts'
 import { checkDtype, checkShape } from './ops/checks.ts'
+import { differentiable, once } from './ops/fused.ts'
 import { tf } from './tf.ts'
 
 /**
@@ -39,7 +40,8 @@ export function variableGradients(
   const [value] = tf.tidy('variableGradients', () => {
     try {
       const result = record(f)
-      const pending = backward(state.activeTape, result, trainable, onGradient)
+      checkShape('variableGradients', 'f()', result, [])
+      const pending = backward(state.activeTape, result, tf.ones([]), trainable, onGradient)
       for (const variable of trainable) {
         const gradient = pending.get(variable.id)
         if (gradient) gradients.set(variable, gradient)
@@ -63,14 +65,44 @@ function recordedGradients(
   return { value, gradients: new Map(found) }
 }
 
+/**
+ * f() of which only the value is kept: what its operations save for their gradients is computed again when the gradient
+ * is asked for, and lives only then. Chen et al. 2016 (arXiv:1604.06174). The gradient is that of `inputs`, the tensors that f
+ * uses and may have to give one; all that f uses must live until it is asked for, and f must do the same again.
+ */
+export function recomputed(f: () => tf.Tensor, inputs: tf.Tensor[]): tf.Tensor {
+  return differentiable(
+    inputs,
+    () => tf.tidy(f), // inside an operation nothing is recorded
+    dy => {
+      const gradients = once(() => recomputedGradients(f, inputs, dy))
+      return inputs.map((_, index) => () => gradients()[index]!)
+    },
+  )
+}
+
+/** The gradients of the inputs by the one of f(), from a tape of their own. */
+function recomputedGradients(f: () => tf.Tensor, inputs: tf.Tensor[], dy: tf.Tensor): tf.Tensor[] {
+  const { state } = tf.engine()
+  const outerTape = state.activeTape
+  return tf.tidy(() => {
+    try {
+      const value = record(f)
+      const pending = backward(state.activeTape, value, dy.clone(), inputs)
+      return inputs.map(input => pending.get(input.id) ?? tf.zerosLike(input))
+    } finally {
+      for (const node of state.activeTape) release(node)
+      state.activeTape = outerTape
+    }
+  })
+}
+
 /** f(), with its operations on the tape of tfjs's engine. */
-function record(f: () => tf.Scalar): tf.Scalar {
+function record<T extends tf.Tensor>(f: () => T): T {
   const engine = tf.engine() as unknown as { startTape(): void; endTape(): void }
   engine.startTape()
   try {
-    const value = tf.tidy('forward', f)
-    checkShape('variableGradients', 'f()', value, [])
-    return value
+    return tf.tidy('forward', f)
   } finally {
     engine.endTape()
   }
@@ -83,7 +115,7 @@ function release(node: TapeNode): void {
 }
 
 /** Ids of the tensors with a gradient by the variables, these included; what other operations saved is freed. */
-function findDependents(tape: TapeNode[], variables: tf.Variable[]): Set<number> {
+function findDependents(tape: TapeNode[], variables: tf.Tensor[]): Set<number> {
   const dependents = new Set(variables.map(({ id }) => id))
   for (const node of tape) {
     if (Object.values(node.inputs).some(({ id }) => dependents.has(id))) {
@@ -95,11 +127,12 @@ function findDependents(tape: TapeNode[], variables: tf.Variable[]): Set<number>
   return dependents
 }
 
-/** Walks the tape from its end and gives the gradients of the variables by id, among none of others. */
+/** Walks the tape from its end, where `dy` is the gradient of `value`, and gives the gradients of the variables by id. */
 function backward(
   tape: TapeNode[],
-  value: tf.Scalar,
-  variables: tf.Variable[],
+  value: tf.Tensor,
+  dy: tf.Tensor,
+  variables: tf.Tensor[],
   onGradient?: GradientListener,
 ): Map<number, tf.Tensor> {
   const dependents = findDependents(tape, variables)
@@ -111,8 +144,8 @@ function backward(
     )
   }
   // Each tensor here is ours alone, though it may share its memory.
-  const pending = new Map<number, tf.Tensor>([[value.id, tf.ones([])]])
-  const listened = onGradient && new Listened(tape, variables, pending, onGradient)
+  const pending = new Map<number, tf.Tensor>([[value.id, dy]])
+  const listened = onGradient && new Listened(tape, variables as tf.Variable[], pending, onGradient)
   for (let at = tape.length - 1; at >= 0; at--) {
     const node = tape[at]!
     const dys = node.outputs.map(({ id }) => pending.get(id))

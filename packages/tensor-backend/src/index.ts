@@ -41,7 +41,7 @@ export { parseStrictJson } from './files/strict-json.ts'
 export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export { openTorchCheckpoint, type TorchFile } from './files/torch-pickle.ts'
 export type { UrlOptions } from './files/url-source.ts'
-export { type GradientListener, type VariableGradients, variableGradients } from './gradients.ts'
+export { type GradientListener, recomputed, type VariableGradients, variableGradients } from './gradients.ts'
 export {
   type BackendFinding,
   type BackendName,
@@ -59,6 +59,7 @@ export { checkDtype, checkLastDim, checkRank, checkShape } from './ops/checks.ts
 export { type CrossEntropyOptions, crossEntropy } from './ops/cross-entropy.ts'
 export { dropout } from './ops/dropout.ts'
 export { embedding } from './ops/embedding.ts'
+export { isRecording } from './ops/fused.ts'
 export { globalNorm } from './ops/global-norm.ts'
 export { layerNorm } from './ops/layer-norm.ts'
 export { lazyZeros } from './ops/lazy-zeros.ts'

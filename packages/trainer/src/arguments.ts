@@ -8,7 +8,7 @@ export type IntervalStrategy = (typeof intervals)[number]
 const saveStrategies = ['no', 'steps', 'epoch', 'best'] as const
 export type SaveStrategy = (typeof saveStrategies)[number]
 
-const optimizerTypes = ['adamw', 'sgd'] as const
+const optimizerTypes = ['adamw', 'sgd', 'lion', 'adafactor', 'muon'] as const
 export type OptimizerType = (typeof optimizerTypes)[number]
 
 /** HF's `TrainingArguments` in camelCase, with HF's defaults. A number of steps below 1 is a part of all steps. */
@@ -35,6 +35,7 @@ export interface TrainingArguments {
   warmupSteps: number
   /** Part of all steps, where warmupSteps is 0. */
   warmupRatio: number
+  /** `muon` takes the matrices inside the model, and AdamW, at the same learning rate, the rest. */
   optim: OptimizerType
   weightDecay: number
   adamBeta1: number
@@ -45,6 +46,13 @@ export interface TrainingArguments {
   /** Gradients are clipped to this global norm; 0 does not clip. */
   maxGradNorm: number
   labelSmoothingFactor: number
+  /**
+   * Above 0, an exponential moving average of the weights with this decay is kept beside them; it is what is evaluated and
+   * what the model has when the training ends.
+   */
+  emaDecay: number
+  /** Computes activations of layers again on the way back instead of keeping them: less memory for a third more time. */
+  gradientCheckpointing: boolean
   loggingStrategy: IntervalStrategy
   loggingSteps: number
   loggingFirstStep: boolean
@@ -92,6 +100,8 @@ const defaults: TrainingArguments = {
   momentum: 0,
   maxGradNorm: 1,
   labelSmoothingFactor: 0,
+  emaDecay: 0,
+  gradientCheckpointing: false,
   loggingStrategy: 'steps',
   loggingSteps: 500,
   loggingFirstStep: false,
@@ -129,6 +139,7 @@ const numberRules: Partial<Record<keyof TrainingArguments, NumberRule>> = {
   momentum: { min: 0, below: 1 },
   maxGradNorm: { min: 0 },
   labelSmoothingFactor: { min: 0, below: 1 },
+  emaDecay: { min: 0, below: 1 },
   loggingSteps: { above: 0 },
   evalSteps: { min: 0 },
   saveSteps: { above: 0 },

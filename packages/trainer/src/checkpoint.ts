@@ -64,6 +64,16 @@ async function readOptimizerState(folder: string): Promise<Map<string, tf.Tensor
   return new Map(parts.flatMap(part => Object.entries(part)))
 }
 
+/** Gives the model the averages of its weights that a checkpoint with `emaDecay` holds. Throws HEED_FILE_NOT_FOUND. */
+export async function loadAverages(folder: string, model: TrainableModel): Promise<void> {
+  const state = await readOptimizerState(folder)
+  for (const [name, value] of model.namedParameters()) {
+    const average = state.get(`ema.${name}`)
+    if (average) value.assign(average)
+  }
+  tf.dispose([...state.values()])
+}
+
 /** Fills a folder with the model, the optimizer's state, `trainer_state.json` and the place in the data. */
 export async function writeCheckpoint(
   folder: string,

@@ -76,8 +76,12 @@ export type { ComputeMetrics, PredictedLabels } from './evaluation.ts'
 export { type LoraConfig, LoraModel } from './lora.ts'
 export { accuracy, bitsPerByte, f1Score, perplexity } from './metrics.ts'
 export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
+export { Adafactor, type AdafactorConfig } from './optim/adafactor.ts'
 export { AdamW, type AdamWConfig } from './optim/adamw.ts'
+export { CombinedOptimizer } from './optim/combined-optimizer.ts'
 export { clipFactor, gradientNorm } from './optim/gradient-clipping.ts'
+export { Lion, type LionConfig } from './optim/lion.ts'
+export { Muon, type MuonConfig, suitsMuon } from './optim/muon.ts'
 export type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optim/optimizer.ts'
 export {
   createSchedule,
@@ -88,7 +92,8 @@ export {
   schedulerTypes,
 } from './optim/schedules.ts'
 export { Sgd, type SgdConfig } from './optim/sgd.ts'
-export { StatefulOptimizer } from './optim/stateful-optimizer.ts'
+export { StatefulOptimizer, type StateShapes } from './optim/stateful-optimizer.ts'
+export { WeightAverage } from './optim/weight-average.ts'
 export { hasWeightDecay } from './optim/weight-decay.ts'
 export { type LossPlotOptions, lossPlot, lossPlotPng, lossPlotSvg } from './report/loss-plot.ts'
 export { metricsLog } from './report/metrics-log.ts'

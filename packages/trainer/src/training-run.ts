@@ -11,17 +11,26 @@ import {
   type TrainerControl,
   type TrainerEventName,
 } from './callbacks.ts'
-import { loadWeights, readCheckpoint, resumeSettings, writeCheckpoint, writeOptimizerShard } from './checkpoint.ts'
+import {
+  loadAverages,
+  loadWeights,
+  readCheckpoint,
+  resumeSettings,
+  writeCheckpoint,
+  writeOptimizerShard,
+} from './checkpoint.ts'
 import { type Batch, countTokens } from './data/batch.ts'
 import type { DatasetLike } from './data/sources.ts'
 import { type BatchPlan, batchesPerEpoch, updatesOf } from './data/updates.ts'
 import { DataParallel } from './data-parallel.ts'
+import { GradientCheckpointing } from './gradient-checkpointing.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
 import { createOptimizer } from './optim/create-optimizer.ts'
 import { gradientNorm } from './optim/gradient-clipping.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
 import type { Schedule } from './optim/schedules.ts'
+import { WeightAverage } from './optim/weight-average.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
 import {
@@ -66,6 +75,8 @@ export class TrainingRun<T> {
   readonly #dataset: DatasetLike<T>
   readonly #parameters: NamedParameter[]
   readonly #optimizer: Optimizer
+  readonly #average: WeightAverage | undefined
+  readonly #checkpointing: GradientCheckpointing | undefined
   readonly #schedule: Schedule
   readonly #callbacks: CallbackList
   readonly #log: RunLog
@@ -113,7 +124,11 @@ export class TrainingRun<T> {
     this.#parallel = new DataParallel(owner.world, this.#parameters, args.shardOptimizer)
     this.#log = new RunLog(this.#parallel)
     this.state.isWorldProcessZero = this.#parallel.isFirst
-    this.#optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(this.#parallel.owned)
+    const { owned } = this.#parallel
+    const optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(owned)
+    this.#average = args.emaDecay > 0 ? new WeightAverage(optimizer, owned, args.emaDecay) : undefined
+    this.#optimizer = this.#average ?? optimizer
+    this.#checkpointing = args.gradientCheckpointing ? new GradientCheckpointing(model) : undefined
     const log = args.outputDir === undefined ? [] : [metricsLog(`${args.outputDir}/metrics.jsonl`)]
     this.#callbacks = new CallbackList([defaultFlow, ...callbacks, ...log])
   }
@@ -191,7 +206,7 @@ export class TrainingRun<T> {
     const { loss, gradients } = lossAndGradients(model, this.#parameters, batches, {
       labelSmoothing: args.labelSmoothingFactor,
       seed: rank === 0 ? hash(args.seed, globalStep) : hash(args.seed, globalStep, rank),
-      ...{ numLabels, world },
+      ...{ numLabels, world, checkpointing: this.#checkpointing },
     })
     const norm = gradientNorm(gradients)
     await this.emit('onPreOptimizerStep')
@@ -309,6 +324,7 @@ export class TrainingRun<T> {
   async #evaluate(signal: AbortSignal | undefined): Promise<boolean> {
     const { args, model } = this.#owner
     try {
+      this.#exchangeAverages('apply')
       const metrics = await this.#owner.evaluate(undefined, signal && { signal })
       await this.#record(metrics)
       const isBest = noteBest(this.state, args, metrics)
@@ -318,8 +334,16 @@ export class TrainingRun<T> {
       if (signal?.aborted && isHeedError(error) && error.code === 'HEED_ABORTED') return false
       throw error
     } finally {
+      this.#exchangeAverages('restore')
       model.train()
     }
+  }
+
+  /** Gives the model the averages of its weights, where they are kept, or its own weights back. */
+  #exchangeAverages(direction: 'apply' | 'restore'): void {
+    if (!this.#average) return
+    this.#average[direction]()
+    this.#parallel.shareOwned()
   }
 
   async #save(): Promise<void> {
@@ -372,8 +396,11 @@ export class TrainingRun<T> {
       ...this.#communication(trainRuntime),
     }
     if (!this.#isInterrupted) await this.#record(metrics)
-    if (args.loadBestModelAtEnd && bestModelCheckpoint !== undefined && !this.#isInterrupted) {
-      await loadWeights(bestModelCheckpoint, model)
+    if (!this.#isInterrupted) {
+      if (args.loadBestModelAtEnd && bestModelCheckpoint !== undefined) {
+        await loadWeights(bestModelCheckpoint, model)
+        if (this.#average) await loadAverages(bestModelCheckpoint, model)
+      } else this.#exchangeAverages('apply')
     }
     await this.emit('onTrainEnd')
     const checkpoint = this.#lastSave?.checkpoint
@@ -393,6 +420,7 @@ export class TrainingRun<T> {
 
   async dispose(): Promise<void> {
     this.#owner.model.eval()
+    this.#checkpointing?.dispose()
     this.#log.dispose()
     this.#optimizer.dispose()
     await this.#unlock?.()

@@ -1,6 +1,7 @@
 import { Module, seedDropout } from '@heed/layers'
 import { accumulate, crossEntropy, HeedError, tf, variableGradients, type World } from '@heed/tensor-backend'
 import { type Batch, batchTensors, countLabels } from './data/batch.ts'
+import type { GradientCheckpointing } from './gradient-checkpointing.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter } from './optim/optimizer.ts'
 import { hash } from './random.ts'
@@ -17,6 +18,7 @@ export interface UpdateOptions extends LossOptions {
   numLabels?: number
   /** The processes whose batches make the update with ours. */
   world?: World | undefined
+  checkpointing?: GradientCheckpointing | undefined
 }
 
 /** A mean loss over labels, with the logits it comes from. */
@@ -76,7 +78,7 @@ export function lossAndGradients(
   model: TrainableModel,
   parameters: readonly NamedParameter[],
   batches: readonly Batch[],
-  { numLabels = labelsOf(batches), world, ...options }: UpdateOptions = {},
+  { numLabels = labelsOf(batches), world, checkpointing, ...options }: UpdateOptions = {},
 ): { loss: tf.Scalar; gradients: Map<string, tf.Tensor> } {
   const variables = parameters.map(([, value]) => value)
   let loss: tf.Scalar | undefined
@@ -90,13 +92,17 @@ export function lossAndGradients(
     const share = countLabels(batch) / Math.max(1, numLabels)
     const isSent = world !== undefined && index === batches.length - 1
     if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
-    const { value, gradients } = withBatch(model, batch, options, compute =>
-      variableGradients(
-        () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),
-        variables,
-        isSent ? (variable, gradient) => world.startSum(add(variable, gradient)) : undefined,
-      ),
-    )
+    const { value, gradients } = withBatch(model, batch, options, compute => {
+      try {
+        return variableGradients(
+          () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),
+          variables,
+          isSent ? (variable, gradient) => world.startSum(add(variable, gradient)) : undefined,
+        )
+      } finally {
+        checkpointing?.release()
+      }
+    })
     loss = loss ? accumulate(loss, value) : value
     for (const [variable, gradient] of gradients) sums.set(variable, isSent ? gradient : add(variable, gradient))
   }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { TrainingArguments } from '../src/arguments.ts'
 import { averageCheckpoints } from '../src/average-checkpoints.ts'
 import type { TrainerCallback } from '../src/callbacks.ts'
+import { loadAverages, loadWeights } from '../src/checkpoint.ts'
 import { Trainer } from '../src/trainer.ts'
 import type { LogRecord } from '../src/trainer-state.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -119,6 +120,37 @@ test('resuming a finished run trains no further, and resuming in an empty folder
   const again = await run(folder, {}, undefined, true)
   expect(again.weights).toEqual(first.weights)
   expect(again.output.globalStep).toBe(22)
+})
+
+test.each(['lion', 'adafactor', 'muon'] as const)(
+  'with %s and averages of the weights a resumed run ends at the same averages and losses, bit for bit',
+  async optim => {
+    const [whole, parted] = [temporaryFolder(), temporaryFolder()]
+    const extra = { optim, emaDecay: 0.9, learningRate: 0.003 }
+    const expected = await run(whole, extra)
+    await run(parted, extra, 7)
+    const second = await run(parted, extra, undefined, true)
+    expect(second.weights).toEqual(expected.weights)
+    expect(measured(second.history)).toEqual(measured(expected.history))
+  },
+)
+
+test('the averages of the weights are evaluated, and what the model ends with; checkpoints keep the weights', async () => {
+  const [plain, averaged] = [temporaryFolder(), temporaryFolder()]
+  const own = await run(plain)
+  const { weights, history } = await run(averaged, { emaDecay: 0.9 })
+  expect(weights).not.toEqual(own.weights)
+  const saved = new TinyModel({ seed: 9 })
+  await loadWeights(`${averaged}/checkpoint-22`, saved)
+  expect(weightsOf(saved)).toEqual(own.weights)
+  const evaluated = new Trainer({ model: saved, evalDataset: tinyDataset(100) })
+  await loadAverages(`${averaged}/checkpoint-22`, saved)
+  expect(weightsOf(saved)).toEqual(weights)
+  const last = history.findLast(({ evalLoss }) => evalLoss !== undefined)!
+  expect((await evaluated.evaluate()).evalLoss).toBeCloseTo(last.evalLoss!, 6)
+  saved.dispose()
+  const best = { emaDecay: 0.9, saveStrategy: 'epoch', loadBestModelAtEnd: true } as const
+  expect((await run(temporaryFolder(), best)).weights).toEqual(weights) // the last epoch is the best
 })
 
 test('the average of checkpoints is the mean of their weights', async () => {

@@ -1,6 +1,5 @@
 import { tf } from '@heed/tensor-backend'
 import { checkNumber } from '../checks.ts'
-import { clipFactor } from './gradient-clipping.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
@@ -28,11 +27,8 @@ export class Sgd extends StatefulOptimizer {
   override step(gradients: Gradients, { learningRate, clip }: OptimizerStep): void {
     this.stepCount += 1
     tf.tidy(() => {
-      const factor = clip && clipFactor(clip.norm, clip.maxNorm)
-      for (const [name, value] of this.parameters) {
-        const gradient = gradients.get(name)
-        if (!gradient) continue
-        let update = factor ? tf.mul(gradient, factor) : gradient
+      for (const [name, value, gradient] of this.clipped(gradients, clip)) {
+        let update = gradient
         if (this.#weightDecay && hasWeightDecay(name, value)) update = tf.add(update, tf.mul(value, this.#weightDecay))
         if (this.#momentum) {
           const velocity = this.stateOf('momentum_buffer', name)

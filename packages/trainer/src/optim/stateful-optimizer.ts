@@ -1,5 +1,9 @@
 import { HeedError, lazyZeros, tf } from '@heed/tensor-backend'
+import { clipFactor } from './gradient-clipping.ts'
 import type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optimizer.ts'
+
+/** The kinds of state that a parameter has, with their shapes. */
+export type StateShapes = (value: tf.Variable) => Readonly<Record<string, number[]>>
 
 /** An optimizer with zero-filled variables of some kinds for each parameter, named `kind.parameter` (`exp_avg.lm_head.weight`). */
 export abstract class StatefulOptimizer implements Optimizer {
@@ -7,11 +11,14 @@ export abstract class StatefulOptimizer implements Optimizer {
   protected readonly parameters: readonly NamedParameter[]
   readonly #tensors = new Map<string, tf.Variable>()
 
-  constructor(parameters: Iterable<NamedParameter>, kinds: readonly string[]) {
+  /** `kinds` are of the parameter's shape, unless a function says of which. */
+  constructor(parameters: Iterable<NamedParameter>, kinds: readonly string[] | StateShapes) {
     this.parameters = [...parameters]
-    for (const kind of kinds) {
-      for (const [name, value] of this.parameters) {
-        const zeros = lazyZeros(value.shape)
+    const shapesOf: StateShapes =
+      typeof kinds === 'function' ? kinds : ({ shape }) => Object.fromEntries(kinds.map(kind => [kind, shape]))
+    for (const [name, value] of this.parameters) {
+      for (const [kind, shape] of Object.entries(shapesOf(value))) {
+        const zeros = lazyZeros(shape)
         this.#tensors.set(`${kind}.${name}`, tf.variable(zeros, false))
         zeros.dispose()
       }
@@ -19,6 +26,18 @@ export abstract class StatefulOptimizer implements Optimizer {
   }
 
   abstract step(gradients: Gradients, options: OptimizerStep): void
+
+  /** The parameters that have a gradient, each with it, scaled as `clip` says; to be called in a `tidy`. */
+  protected *clipped(
+    gradients: Gradients,
+    clip: OptimizerStep['clip'],
+  ): Generator<[name: string, value: tf.Variable, gradient: tf.Tensor]> {
+    const factor = clip && clipFactor(clip.norm, clip.maxNorm)
+    for (const [name, value] of this.parameters) {
+      const gradient = gradients.get(name)
+      if (gradient) yield [name, value, factor ? tf.mul(gradient, factor) : gradient]
+    }
+  }
 
   protected stateOf(kind: string, name: string): tf.Variable {
     return this.#tensors.get(`${kind}.${name}`)!

@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { tf } from '@heed/tensor-backend'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Adafactor } from '../../src/optim/adafactor.ts'
 import { AdamW } from '../../src/optim/adamw.ts'
+import { CombinedOptimizer } from '../../src/optim/combined-optimizer.ts'
 import { gradientNorm } from '../../src/optim/gradient-clipping.ts'
+import { Lion } from '../../src/optim/lion.ts'
+import { Muon, suitsMuon } from '../../src/optim/muon.ts'
 import type { NamedParameter, Optimizer } from '../../src/optim/optimizer.ts'
 import { Sgd } from '../../src/optim/sgd.ts'
+import { WeightAverage } from '../../src/optim/weight-average.ts'
 import { hasWeightDecay } from '../../src/optim/weight-decay.ts'
 
 type Values = Record<string, number[] | number[][]>
@@ -13,8 +18,9 @@ interface Run {
   gradients: Values[]
   norms: number[]
   end: Values
+  ema: Values
 }
-const fixture: { maxNorm: number; rates: number[]; cases: Record<string, Run> } = JSON.parse(
+const fixture: { emaDecay: number; maxNorm: number; rates: number[]; cases: Record<string, Run> } = JSON.parse(
   readFileSync(new URL('../fixtures/optimizers.json', import.meta.url), 'utf8'),
 )
 
@@ -22,6 +28,13 @@ const make: Record<string, (parameters: NamedParameter[]) => Optimizer> = {
   adamw: parameters => new AdamW(parameters, { beta1: 0.8, beta2: 0.95, eps: 1e-6, weightDecay: 0.1 }),
   sgd: parameters => new Sgd(parameters, { weightDecay: 0.1 }),
   'sgd-momentum': parameters => new Sgd(parameters, { momentum: 0.9, weightDecay: 0.1 }),
+  lion: parameters => new Lion(parameters, { beta1: 0.8, beta2: 0.95, weightDecay: 0.1 }),
+  adafactor: parameters => new Adafactor(parameters, { weightDecay: 0.1 }),
+  muon: ([matrix, vector]) =>
+    new CombinedOptimizer([
+      new Muon([matrix!], { momentum: 0.9, weightDecay: 0.1 }),
+      new AdamW([vector!], { beta1: 0.8, beta2: 0.95, eps: 1e-6 }),
+    ]),
 }
 
 const variables = (values: Values): NamedParameter[] =>
@@ -51,17 +64,21 @@ afterEach(() => {
   expect(tf.memory().numTensors).toBe(numTensors)
 })
 
-describe.each(Object.keys(make))('%s', name => {
-  const run = fixture.cases[name]!
+const averaging: Record<string, (parameters: NamedParameter[]) => Optimizer> = {
+  'adamw with averages': parameters => new WeightAverage(make.adamw!(parameters), parameters, fixture.emaDecay),
+}
+
+describe.each(Object.entries({ ...make, ...averaging }))('%s', (name, create) => {
+  const run = fixture.cases[name.split(' ')[0]!]!
 
   const check = (parameters: NamedParameter[]): void => {
     for (const [key, value] of parameters)
       expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
   }
 
-  test('ten clipped steps give the weights and norms of torch', () => {
+  test('ten clipped steps give the weights and norms of the reference', () => {
     const parameters = tf.tidy(() => variables(run.start))
-    const optimizer = make[name]!(parameters)
+    const optimizer = create(parameters)
     expect(advance(optimizer, run, 0, 10)).toBeAllclose(run.norms, { atol: 0, rtol: 1e-6 })
     check(parameters)
     optimizer.dispose()
@@ -71,7 +88,7 @@ describe.each(Object.keys(make))('%s', name => {
   test('a state saved in the middle and loaded into a new optimizer goes on bit for bit', () => {
     const whole = tf.tidy(() => variables(run.start))
     const parted = tf.tidy(() => variables(run.start))
-    const [first, second, reference] = [make[name]!(parted), make[name]!(parted), make[name]!(whole)]
+    const [first, second, reference] = [create(parted), create(parted), create(whole)]
     advance(reference, run, 0, 10)
     advance(first, run, 0, 4)
     second.loadStateDict(first.stateDict(), first.stepCount)
@@ -81,6 +98,35 @@ describe.each(Object.keys(make))('%s', name => {
     for (const optimizer of [first, second, reference]) optimizer.dispose()
     tf.dispose([...whole, ...parted].map(([, value]) => value))
   })
+})
+
+test('averages of the weights are those of torch, and change places with the weights and back', () => {
+  const run = fixture.cases.adamw!
+  const parameters = tf.tidy(() => variables(run.start))
+  const optimizer = new WeightAverage(make.adamw!(parameters), parameters, fixture.emaDecay)
+  const values = (): number[] => parameters.flatMap(([, value]) => [...value.dataSync()])
+  optimizer.apply() // before the first step there is nothing to take
+  expect(values()).toEqual(Object.values(run.start).flat(2))
+  advance(optimizer, run, 0, 10)
+  const own = values()
+  optimizer.apply()
+  expect(values()).toBeAllclose(Object.values(run.ema).flat(2), { atol: 1e-6, rtol: 1e-5 })
+  optimizer.restore()
+  expect(values()).toEqual(own)
+  optimizer.dispose()
+  tf.dispose(parameters.map(([, value]) => value))
+})
+
+test('Muon is for matrices inside the model, and says so', () => {
+  const parameters = tf.tidy(() => variables({ matrix: [[1]], vector: [1] }))
+  expect(() => new Muon(parameters)).toThrow('Muon: vector is of shape [1], expected a matrix. Give it to AdamW.')
+  const matrix = parameters[0]![1]
+  for (const name of ['model.layers.0.mlp.up_proj.weight', 'bert.encoder.layer.0.output.dense.weight'])
+    expect(suitsMuon(name, matrix), name).toBe(true)
+  for (const name of ['model.embed_tokens.weight', 'lm_head.weight', 'transformer.wte.weight', 'shared.weight'])
+    expect(suitsMuon(name, matrix), name).toBe(false)
+  expect(suitsMuon('norm', parameters[1]![1])).toBe(false)
+  tf.dispose(parameters.map(([, value]) => value))
 })
 
 test('a parameter without a gradient stays as it was', () => {
@@ -115,6 +161,17 @@ test('settings outside their range and a foreign state are refused by name', () 
   expect(() => new AdamW([], { eps: Number.NaN })).toThrow('AdamW: eps is NaN, expected a finite number at least 0.')
   expect(() => new AdamW([], { weightDecay: -1 })).toThrow(
     'AdamW: weightDecay is -1, expected a finite number at least 0.',
+  )
+  expect(() => new Lion([], { beta1: 1 })).toThrow('Lion: beta1 is 1, expected a finite number at least 0 and below 1.')
+  expect(() => new Lion([], { beta2: 1 })).toThrow('Lion: beta2 is 1, expected a finite number at least 0 and below 1.')
+  expect(() => new Adafactor([], { clipThreshold: 0 })).toThrow(
+    'Adafactor: clipThreshold is 0, expected a finite number above 0.',
+  )
+  expect(() => new Adafactor([], { decayRate: 1 })).toThrow(
+    'Adafactor: decayRate is 1, expected a finite number at most 0.',
+  )
+  expect(() => new Muon([], { momentum: 1 })).toThrow(
+    'Muon: momentum is 1, expected a finite number at least 0 and below 1.',
   )
   expect(() => new Sgd([], { momentum: 2 })).toThrow(
     'Sgd: momentum is 2, expected a finite number at least 0 and below 1.',
