@@ -135,6 +135,7 @@ async function compare({ steps, turn, seeds, threads }) {
       contestant.close()
     }
     rmSync(folder, { recursive: true })
+    process.stderr.write(`seed ${seed}: validation loss ${losses.heed.at(-1)} and ${losses.transformers.at(-1)}\n`)
   }
   const ratioOf = ({ heed, transformers }) => median(heed.map((rate, i) => rate / transformers[i]))
   const medians = ({ heed, transformers }) => ({ heed: median(heed), transformers: median(transformers) })

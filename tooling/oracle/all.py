@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_MAKERS = {"all", "fixture", "hf_tokenizer_texts", "tiny", "verify_folder"}
+NOT_MAKERS = {"all", "fixture", "hf_tokenizer_texts", "tiny", "verify_adapter", "verify_folder", "verify_saved"}
 
 NEED_FILES = {"mingpt_sorter", "onnx_vectors", "real_tokenizers"}
 

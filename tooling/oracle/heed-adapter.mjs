@@ -3,18 +3,17 @@
 // Run after `pnpm build`: node tooling/oracle/heed-adapter.mjs OUT
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LlamaForCausalLM } from '../../packages/llama/dist/index.js'
+import { AutoModelForCausalLM, AutoModelForMaskedLM } from '../../packages/heed/dist/index.js'
 import { init, tf, writeSafetensors } from '../../packages/tensor-backend/dist/index.js'
 import { LoraModel, Trainer } from '../../packages/trainer/dist/index.js'
-import { BertForMaskedLM, GPT2LMHeadModel } from '../../packages/transformer/dist/index.js'
 
 const [out] = process.argv.slice(2)
 if (!out) throw new Error('usage: node tooling/oracle/heed-adapter.mjs OUT')
 const fixtures = new URL('../../packages/trainer/test/fixtures/', import.meta.url).pathname
 const models = {
-  llama: { load: LlamaForCausalLM, targetModules: ['q_proj', 'v_proj', 'gate_proj', 'down_proj'], labelShift: 1 },
-  gpt2: { load: GPT2LMHeadModel, targetModules: ['c_attn', 'c_fc'], labelShift: 1 },
-  bert: { load: BertForMaskedLM, targetModules: ['query', 'value', 'output.dense'], taskType: '', labelShift: 0 },
+  llama: { load: AutoModelForCausalLM, targetModules: ['q_proj', 'v_proj', 'gate_proj', 'down_proj'], labelShift: 1 },
+  gpt2: { load: AutoModelForCausalLM, targetModules: ['c_attn', 'c_fc'], labelShift: 1 },
+  bert: { load: AutoModelForMaskedLM, targetModules: ['query', 'value', 'output.dense'], taskType: '', labelShift: 0 },
 }
 
 await init()

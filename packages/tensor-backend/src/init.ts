@@ -14,7 +14,8 @@ export interface InitOptions {
    */
   backend?: BackendName | 'auto'
   /**
-   * Threads of the kernels; the number of cores by default. `HEED_THREADS` overrides. The wasm backend has one in a page
+   * Threads of the kernels; by default the number of cores, of which the processes of an MPI job on
+   * one machine have equal shares. `HEED_THREADS` overrides. The wasm backend has one in a page
    * that is not cross-origin isolated, and where the runtime lacks relaxed SIMD.
    */
   threads?: number

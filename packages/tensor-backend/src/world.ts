@@ -2,6 +2,7 @@ import { loadMpiAddon } from '#native'
 import type { KernelBackend } from './backends/kernel-backend.ts'
 import type { MpiAddon } from './backends/native.ts'
 import { HeedError } from './errors.ts'
+import { sizeOfJob } from './job.ts'
 import { addressToWrite, inPlaceBackend } from './ops/in-place.ts'
 import { tf } from './tf.ts'
 
@@ -27,12 +28,6 @@ export interface World {
 }
 
 const environment: Record<string, string | undefined> = typeof process === 'undefined' ? {} : process.env
-
-/** What the starters of MPI jobs tell a process, first Open MPI's, then PMI's of MPICH, Intel and Slurm. */
-function sizeOfJob(): number {
-  const { OMPI_COMM_WORLD_SIZE: ompi, PMI_SIZE: pmi, PMIX_RANK: pmix, SLURM_NTASKS: slurm } = environment
-  return Number(ompi ?? pmi ?? (pmix === undefined ? 1 : slurm) ?? 1)
-}
 
 function libraryNames(): string[] {
   if (environment.HEED_MPI_LIBRARY) return [environment.HEED_MPI_LIBRARY]

@@ -22,7 +22,7 @@ export class GradientCheckpointing {
     const paths: string[] = []
     for (const [path, module] of modules) {
       const isInside = paths.some(outer => path.startsWith(`${outer}.`))
-      if (isInside || !layerPath.test(path) || typeof (module as Partial<Layer>).forward !== 'function') continue
+      if (isInside || !layerPath.test(path) || !('forward' in module)) continue
       paths.push(path)
       this.#wrap(module as Layer, modules, model, path)
     }

@@ -43,6 +43,13 @@ export {
   type Row,
   streamDataset,
 } from './data/load-dataset.ts'
+export {
+  type DocumentSentences,
+  type NextSentenceExample,
+  type NextSentenceOptions,
+  nextSentenceCollator,
+  nextSentencePairs,
+} from './data/next-sentence.ts'
 export { PackedTokens, type PackedTokensOptions, type TokenArray, type TokenExample } from './data/packed-tokens.ts'
 export {
   encodePairs,
@@ -51,6 +58,7 @@ export {
   type ParallelFiles,
   type TextPair,
 } from './data/parallel-text.ts'
+export { type PreferencePair, preferenceCollator } from './data/preference-pairs.ts'
 export type { DatasetLike, IndexedDataset, StreamDataset } from './data/sources.ts'
 export { type InterleaveOptions, IterableDataset, interleaveDatasets } from './data/stream.ts'
 export {
@@ -95,6 +103,7 @@ export { Sgd, type SgdConfig } from './optim/sgd.ts'
 export { StatefulOptimizer, type StateShapes } from './optim/stateful-optimizer.ts'
 export { WeightAverage } from './optim/weight-average.ts'
 export { hasWeightDecay } from './optim/weight-decay.ts'
+export { type DistillationConfig, DistilledModel, type DpoConfig, DpoModel } from './preference.ts'
 export { type LossPlotOptions, lossPlot, lossPlotPng, lossPlotSvg } from './report/loss-plot.ts'
 export { metricsLog } from './report/metrics-log.ts'
 export { tensorBoardLog } from './report/tensorboard.ts'

@@ -25,6 +25,7 @@ export interface LoraConfig {
   targetModules: readonly string[]
   /** Scales by loraAlpha / sqrt(r) instead (arXiv:2312.03732). */
   useRslora?: boolean
+  /** PEFT's name, `CAUSAL_LM` by default; empty for a model that PEFT has no task for, such as one that fills masks. */
   taskType?: string
   baseModelNameOrPath?: string
 }
@@ -171,7 +172,7 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
 
   /** Writes `adapter_model.safetensors` and `adapter_config.json` for PEFT. Throws HEED_IO. */
   async savePretrained(folder: string): Promise<void> {
-    const { targetModules, baseModelNameOrPath, ...config } = this.config
+    const { targetModules, baseModelNameOrPath, taskType, ...config } = this.config
     await writeSafetensors(`${folder}/adapter_model.safetensors`, this.stateDict())
     const json = {
       ...renameKeys<unknown>(config, snakeCase),
@@ -183,6 +184,7 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
       modules_to_save: null,
       peft_type: 'LORA',
       target_modules: targetModules,
+      task_type: taskType || null,
     }
     await writeFileAtomic(`${folder}/adapter_config.json`, `${JSON.stringify(json, null, 2)}\n`)
   }

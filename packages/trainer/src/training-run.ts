@@ -26,6 +26,7 @@ import { DataParallel } from './data-parallel.ts'
 import { GradientCheckpointing } from './gradient-checkpointing.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
+import { firstBadTensor } from './non-finite.ts'
 import { createOptimizer } from './optim/create-optimizer.ts'
 import { gradientNorm } from './optim/gradient-clipping.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
@@ -203,12 +204,24 @@ export class TrainingRun<T> {
       number,
     ]
     this.#isStopAsked = stops > 0
+    const dropoutSeed = rank === 0 ? hash(args.seed, globalStep) : hash(args.seed, globalStep, rank)
     const { loss, gradients } = lossAndGradients(model, this.#parameters, batches, {
       labelSmoothing: args.labelSmoothingFactor,
-      seed: rank === 0 ? hash(args.seed, globalStep) : hash(args.seed, globalStep, rank),
+      seed: dropoutSeed,
       ...{ numLabels, world, checkpointing: this.#checkpointing },
     })
     const norm = gradientNorm(gradients)
+    try {
+      this.#log.checkStep(globalStep + 1, loss, norm, () => {
+        const labelSmoothing = args.labelSmoothingFactor
+        const bad = firstBadTensor({ model, batches, gradients, labelSmoothing, seed: dropoutSeed })
+        const suspects = bad?.batch === undefined ? [...batches.keys()] : [bad.batch]
+        return bad && { name: bad.name, epoch: this.#epoch, batches: suspects.map(batch => this.#batchNumber(batch)) }
+      })
+    } catch (error) {
+      tf.dispose([loss, norm, ...gradients.values()])
+      throw error
+    }
     await this.emit('onPreOptimizerStep')
     const clip = args.maxGradNorm > 0 ? { clip: { norm, maxNorm: args.maxGradNorm } } : {}
     this.#optimizer.step(gradients, { learningRate: this.#learningRate, ...clip })
@@ -220,6 +233,12 @@ export class TrainingRun<T> {
     this.state.epoch = this.#epochDone()
     await this.#log.add(this.state.globalStep, loss, norm, tokens)
     await nextTask()
+  }
+
+  /** The number in the epoch, from 0, of one of the batches of this step. */
+  #batchNumber(batch: number): number {
+    const { rank, size } = this.#parallel
+    return (this.#updatesInEpoch * this.#plan.accumulation + batch) * size + rank
   }
 
   #epochDone(): number {

@@ -277,15 +277,49 @@ describe('bad input', () => {
     return `${error.code}: ${error.message}`
   }
 
-  test('a loss that is NaN stops the run before it is saved, naming step and loss', async () => {
+  test('a loss that is NaN stops the run before it is saved, naming step, batch and first bad tensor', async () => {
     const outputDir = temporaryFolder()
-    expect(
-      await failure({ outputDir, learningRate: 1e38, loggingSteps: 100, maxGradNorm: 0, lrSchedulerType: 'constant' }),
-    ).toBe(
+    const wild = { loggingSteps: 100, maxGradNorm: 0, lrSchedulerType: 'constant' } as const
+    expect(await failure({ outputDir, learningRate: 1e38, gradientAccumulationSteps: 2, ...wild })).toBe(
       'HEED_NUMERIC: Trainer: loss is NaN at step 2, expected a finite number. ' +
+        'The first tensor that went wrong is the weight embed_tokens.weight, in batches 2, 3 of epoch 0. ' +
         'Lower learningRate, warm up longer, or look at the data of that step.',
     )
     expect(readdirSync(outputDir)).toEqual(['metrics.jsonl'])
+  })
+
+  test('a weight and a gradient that are not finite are named, and the weights stay as they were', async () => {
+    const model = new TinyModel({ dropout: 0 })
+    const weight = model.head.weight
+    tf.tidy(() => weight.assign(tf.mul(weight, Number.NaN)))
+    expect(await failure({}, { model })).toMatch(
+      /^HEED_NUMERIC: Trainer: loss is NaN at step 1, .*wrong is the weight lm_head.weight, in batch 0 of epoch 0\. Lower/,
+    )
+    model.dispose()
+    const other = new TinyModel({ dropout: 0 })
+    const before = weightsOf(other)
+    const root = other.head.forward.bind(other.head)
+    // sqrt(0) is 0, and its slope infinite
+    other.head.forward = x => tf.add(root(x), tf.sqrt(tf.mul(tf.sum(other.norm.weight), 0)))
+    expect(await failure({}, { model: other })).toMatch(
+      /^HEED_NUMERIC: Trainer: the norm of the gradients is NaN at step 1, .*wrong is the gradient of norm.weight, in batch 0 of epoch 0\. Lower/,
+    )
+    expect(weightsOf(other)).toEqual(before)
+    other.head.forward = root
+    const norm = other.norm.forward.bind(other.norm)
+    let calls = 0
+    other.norm.forward = x => (++calls === 3 || calls > 4 ? tf.div(norm(x), 0) : norm(x))
+    expect(await failure({ gradientAccumulationSteps: 2 }, { model: other })).toMatch(
+      /^HEED_NUMERIC: Trainer: loss is NaN at step 2, .*wrong is the output of norm, in batch 2 of epoch 0\. Lower/,
+    )
+    other.dispose()
+  })
+
+  test('a loss that explodes stops the run', async () => {
+    const message = await failure({ learningRate: 1000, loggingSteps: 1, lrSchedulerType: 'constant', maxSteps: 30 })
+    expect(message).toMatch(
+      /^HEED_NUMERIC: Trainer: loss is \d+\.?\d* at step \d+, expected at most \d+\.?\d* after [23]\.\d+ at the first step\. The training has exploded: lower learningRate, warm up longer, or set maxGradNorm\.$/,
+    )
   })
 
   test('missing and empty data sets are named', async () => {

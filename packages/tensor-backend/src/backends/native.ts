@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { coresEach } from '../job.ts'
 import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
 
 /** The part of the addon that talks to the other processes of an MPI job; addresses are those of tensors. */
@@ -62,7 +63,7 @@ export function loadMpiAddon(): MpiAddon | string {
 export async function loadNative(threads?: number): Promise<KernelLibrary | string> {
   const addon = loadAddon(addonPaths())
   if (typeof addon === 'string') return addon
-  const count = threads ?? availableParallelism()
+  const count = threads ?? coresEach(availableParallelism())
   const wanted = process.env.HEED_INSTRUCTION_SET ?? ''
   const instructionSet = addon.configure(count, wanted)
   if (!instructionSet) return `HEED_INSTRUCTION_SET is ${wanted}, which this processor does not have`

@@ -12,13 +12,16 @@ export interface Batch {
   readonly inputs: Readonly<Record<string, BatchArray>>
   /** 1 when the model predicts the next position's label (causal LM), so that the first label of a row does not count. */
   readonly labelShift: 0 | 1
+  /** What the loss is a mean over, where that is not labels: pairs of answers. */
+  readonly numLosses?: number
 }
 
 /** The label that counts for nothing, as in PyTorch and HF. */
 export const ignoreIndex = -100
 
 /** Labels that the loss is a mean over: all but -100, without the first of each row when labels are shifted. */
-export function countLabels({ inputs, labelShift }: Batch): number {
+export function countLabels({ inputs, labelShift, numLosses }: Batch): number {
+  if (numLosses !== undefined) return numLosses
   const { labels } = inputs
   if (!labels) return 0
   const rowLength = labels.shape.at(-1) ?? 1
