@@ -170,7 +170,7 @@ function PartBox({ placed, isSelected, isFocusable, onChoose, onToggle, onKey }:
       aria-selected={isSelected}
       aria-label={`${label}${count}, ${part.className || text.kinds.list.name}${isUsed ? '' : `, ${text.unused}`}`}
       {...(hasChildren && { 'aria-expanded': isOpen })}
-      tabIndex={isFocusable ? 0 : -1}
+      tabindex={isFocusable ? 0 : -1} // in SVG attributes keep their case
       onClick={event => ((event.target as Element).closest('.toggle') ? onToggle() : onChoose())}
       onDblClick={hasChildren ? onToggle : undefined}
       onKeyDown={onKey}
