@@ -137,7 +137,7 @@ export function Diagram({ root, flows, selected, onSelect }: DiagramProps) {
           </span>
         ))}
         <span>
-          <i class="stroke skip" />
+          <i class="stroke" />
           {text.residualLine}
         </span>
       </p>
