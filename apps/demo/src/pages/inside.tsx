@@ -124,7 +124,10 @@ function Inside({ name, root, pass, selected, setSelected, place, setPlace, laye
   const part = parts.find(({ id }) => id === selected) ?? parts.find(isAttention) ?? root
   const { sequences, predicts, predictsNext, lens } = pass
   const guesses = lens[Math.min(layer, lens.length - 1)]![Math.min(place, lens[0]!.length - 1)]!
-  const sequenceNames = Object.values(sequences).map(tokens => tokens.map(({ token }) => token))
+  const namesOf = (tokens: readonly SequenceToken[] = []): string[] => tokens.map(({ token }) => token)
+  const readsSource = /^encoder|encoder_attn\.[kv]_proj/.test(part.path)
+  const own = [namesOf(sequences.source), namesOf(sequences.target)]
+  const sequenceNames = readsSource ? own : own.reverse() // which one the rows of equal lengths are
   return (
     <div data-inside={name} data-ids={sequences[predicts]!.map(({ id }) => id).join()}>
       {sequences.target && <TokenRow label={text.reads} tokens={sequences.source} />}
@@ -136,7 +139,13 @@ function Inside({ name, root, pass, selected, setSelected, place, setPlace, laye
       />
       <div class="inside">
         <Diagram root={root} flows={pass.flows} selected={part.id} onSelect={setSelected} />
-        <PartPanel model={name} part={part} pass={pass} sequences={sequenceNames} place={place} />
+        <PartPanel
+          model={name}
+          part={part}
+          pass={pass}
+          sequences={sequenceNames}
+          place={readsSource ? undefined : place}
+        />
       </div>
       <h2>{text.attention}</h2>
       <p class="lead">{text.attentionLead}</p>
