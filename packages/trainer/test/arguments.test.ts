@@ -55,7 +55,7 @@ test.each([
   [{ seed: -1 }, 'TrainingArguments: seed is -1, expected an integer at least 0 and at most 4294967295.'],
   [{ maxSteps: 0 }, 'TrainingArguments: maxSteps is 0, expected at least 1, or -1 to train numTrainEpochs (3).'],
   [{ shuffle: 'yes' }, 'TrainingArguments: shuffle is "yes", expected true or false.'],
-  [{ optim: 'adam' }, 'TrainingArguments: optim is "adam", expected one of adamw, sgd.'],
+  [{ optim: 'adam' }, 'TrainingArguments: optim is "adam", expected one of adamw, sgd, lion, adafactor, muon.'],
   [{ evalStrategy: 'epochs' }, 'TrainingArguments: evalStrategy is "epochs", expected one of no, steps, epoch.'],
   [
     { saveStrategy: 'epoch' },
