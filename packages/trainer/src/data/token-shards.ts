@@ -7,7 +7,7 @@ import {
   writeFileAtomic,
 } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, show } from '../checks.ts'
 import type { PackedTokensOptions, TokenExample } from './packed-tokens.ts'
 import type { IndexedDataset } from './sources.ts'
 
@@ -29,6 +29,7 @@ export interface ShardIndex {
 }
 
 const indexFile = 'token-shards.json'
+const idBytes = { uint16: 2, uint32: 4 }
 /** Tokens in a shard: 64 MB of them at most are in memory while it is made. */
 const shardTokens = 2 ** 24
 
@@ -104,7 +105,7 @@ export class TokenShards implements IndexedDataset<TokenExample> {
   /** Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_ARGUMENT_INVALID when a part is shorter than a block. */
   static async open(folder: string, options: TokenShardsOptions): Promise<TokenShards> {
     const file = `${folder}/${indexFile}`
-    const index = parseStrictJson(await readText(file), file) as ShardIndex
+    const index = checkedIndex(parseStrictJson(await readText(file), file), file)
     const { blockSize, stride = blockSize, start = 0, end = index.numTokens } = options
     checkNumber('TokenShards', 'blockSize', blockSize, { min: 2, isInteger: true })
     checkNumber('TokenShards', 'stride', stride, { min: 1, isInteger: true })
@@ -114,20 +115,11 @@ export class TokenShards implements IndexedDataset<TokenExample> {
         `${folder}: the part has ${end - start} tokens, expected at least blockSize (${blockSize}). Prepare more text, or take a smaller blockSize.`,
       )
     }
-    const width = index.dtype === 'uint16' ? 2 : 4
-    const sources = await Promise.all(index.shards.map(({ file: name }) => openByteSource(`${folder}/${name}`)))
-    for (const [i, source] of sources.entries()) {
-      if (source.byteLength === index.shards[i]!.numTokens * width) continue
-      throw new HeedError(
-        'HEED_FILE_INVALID',
-        `${source.name}: it has ${source.byteLength} bytes, expected ${index.shards[i]!.numTokens * width}. Prepare the corpus again.`,
-      )
-    }
-    return new TokenShards(index, blockSize, stride, start, end, sources)
+    return new TokenShards(index, blockSize, stride, start, end, await openShards(folder, index))
   }
 
   async get(index: number): Promise<TokenExample> {
-    const width = this.index.dtype === 'uint16' ? 2 : 4
+    const width = idBytes[this.index.dtype]
     const inputIds = new Int32Array(this.blockSize)
     let from = this.start + index * this.stride
     for (let filled = 0; filled < this.blockSize; ) {
@@ -151,4 +143,51 @@ export class TokenShards implements IndexedDataset<TokenExample> {
   async close(): Promise<void> {
     await Promise.all(this.sources.map(source => source.close()))
   }
+}
+
+/** The files of the shards, all or none. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID. */
+async function openShards(folder: string, { dtype, shards }: ShardIndex): Promise<ByteSource[]> {
+  const sources: ByteSource[] = []
+  try {
+    for (const { file, numTokens } of shards) {
+      const source = await openByteSource(`${folder}/${file}`)
+      sources.push(source)
+      const expected = numTokens * idBytes[dtype]
+      if (source.byteLength === expected) continue
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${source.name}: it has ${source.byteLength} bytes, expected ${expected}. Prepare the corpus again.`,
+      )
+    }
+    return sources
+  } catch (error) {
+    await Promise.all(sources.map(source => source.close()))
+    throw error
+  }
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isShard = (value: unknown): boolean => {
+  const { file, numTokens } = (value ?? {}) as Partial<ShardIndex['shards'][number]>
+  return typeof file === 'string' && isCount(numTokens)
+}
+
+/** Throws HEED_FILE_INVALID. */
+function checkedIndex(json: unknown, file: string): ShardIndex {
+  const index = (json ?? {}) as ShardIndex
+  const { dtype, numTokens, numBytes, shards } = index
+  const rules = [
+    ['dtype', dtype, '"uint16" or "uint32"', typeof dtype === 'string' && Object.hasOwn(idBytes, dtype)],
+    ['numTokens', numTokens, 'a whole number', isCount(numTokens)],
+    ['numBytes', numBytes, 'a whole number', isCount(numBytes)],
+    ['shards', shards, 'a list of { file, numTokens }', Array.isArray(shards) && shards.every(isShard)],
+  ] as const
+  for (const [name, value, rule, holds] of rules) {
+    if (holds) continue
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${file}: ${name} is ${show(value)}, expected ${rule}. Prepare the corpus again.`,
+    )
+  }
+  return index
 }

@@ -33,6 +33,21 @@ test.each([
   await expect(TokenShards.open(folder, { blockSize: 8 })).rejects.toThrow(/tokens-00003.bin: it has 3 bytes, expected/)
 })
 
+test.each([
+  [{}, 'dtype is undefined, expected "uint16" or "uint32"'],
+  [{ dtype: 'uint16', numTokens: -1 }, 'numTokens is -1, expected a whole number'],
+  [
+    { dtype: 'uint16', numTokens: 9, numBytes: 9, shards: [{ numTokens: 9 }] },
+    'shards is [{"numTokens":9}], expected a list of { file, numTokens }',
+  ],
+])('an index that says %j is refused', async (index, what) => {
+  const folder = temporaryFolder()
+  writeFileSync(`${folder}/token-shards.json`, JSON.stringify(index))
+  await expect(TokenShards.open(folder, { blockSize: 8 })).rejects.toThrow(
+    `${folder}/token-shards.json: ${what}. Prepare the corpus again.`,
+  )
+})
+
 test('a long text is read in pieces that begin lines with a letter, rows by their column, and nothing is lost', async () => {
   const folder = temporaryFolder()
   const text = Array.from({ length: 60_000 }, (_, i) => (i % 3 === 0 ? '\n  indented' : `line ${i} of the text`)).join(
