@@ -126,7 +126,10 @@ function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoin
     return { entry, times: entry.key.includes('*') ? numLayers : 1, byteLength }
   })
   // before anything is made for the layers that the header claims
-  const expected = entries.reduce<number>((sum, { times, byteLength }) => sum + times * byteLength, HEADER_BYTES[version])
+  const expected = entries.reduce<number>(
+    (sum, { times, byteLength }) => sum + times * byteLength,
+    HEADER_BYTES[version],
+  )
   if (expected !== fileBytes) {
     throw new HeedError(
       'HEED_FILE_INVALID',
