@@ -17,6 +17,7 @@ export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'
 export { type GgmlType, type GgufField, type GgufType, type GgufValue, ggmlTypes } from './files/gguf/types.ts'
 export { type WritableGgmlTensor, type WriteGgufOptions, writeGguf } from './files/gguf/write.ts'
 export { type GgufFile, openGguf } from './files/gguf.ts'
+export { ifFound } from './files/if-found.ts'
 export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
 export {
   readShardedIndex,

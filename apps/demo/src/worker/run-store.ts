@@ -2,7 +2,7 @@
  * The training run that the browser keeps: its recipe and text, beside the checkpoints that the Trainer writes there,
  * in the origin private file system.
  */
-import { HeedError, openPrivateFolder, readText, writeFileAtomic } from '@heed/tensor-backend'
+import { ifFound, openPrivateFolder, readText, writeFileAtomic } from '@heed/tensor-backend'
 
 export type Architecture = 'llama' | 'gpt2'
 export type SizeName = 'tiny' | 'small' | 'medium'
@@ -24,15 +24,6 @@ export async function saveRun(recipe: Recipe, text: string): Promise<void> {
   await discardRun()
   await writeFileAtomic(`${runFolder}/corpus.txt`, text)
   await writeFileAtomic(`${runFolder}/recipe.json`, JSON.stringify(recipe)) // last: a run with a recipe is whole
-}
-
-async function ifFound<T>(open: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await open()
-  } catch (error) {
-    if (error instanceof HeedError && error.code === 'HEED_FILE_NOT_FOUND') return undefined
-    throw error
-  }
 }
 
 export async function readRun(): Promise<{ recipe: Recipe; text: string } | undefined> {

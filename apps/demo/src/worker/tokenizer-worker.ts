@@ -1,20 +1,7 @@
-import {
-  BertNormalizer,
-  BertPreTokenizer,
-  BpeTrainer,
-  byteLevelAlphabet,
-  createByteLevelBpe,
-  MetaspaceDecoder,
-  MetaspacePreTokenizer,
-  Tokenizer,
-  UnigramModel,
-  UnigramTrainer,
-  WordPieceDecoder,
-  WordPieceModel,
-  WordPieceTrainer,
-} from '@heed/tokenizer'
+import { createByteLevelBpe, Tokenizer } from '@heed/tokenizer'
 import { expose } from 'comlink'
 import './errors.ts'
+import { emptyTokenizer, type TrainingMethod, trainerOf } from './training-methods.ts'
 
 /** One token as the page shows it. */
 export interface TokenView {
@@ -26,38 +13,12 @@ export interface TokenView {
   isSpecial: boolean
 }
 
-export type TrainingMethod = 'BPE' | 'WordPiece' | 'Unigram'
+export type { TrainingMethod }
 
 interface ModelJson {
   type: TrainingMethod
   vocab: Record<string, number> | Array<[string, number]>
   merges?: unknown[]
-}
-
-const unknown = '[UNK]'
-
-/** An empty tokenizer of a kind, with the parts that usually go with it. */
-function emptyTokenizer(method: TrainingMethod): Tokenizer {
-  if (method === 'BPE') return createByteLevelBpe()
-  if (method === 'WordPiece') {
-    return new Tokenizer({
-      model: new WordPieceModel({ unkToken: unknown }),
-      normalizer: new BertNormalizer(),
-      preTokenizer: new BertPreTokenizer(),
-      decoder: new WordPieceDecoder(),
-    })
-  }
-  return new Tokenizer({
-    model: new UnigramModel(),
-    preTokenizer: new MetaspacePreTokenizer(),
-    decoder: new MetaspaceDecoder(),
-  })
-}
-
-function trainerOf(method: TrainingMethod, vocabSize: number): BpeTrainer | WordPieceTrainer | UnigramTrainer {
-  if (method === 'BPE') return new BpeTrainer({ vocabSize, initialAlphabet: byteLevelAlphabet })
-  if (method === 'WordPiece') return new WordPieceTrainer({ vocabSize, specialTokens: [unknown] })
-  return new UnigramTrainer({ vocabSize, unkToken: '<unk>', specialTokens: ['<unk>'] })
 }
 
 let tokenizer = createByteLevelBpe()

@@ -4,6 +4,7 @@
  */
 import {
   HeedError,
+  ifFound,
   isHeedError,
   openTorchCheckpoint,
   parseStrictJson,
@@ -78,13 +79,9 @@ async function shardPaths(folder: string): Promise<string[]> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  try {
-    await (await openTorchCheckpoint(path)).close()
-    return true
-  } catch (error) {
-    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') return false
-    throw error
-  }
+  const file = await ifFound(() => openTorchCheckpoint(path))
+  await file?.close()
+  return file !== undefined
 }
 
 /** `layers.3.attention.wq.weight` -> `model.layers.3.self_attn.q_proj.weight`; undefined for the rotary table. */

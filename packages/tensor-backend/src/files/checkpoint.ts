@@ -1,4 +1,5 @@
 import { HeedError } from '../errors.ts'
+import { ifFound } from './if-found.ts'
 import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
 import { readShardedIndex } from './safetensors/shards.ts'
 import { openSafetensors } from './safetensors.ts'
@@ -29,15 +30,6 @@ function locate(folder: CheckpointLocation, name: string): ByteSourceLike | unde
 }
 
 const nameOfLocation = (location: CheckpointLocation) => (location instanceof Map ? 'folder' : String(location))
-
-async function ifFound<T>(open: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await open()
-  } catch (error) {
-    if (error instanceof HeedError && error.code === 'HEED_FILE_NOT_FOUND') return undefined
-    throw error
-  }
-}
 
 /**
  * Opens the weights of a HuggingFace folder: model.safetensors or its shards, else pytorch_model.bin or its shards.

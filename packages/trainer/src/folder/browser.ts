@@ -1,4 +1,4 @@
-import { HeedError, openPrivateFolder, privateCall, splitPrivate } from '@heed/tensor-backend'
+import { HeedError, ifFound, openPrivateFolder, privateCall, splitPrivate } from '@heed/tensor-backend'
 import type { FolderAccess } from './folder.ts'
 import type { InterruptSignal } from './node.ts'
 
@@ -12,15 +12,6 @@ function checkPrivate(address: string): void {
     `TrainingArguments: outputDir is "${address}", expected an address like opfs:/runs/story: a page has no other folders. ` +
       'Name one, or leave outputDir out and take the weights from model.stateDict() after training.',
   )
-}
-
-async function ifThere<T>(open: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await open()
-  } catch (error) {
-    if (error instanceof HeedError && error.code === 'HEED_FILE_NOT_FOUND') return undefined
-    throw error
-  }
 }
 
 /** Names of what is complete in a folder. */
@@ -48,7 +39,7 @@ async function writeFile(folder: FileSystemDirectoryHandle, name: string, conten
 export const folders: FolderAccess = {
   async list(folder) {
     checkPrivate(folder)
-    const handle = await ifThere(() => openPrivateFolder(folder))
+    const handle = await ifFound(() => openPrivateFolder(folder))
     return handle ? privateCall(folder, () => listFinished(handle)) : []
   },
 
@@ -60,7 +51,7 @@ export const folders: FolderAccess = {
   async remove(address) {
     checkPrivate(address)
     const { folder, name } = splitPrivate(address)
-    await ifThere(async () => {
+    await ifFound(async () => {
       const parent = await openPrivateFolder(folder)
       await privateCall(address, () => parent.removeEntry(name, { recursive: true }))
     })

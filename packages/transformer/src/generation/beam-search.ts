@@ -2,6 +2,7 @@ import { Random } from '@heed/layers'
 import type { Decoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import type { GenerateOptions, GenerationPlan } from './plan.ts'
+import { logSumExp } from './sampling.ts'
 import { checkAborted, Turns } from './turns.ts'
 
 /** A sequence and the sum of its tokens' log probabilities, or that sum with the length penalty once it has ended. */
@@ -174,10 +175,6 @@ function best(
 }
 
 function logSoftmax(logits: Float32Array): Float32Array {
-  let highest = Number.NEGATIVE_INFINITY
-  for (let i = 0; i < logits.length; i++) if (logits[i]! > highest) highest = logits[i]!
-  let sum = 0
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - highest)
-  const shift = highest + Math.log(sum)
+  const shift = logSumExp(logits)
   return logits.map(logit => logit - shift)
 }

@@ -107,6 +107,14 @@ export function softmax(scores: Float32Array): Float64Array {
   return probabilities
 }
 
+/** log Σ exp(score). */
+export function logSumExp(scores: Float32Array): number {
+  const highest = highestOf(scores)
+  let sum = 0
+  for (let i = 0; i < scores.length; i++) sum += Math.exp(scores[i]! - highest)
+  return highest + Math.log(sum)
+}
+
 /** In nats. */
 function entropyOf(probabilities: Float64Array): number {
   let entropy = 0

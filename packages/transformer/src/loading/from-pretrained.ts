@@ -9,7 +9,7 @@ import {
 import {
   type CheckpointLocation,
   HeedError,
-  isHeedError,
+  ifFound,
   openCheckpoint,
   parseStrictJson,
   readText,
@@ -121,12 +121,7 @@ export async function loadCheckpoint<M extends PretrainedModel>(
 }
 
 async function readGenerationConfig(location: CheckpointLocation): Promise<HfConfig | undefined> {
-  try {
-    return (await readJson(location, 'generation_config.json')).json
-  } catch (error) {
-    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') return undefined
-    throw error
-  }
+  return (await ifFound(() => readJson(location, 'generation_config.json')))?.json
 }
 
 /** Buffers that older versions of transformers saved, and that nothing reads. */

@@ -4,7 +4,7 @@ import { beginChoices, type Choices, type Piece, usageOf, type WholeChoice, whol
 import { readMessages } from './chat-messages.ts'
 import { forEachChoice, readSchema, readSettings, readStops } from './generation-request.ts'
 import type { RequestContext } from './request-context.ts'
-import { RequestFields } from './request-fields.ts'
+import type { RequestFields } from './request-fields.ts'
 import { type ToolCall, ToolCallReader } from './tool-calls.ts'
 import { readTools } from './tools.ts'
 
@@ -21,16 +21,12 @@ export async function chatCompletions(
   const schema = callSchema ?? readSchema(fields)
   const maxNewTokens = fields.integer('max_completion_tokens', 1) ?? fields.integer('max_tokens', 1)
   const topLogprobs = fields.integer('top_logprobs', 0, MAX_TOP_LOGPROBS)
-  const variables = fields.get('chat_template_kwargs')
   const requests = forEachChoice(fields, {
     model,
     input: {
       messages: readMessages(fields),
       tools: tools.length > 0 ? tools : null,
-      variables:
-        variables === undefined
-          ? {}
-          : RequestFields.of(variables, 'chat_template_kwargs') && (variables as Record<string, unknown>),
+      variables: fields.object('chat_template_kwargs')?.all ?? {},
     },
     settings: readSettings(fields, maxNewTokens),
     stop: readStops(fields),

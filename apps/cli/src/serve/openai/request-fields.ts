@@ -15,6 +15,11 @@ export class RequestFields {
     throw invalid(name === '' ? 'the body' : name, value, 'a JSON object')
   }
 
+  /** As they came. */
+  get all(): Readonly<Fields> {
+    return this.fields
+  }
+
   has(name: string): boolean {
     return this.get(name) !== undefined
   }

@@ -1,8 +1,8 @@
 import { Random } from '@heed/layers'
-import { HeedError } from '@heed/tensor-backend'
 import type { GenerateOptions, GenerationPlan } from '../plan.ts'
 import type { PromptCache } from '../prompt-cache.ts'
 import { argmax, sample } from '../sampling.ts'
+import { abortedBy } from '../turns.ts'
 import { type ChosenLogProb, LogProbs } from './token-log-probs.ts'
 
 /** Options of one sequence of a batch: those of `generate` that concern one sequence which is read as it is written. */
@@ -56,7 +56,7 @@ export class BatchSequence implements AsyncIterableIterator<WrittenToken> {
   #error: unknown
   #isEnded = false
   #onNews: (() => void) | undefined
-  readonly #onAbort = (): void => this.fail(aborted(this.options.signal!))
+  readonly #onAbort = (): void => this.fail(abortedBy(this.options.signal!))
 
   /** `nudge` tells the scheduler that the sequence can go on, or is over. */
   constructor(
@@ -152,10 +152,4 @@ export class BatchSequence implements AsyncIterableIterator<WrittenToken> {
     this.#onNews?.()
     this.#onNews = undefined
   }
-}
-
-function aborted(signal: AbortSignal): HeedError {
-  return new HeedError('HEED_ABORTED', 'generate: the signal was aborted, expected it to last.', {
-    cause: signal.reason,
-  })
 }

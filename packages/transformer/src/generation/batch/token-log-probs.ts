@@ -1,3 +1,5 @@
+import { logSumExp } from '../sampling.ts'
+
 /** A token and the natural logarithm of its probability. */
 export interface TokenLogProb {
   id: number
@@ -19,11 +21,7 @@ export class LogProbs {
   /** Keeps a copy of logits [vocabSize]. */
   constructor(logits: Float32Array, count: number) {
     this.#logits = logits.slice()
-    let highest = Number.NEGATIVE_INFINITY
-    for (const logit of logits) if (logit > highest) highest = logit
-    let sum = 0
-    for (const logit of logits) sum += Math.exp(logit - highest)
-    this.#normalizer = highest + Math.log(sum)
+    this.#normalizer = logSumExp(logits)
     this.top = highestIds(logits, count).map(id => ({ id, logprob: this.of(id) }))
   }
 
