@@ -1,113 +1,74 @@
-import { execFileSync } from 'node:child_process'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cpSync, existsSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type BuildOptions, buildSync } from 'esbuild'
+import { chromium } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { chromiumArguments, chromiumPath } from '../../../tooling/vitest/chromium.ts'
+import { startHost } from '../../demo/test/file-host.ts'
+import { EmptyProject, manifest, published, root, stories } from './empty-project.ts'
 
-const root = join(import.meta.dirname, '..', '..', '..')
-const stories = join(root, 'packages', 'llama', 'test', 'fixtures', 'stories260K')
-const sources = [
-  ...readdirSync(join(root, 'packages')).map(name => join(root, 'packages', name)),
-  join(root, 'apps', 'cli'),
-]
-
-interface Manifest {
-  name: string
-  version: string
-  dependencies?: Record<string, string>
-}
-
-let project: string
-
-/** Every package as npm would unpack it, in a project that has nothing else; what others made is linked from the repository. */
+let project: EmptyProject
 beforeAll(() => {
-  project = mkdtempSync(join(tmpdir(), 'heed-tarballs-'))
-  const modules = join(project, 'node_modules')
-  const pnpm = join(root, 'node_modules', 'pnpm', 'bin', 'pnpm.cjs')
-  const published = ['--filter', './packages/*', '--filter', './apps/cli']
-  execFileSync(process.execPath, [pnpm, '-r', ...published, 'pack', '--pack-destination', project], {
-    cwd: root,
-    stdio: 'pipe',
-  })
-  for (const tarball of readdirSync(project).filter(name => name.endsWith('.tgz'))) {
-    execFileSync('tar', ['-xzf', tarball], { cwd: project })
-    const { name } = JSON.parse(readFileSync(join(project, 'package', 'package.json'), 'utf8')) as Manifest
-    mkdirSync(dirname(join(modules, name)), { recursive: true })
-    cpSync(join(project, 'package'), join(modules, name), { recursive: true })
-    rmSync(join(project, 'package'), { recursive: true })
-  }
-  for (const source of sources) {
-    for (const name of Object.keys(manifest(source).dependencies ?? {}))
-      link(join(source, 'node_modules', name), join(modules, name))
-  }
-  link(join(root, 'node_modules', '@types', 'node'), join(modules, '@types', 'node'))
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }))
+  project = new EmptyProject()
 }, 300_000)
-afterAll(() => rmSync(project, { recursive: true, force: true }))
+afterAll(() => project?.remove())
 
-const manifest = (folder: string): Manifest =>
-  JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
+const libraries = published.filter(name => name !== '@heed/cli')
+const story = 'Once upon a time, there was a little girl named'
 
-function link(target: string, path: string): void {
-  if (existsSync(path)) return
-  mkdirSync(dirname(path), { recursive: true })
-  symlinkSync(target, path)
-}
+/** A program that writes `story` to `print`; `folder` is an expression. */
+const writer = (folder: string, print: string): string => `
+import { AutoModelForCausalLM, init, Tokenizer } from 'heed'
+await init({ backend: 'wasm' })
+const tokenizer = await Tokenizer.fromPretrained(${folder})
+const model = await AutoModelForCausalLM.fromPretrained(${folder})
+const [ids] = await model.generate([[...tokenizer.encode('Once upon a time').ids]], { maxNewTokens: 9 })
+${print}(tokenizer.decode(ids))
+`
 
-/** Runs Node in the empty project; WebAssembly, since no addon is in a tarball. */
-function node(...args: string[]): string {
-  const env = { ...process.env, HEED_BACKEND: 'wasm', NODE_OPTIONS: '' }
-  return execFileSync(process.execPath, args, { cwd: project, env, encoding: 'utf8' })
-}
-
-const names = sources.map(source => manifest(source).name)
-
-test('tarballs hold a README and nothing of the build but its output, and depend on each other by version', () => {
-  for (const name of names) {
-    const folder = join(project, 'node_modules', name)
+test('tarballs hold licence, README and of the build its output alone, and depend on each other by version', () => {
+  for (const name of published) {
+    const folder = project.installed(name)
     const { dependencies = {} } = manifest(folder)
     expect(Object.values(dependencies).filter(version => version.includes('workspace'))).toEqual([])
-    expect(existsSync(join(folder, 'README.md')), name).toBe(true)
+    for (const file of ['README.md', 'LICENSE']) expect(existsSync(join(folder, file)), `${name}: ${file}`).toBe(true)
     expect(existsSync(join(folder, 'dist', '.tsbuildinfo')), name).toBe(false)
   }
 })
 
 test('each package is imported, and a model writes', () => {
-  const libraries = names.filter(name => name !== '@heed/cli')
-  writeFileSync(
-    join(project, 'main.mjs'),
-    `${libraries.map((name, i) => `import * as m${i} from ${JSON.stringify(name)}`).join('\n')}
-import { AutoModelForCausalLM, init, Tokenizer } from 'heed'
-await init()
-const tokenizer = await Tokenizer.fromPretrained(process.argv[2])
-const model = await AutoModelForCausalLM.fromPretrained(process.argv[2])
-const [ids] = await model.generate([[...tokenizer.encode('Once upon a time').ids]], { maxNewTokens: 9 })
-console.log(tokenizer.decode(ids))
-`,
-  )
-  expect(node('main.mjs', stories)).toBe('Once upon a time, there was a little girl named\n')
+  const imports = libraries.map((name, i) => `import * as m${i} from ${JSON.stringify(name)}`).join('\n')
+  project.write('main.mjs', imports + writer('process.argv[2]', 'console.log'))
+  expect(project.node('main.mjs', stories)).toBe(`${story}\n`)
 })
 
-test('the command runs from its tarball', () => {
-  const heed = join('node_modules', '@heed', 'cli', 'bin', 'heed.js')
-  expect(node(heed, '--version')).toBe(`${manifest(join(root, 'apps', 'cli')).version}\n`)
-  const text = node(heed, 'generate', stories, 'Once upon a time', '--temperature', '0', '--max-new-tokens', '3')
+test('each package is required by CommonJS', () => {
+  const counts = libraries.map(name => `Object.keys(require(${JSON.stringify(name)})).length > 5`)
+  project.write('main.cjs', `console.log([${counts}].every(Boolean))`)
+  expect(project.node('main.cjs')).toBe('true\n')
+})
+
+test.each(['@heed/cli', 'heed'])('the command runs from the tarball of %s', name => {
+  const heed = join('node_modules', name, 'bin', 'heed.js')
+  expect(project.node(heed, '--version')).toBe(`${manifest(join(root, 'apps', 'cli')).version}\n`)
+  const text = project.node(
+    heed,
+    'generate',
+    stories,
+    'Once upon a time',
+    '--temperature',
+    '0',
+    '--max-new-tokens',
+    '3',
+  )
   expect(text).toBe('Once upon a time, there was\n')
 })
 
 test.each(['nodenext', 'bundler'])('TypeScript finds the types with moduleResolution %s', resolution => {
-  writeFileSync(
-    join(project, 'main.ts'),
+  project.write(
+    'main.ts',
     `import { AutoModelForCausalLM, BatchScheduler, type GenerateOptions, Tokenizer } from 'heed'
 import { Linear } from '@heed/layers'
 const options: GenerateOptions = { maxNewTokens: 3 }
@@ -122,5 +83,56 @@ export { BatchScheduler, Tokenizer }
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const module = resolution === 'nodenext' ? 'nodenext' : 'esnext'
   const flags = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2023', '--module', module]
-  node(tsc, ...flags, '--moduleResolution', resolution, 'main.ts')
+  project.node(tsc, ...flags, '--moduleResolution', resolution, 'main.ts')
+})
+
+describe('bundlers', () => {
+  const html = (script: string): string => `<!doctype html><script type="module" src="${script}"></script>`
+  const page = writer("new URL('stories', location.href).href", 'document.body.append')
+
+  const bundle = (options: BuildOptions): unknown =>
+    buildSync({ absWorkingDir: project.folder, bundle: true, format: 'esm', logLevel: 'error', ...options })
+
+  /** What the page of a built site shows. */
+  async function shown(site: string): Promise<string> {
+    cpSync(stories, join(project.folder, site, 'stories'), { recursive: true })
+    const host = await startHost(join(project.folder, site))
+    const browser = await chromium.launch({ executablePath: chromiumPath!, args: chromiumArguments })
+    try {
+      const tab = await browser.newPage()
+      await tab.goto(`http://127.0.0.1:${(host.address() as AddressInfo).port}/`)
+      await tab.waitForFunction("document.body.textContent !== ''")
+      return (await tab.textContent('body'))!
+    } finally {
+      await browser.close()
+      host.close()
+    }
+  }
+
+  test.skipIf(!chromiumPath)('Vite makes a page that writes, the WebAssembly modules among its assets', async () => {
+    project.write('page/index.html', html('main.js'))
+    project.write('page/main.js', page)
+    await build({ root: join(project.folder, 'page'), configFile: false, logLevel: 'error' })
+    expect(await shown('page/dist')).toBe(story)
+  })
+
+  test.skipIf(!chromiumPath)('esbuild makes a page that writes, with the modules copied to the site', async () => {
+    project.write('site/index.html', html('main.js'))
+    project.write('main.js', page)
+    bundle({ entryPoints: ['main.js'], outdir: 'site' })
+    for (const folder of ['build', 'kernels']) {
+      const from = join(project.installed('@heed/tensor-backend'), folder)
+      cpSync(from, join(project.folder, 'site', folder), { recursive: true })
+    }
+    expect(await shown('site')).toBe(story)
+  })
+
+  test('esbuild makes a program for Node, the packages left outside', () => {
+    project.write(
+      'program.ts',
+      writer('process.argv[2] as string', 'console.log').replace('decode(ids)', 'decode(ids!)'),
+    )
+    bundle({ entryPoints: ['program.ts'], outfile: 'program.js', platform: 'node', packages: 'external' })
+    expect(project.node('program.js', stories)).toBe(`${story}\n`)
+  })
 })
