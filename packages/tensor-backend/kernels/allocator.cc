@@ -50,6 +50,7 @@ struct Header {
 Header* free_lists[kNumClasses];
 size_t bytes_in_use = 0;
 size_t bytes_cached = 0;
+size_t peak_in_use = 0;
 
 /** Rounds up to a size class and gives its number: 64, 72 -> 128 ... in eighths of an octave, each a multiple of 64. */
 int class_of(size_t bytes, size_t* rounded) {
@@ -84,29 +85,73 @@ void* system_allocate(size_t bytes) {
 
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
+void make_room(size_t) {}
 #else
-// From this size on, where an allocation is memory of its own, Linux is asked for pages of 2 MB: weights are then read
-// without missing the translation cache, and come into being in fewer faults.
+// Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
+constexpr size_t kMaxCached = size_t(384) << 20;
+#if defined(__linux__)
+// From this size on a block is a mapping of its own, which returns to the system whole: in malloc's heap one block that
+// is in use would hold all that were freed below it.
+constexpr size_t kMapped = size_t(1) << 20;
+// From this size on Linux is asked for pages of 2 MB: weights are then read without missing the translation cache, and
+// come into being in fewer faults.
 constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kHuge = 4 * kHugePage;
+
+size_t mapped_bytes(size_t bytes) { return bytes < kHuge ? bytes : (bytes + kHugePage - 1) / kHugePage * kHugePage; }
+
+void* map(size_t bytes) {
+    const size_t length = mapped_bytes(bytes), spare = bytes < kHuge ? 0 : kHugePage;
+    char* start = static_cast<char*>(mmap(nullptr, length + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (start == MAP_FAILED) return nullptr;
+    if (spare == 0) return start;
+    char* block = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(start) + kHugePage - 1) / kHugePage * kHugePage);
+    if (block > start) munmap(start, block - start);
+    if (start + spare > block) munmap(block + length, start + spare - block);
+    madvise(block, bytes, MADV_HUGEPAGE);
+    return block;
+}
+#endif
 
 void* system_allocate(size_t bytes) {
 #if defined(__linux__)
-    if (bytes >= 4 * kHugePage) {
-        void* block = aligned_alloc(kHugePage, (bytes + kHugePage - 1) / kHugePage * kHugePage);
-        if (block) madvise(block, bytes, MADV_HUGEPAGE);
-        return block;
-    }
+    if (bytes >= kMapped) return map(bytes);
 #endif
     return aligned_alloc(kAlignment, bytes);
 }
 
-// Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
-constexpr size_t kMaxCached = size_t(384) << 20;
+void system_release(Header* header) {
+#if defined(__linux__)
+    const size_t bytes = header->bytes + kAlignment;
+    if (bytes >= kMapped) {
+        munmap(header, mapped_bytes(bytes));
+        return;
+    }
+#endif
+    free(header);
+}
 
 bool give_back(Header* header) {
     if (bytes_cached + header->bytes <= kMaxCached) return false;
-    free(header);
+    system_release(header);
     return true;
+}
+
+/**
+ * Before `bytes` more are taken from the system: gives cached blocks back to it, the largest first, as long as with them
+ * there would be more than was ever in use at once. The cache then never raises the peak.
+ */
+void make_room(size_t bytes) {
+    const size_t needed = bytes_in_use + bytes;
+    const size_t limit = needed > peak_in_use ? needed : peak_in_use;
+    for (int i = kNumClasses - 1; i >= 0 && needed + bytes_cached > limit; i--) {
+        while (free_lists[i] && needed + bytes_cached > limit) {
+            Header* header = free_lists[i];
+            free_lists[i] = header->next;
+            bytes_cached -= header->bytes;
+            system_release(header);
+        }
+    }
 }
 #endif
 
@@ -122,12 +167,14 @@ void* allocate(size_t bytes) {
         free_lists[size_class] = header->next;
         bytes_cached -= header->bytes;
     } else {
+        make_room(rounded);
         header = static_cast<Header*>(system_allocate(rounded + kAlignment));
         if (!header) return nullptr;
         header->bytes = rounded;
         header->size_class = size_class;
     }
     bytes_in_use += rounded;
+    if (bytes_in_use > peak_in_use) peak_in_use = bytes_in_use;
     return reinterpret_cast<char*>(header) + kAlignment;
 }
 

@@ -72,7 +72,8 @@
     KERNEL(dropout, (const float* x, float* y, int count, uint32_t drop_below, float drop_scale, int32_t seed))     \
     /* embedding.cc: ids [count]; weight [vocab, hidden]; y [count, hidden] */                                      \
     KERNEL(embedding, (const int32_t* ids, const float* weight, float* y, int count, int hidden))                   \
-    KERNEL(embedding_gradient, (const int32_t* ids, const float* dy, float* dweight, int count, int vocab, int hidden)) \
+    KERNEL(embedding_gradient, (const int32_t* ids, const float* dy, float* dweight, int count, int vocab, int hidden,   \
+                                int is_accumulated))                                                                 \
     /* loss.cc: logits [rows, cols]; labels, lse, losses [rows]; loss, weight, dloss [1] */                         \
     KERNEL(cross_entropy, (const float* logits, const int32_t* labels, float* loss, float* lse, float* weight,      \
                            float* losses, int rows, int cols, int ignored, float smoothing, int is_mean))           \

@@ -14,10 +14,14 @@ void HEED_KERNEL(embedding)(const int32_t* ids, const float* weight, float* y, i
     });
 }
 
-/** dweight[id] = Σ of dy[i] over the i with that id. Each thread owns some rows of dweight and reads all ids. */
-void HEED_KERNEL(embedding_gradient)(const int32_t* ids, const float* dy, float* dweight, int count, int vocab, int hidden) {
+/**
+ * dweight[id] = Σ of dy[i] over the i with that id, accumulated: += it. Each thread owns some rows of dweight and reads
+ * all ids.
+ */
+void HEED_KERNEL(embedding_gradient)(const int32_t* ids, const float* dy, float* dweight, int count, int vocab, int hidden,
+                                     int is_accumulated) {
     parallel_for(vocab, 1 + 65536 / (hidden + 1), [&](int begin, int end) {
-        memset(dweight + (size_t)begin * hidden, 0, sizeof(float) * (size_t)(end - begin) * hidden);
+        if (!is_accumulated) memset(dweight + (size_t)begin * hidden, 0, sizeof(float) * (size_t)(end - begin) * hidden);
         for (int i = 0; i < count; i++) {
             if (ids[i] < begin || ids[i] >= end) continue;
             float* row = dweight + (size_t)ids[i] * hidden;

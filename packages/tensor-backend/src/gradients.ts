@@ -1,7 +1,7 @@
 import { HeedError } from './errors.ts'
-import { accumulate } from './ops/accumulate.ts'
+import { accumulate, isOwn } from './ops/accumulate.ts'
 import { checkDtype, checkShape } from './ops/checks.ts'
-import { differentiable, once } from './ops/fused.ts'
+import { differentiable, type InputGradient, once } from './ops/fused.ts'
 import { tf } from './tf.ts'
 
 /**
@@ -151,10 +151,11 @@ function backward(
     const dys = node.outputs.map(({ id }) => pending.get(id))
     if (dys.some(dy => dy)) {
       const inputs = Object.entries(node.inputs).filter(([, { id }]) => dependents.has(id))
-      const gradients = inputGradients(node, inputs, dys)
+      const gradients = inputGradients(node, inputs, dys, pending)
       for (const [index, [, { id }]] of inputs.entries()) {
+        const gradient = gradients[index]
         const sum = pending.get(id)
-        pending.set(id, sum ? accumulate(sum, gradients[index]!) : gradients[index]!)
+        if (gradient) pending.set(id, sum ? accumulate(sum, gradient) : gradient)
       }
       for (const { id } of node.outputs) pending.delete(id)
       for (const dy of dys) dy?.dispose()
@@ -200,12 +201,16 @@ class Listened {
   }
 }
 
-/** The gradients of the named inputs of one operation, from those of its outputs; each a tensor of its own. */
+/**
+ * The gradients of the named inputs of one operation, from those of its outputs; each a tensor of its own, or none where
+ * it was added to the sum that is pending for the input.
+ */
 function inputGradients(
   node: TapeNode,
   inputs: Array<[name: string, input: tf.Tensor]>,
   dys: Array<tf.Tensor | undefined>,
-): tf.Tensor[] {
+  pending: Map<number, tf.Tensor>,
+): Array<tf.Tensor | undefined> {
   const { kernelName } = node
   if (!node.gradient) {
     throw new HeedError(
@@ -216,9 +221,14 @@ function inputGradients(
   }
   return tf.tidy(() => {
     const scope = tf.engine().state.activeScope
-    const gradients = node.gradient!(dys as tf.Tensor[]) // tfjs takes a missing one as zeros
+    const gradients: Record<string, InputGradient> = node.gradient!(dys as tf.Tensor[]) // a missing dy means zeros
     const taken = new Set<tf.Tensor>()
     return inputs.map(([name, input]) => {
+      const sum = pending.get(input.id)
+      if (sum && gradients[name]?.addTo && isOwn(sum)) {
+        gradients[name].addTo(sum)
+        return undefined
+      }
       const gradient = gradients[name]?.()
       if (!gradient) {
         throw new HeedError(

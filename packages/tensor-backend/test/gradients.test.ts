@@ -1,4 +1,14 @@
-import { HeedError, init, layerNorm, rmsNorm, swiGlu, tf, variableGradients } from '@heed/tensor-backend'
+import {
+  embedding,
+  HeedError,
+  init,
+  layerNorm,
+  linear,
+  rmsNorm,
+  swiGlu,
+  tf,
+  variableGradients,
+} from '@heed/tensor-backend'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { KernelBackend } from '../src/backends/kernel-backend.ts'
@@ -231,6 +241,25 @@ onEachBackendThatReadsAtOnce(() => {
     })
   })
 
+  test('a weight that is both table and head gets the gradients of both', () => {
+    const ids = tf.tensor1d([1, 0, 1], 'int32')
+    withVariables(([weight, other]) => {
+      const f = (): tf.Scalar => {
+        const x = tf.mul(embedding(ids, weight!), tf.sum(other!, 0)) // [3, 3]
+        return tf.sum(tf.square(linear(x, weight!))) as tf.Scalar
+      }
+      tf.tidy(() => {
+        const expected = tf.variableGrads(f, [weight!, other!]).grads
+        const { gradients } = variableGradients(f, [weight!, other!])
+        for (const variable of [weight!, other!]) {
+          const close = { atol: 1e-4, rtol: 1e-4 }
+          expect(gradients.get(variable)!.dataSync()).toBeAllclose(expected[variable.name]!.dataSync(), close)
+        }
+      })
+    })
+    ids.dispose()
+  })
+
   test('accumulate changes no tensor that shares memory with its arguments', () => {
     const [a, b] = [noiseTensor(shape, 1), noiseTensor(shape, 2)]
     const [aShared, bShared] = [tf.reshape(a, [6]), tf.clone(b)]
@@ -273,5 +302,23 @@ describe.each(['native', 'wasm'] as const)('the memory of the backward pass on %
     expect(used.map(Math.round)).toEqual(Array.from({ length: depth }, (_, i) => depth - 1 - i + 2))
     tf.dispose([value, ...gradients.values(), variable])
     expect(library.memoryUse().inUse).toBe(before - 4 * size)
+  })
+  test('holds one gradient of a weight that is both table and head', async () => {
+    await init({ backend: name })
+    const { library } = tf.backend() as KernelBackend
+    const [vocabSize, hiddenSize] = [4099, 257]
+    const weight = tf.tidy(() => tf.variable(tf.fill([vocabSize, hiddenSize], 0.5)))
+    const ids = tf.tensor1d([3, 4098], 'int32')
+    const taken = (): number => library.memoryUse().inUse + library.memoryUse().cached
+    const before = taken()
+    const { value, gradients } = variableGradients(
+      () => tf.sum(linear(embedding(ids, weight), weight)) as tf.Scalar,
+      [weight],
+    )
+    expect((taken() - before) / (4 * vocabSize * hiddenSize)).toBeLessThan(1.5)
+    expect(tf.tidy(() => tf.slice(gradients.get(weight)!, [3, 0], [1, 1]).dataSync()[0])).toBe(
+      0.5 * 2 + vocabSize * 0.5,
+    )
+    tf.dispose([value, ...gradients.values(), weight, ids])
   })
 })

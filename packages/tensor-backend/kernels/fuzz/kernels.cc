@@ -315,7 +315,7 @@ void fuzz_embedding_gradient(Kernels k) {
     const int count = length(60), vocab = from(1, 50), hidden = length(100);
     const Ints ids(count, 0, vocab - 1);
     const Floats dy((size_t)count * hidden), dweight((size_t)vocab * hidden);
-    k.embedding_gradient(ids, dy, dweight, count, vocab, hidden);
+    k.embedding_gradient(ids, dy, dweight, count, vocab, hidden, from(0, 1));
 }
 void fuzz_cross_entropy(Kernels k) {
     const int rows = length(60), cols = at_least_1(200);

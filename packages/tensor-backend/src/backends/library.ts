@@ -147,7 +147,15 @@ export interface Kernels {
   swigluGradient(dy: number, gate: number, up: number, dgate: number, dup: number, count: number): void
   dropout(x: number, y: number, count: number, dropBelow: number, dropScale: number, seed: number): void
   embedding(ids: number, weight: number, y: number, count: number, hidden: number): void
-  embeddingGradient(ids: number, dy: number, dweight: number, count: number, vocab: number, hidden: number): void
+  embeddingGradient(
+    ids: number,
+    dy: number,
+    dweight: number,
+    count: number,
+    vocab: number,
+    hidden: number,
+    isAccumulated: number,
+  ): void
   crossEntropy(
     logits: number,
     labels: number,

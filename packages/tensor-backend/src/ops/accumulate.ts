@@ -12,13 +12,17 @@ export function accumulate<T extends tf.Tensor>(sum: T, term: T): T {
   checkShape('accumulate', 'term', term, sum.shape)
   checkFloats('accumulate', { sum, term })
   if (inPlaceBackend() || hasKernel('HeedAccumulate')) {
-    const isOwn = ({ dataId }: T): boolean => tf.backend().refCount(dataId) === 1
     if (isOwn(sum)) return addInto(sum, term)
     if (isOwn(term)) return addInto(term, sum)
   }
   const total = tf.add(sum, term) as T
   tf.dispose([sum, term])
   return total
+}
+
+/** Whether no other tensor shares the memory of this one, so that it may change where it lies. */
+export function isOwn({ dataId }: tf.Tensor): boolean {
+  return tf.backend().refCount(dataId) === 1
 }
 
 function addInto<T extends tf.Tensor>(sum: T, term: T): T {

@@ -1,7 +1,7 @@
-import type { BackendKernel } from '../backends/kernel-backend.ts'
+import type { BackendKernel, KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
 import { checkDtype, checkFloats, checkIds, checkRank } from './checks.ts'
-import { differentiable, hasKernel, runKernel } from './fused.ts'
+import { accumulating, differentiable, hasKernel, runKernel } from './fused.ts'
 import { oneHot } from './one-hot.ts'
 
 /**
@@ -22,7 +22,13 @@ export function embedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor {
       save([ids])
       return runKernel('HeedEmbedding', [ids, weight])[0]!
     },
-    (dy, saved) => [() => runKernel('HeedEmbeddingGradient', [dy, ...saved], { vocabSize })[0]!],
+    (dy, saved) => [
+      accumulating(
+        () => runKernel('HeedEmbeddingGradient', [dy, ...saved], { vocabSize })[0]!,
+        // Few of the rows change: a tied weight needs no second matrix of them.
+        sum => void runKernel('HeedEmbeddingAccumulate', [sum, dy, ...saved]),
+      ),
+    ],
   )
 }
 
@@ -45,6 +51,19 @@ export function composedEmbedding(ids: tf.Tensor, weight: tf.Tensor): tf.Tensor 
   )
 }
 
+function addRows(
+  { address, library }: KernelBackend,
+  dweight: tf.TensorInfo,
+  dy: tf.TensorInfo,
+  ids: tf.TensorInfo,
+  isAccumulated: number,
+): void {
+  const [vocabSize, hiddenSize] = dweight.shape as [number, number]
+  const count = tf.util.sizeFromShape(ids.shape)
+  const addresses = [address(ids), address(dy), address(dweight)] as const
+  library.kernels.embeddingGradient(...addresses, count, vocabSize, hiddenSize, isAccumulated)
+}
+
 export const embeddingKernels: Record<string, BackendKernel> = {
   /** [ids, weight] -> y */
   HeedEmbedding(backend, [ids, weight]: [tf.TensorInfo, tf.TensorInfo]) {
@@ -58,11 +77,14 @@ export const embeddingKernels: Record<string, BackendKernel> = {
 
   /** [dy, ids] -> dweight */
   HeedEmbeddingGradient(backend, [dy, ids]: [tf.TensorInfo, tf.TensorInfo], { vocabSize }: { vocabSize: number }) {
-    const { address, library } = backend
-    const hiddenSize = dy.shape.at(-1)!
-    const dweight = backend.output([vocabSize, hiddenSize])
-    const count = tf.util.sizeFromShape(ids.shape)
-    library.kernels.embeddingGradient(address(ids), address(dy), address(dweight), count, vocabSize, hiddenSize)
+    const dweight = backend.output([vocabSize, dy.shape.at(-1)!])
+    addRows(backend, dweight, dy, ids, 0)
     return dweight
+  },
+
+  /** [sum, dy, ids] -> [], sum += dweight */
+  HeedEmbeddingAccumulate(backend, [sum, dy, ids]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]) {
+    addRows(backend, sum, dy, ids, 1)
+    return []
   },
 }

@@ -21,13 +21,24 @@ export function runKernel(kernelName: string, inputs: tf.Tensor[], attributes: A
   return Array.isArray(outputs) ? outputs : [outputs]
 }
 
-/** Gradients of the inputs, in their order, each computed only when asked for: a frozen weight costs nothing. */
-type Backward = (dy: tf.Tensor, saved: tf.Tensor[]) => Array<() => tf.Tensor>
+/**
+ * The gradient of one input, computed only when asked for: a frozen weight costs nothing. With `addTo` it can also be
+ * added to a sum of gradients where that lies, without being made.
+ */
+export type InputGradient = (() => tf.Tensor) & { addTo?(sum: tf.Tensor): void }
+
+/** The gradients of the inputs, in their order. */
+type Backward = (dy: tf.Tensor, saved: tf.Tensor[]) => InputGradient[]
+
+/** A gradient that can be added to a sum where it lies. */
+export function accumulating(compute: () => tf.Tensor, addTo: (sum: tf.Tensor) => void): InputGradient {
+  return Object.assign(() => compute(), { addTo })
+}
 
 interface EngineWithGradients {
   runKernelFunc(call: {
     forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor
-    backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>
+    backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, InputGradient>
     inputs: Record<string, tf.Tensor>
   }): tf.Tensor
 }

@@ -1,4 +1,10 @@
-import { elementwise, groupsForElements, type Shader, type WebgpuKernel } from '../../backends/webgpu-device.ts'
+import {
+  elementwise,
+  groupsForElements,
+  type Shader,
+  type WebgpuDevice,
+  type WebgpuKernel,
+} from '../../backends/webgpu-device.ts'
 import { tf } from '../../tf.ts'
 
 /** An id outside the table gives zeros. */
@@ -17,8 +23,8 @@ const forward: Shader = {
 const lanes = 64
 
 /**
- * The workgroup of the first position with an id adds up the gradients of all positions with this id, in their order: the
- * sum is the same on every run, which atomic additions would not give. Other rows of dweight are left as they are.
+ * dweight += the gradient. The workgroup of the first position with an id adds up the gradients of all positions with this
+ * id, in their order: the sum is the same on every run, which atomic additions would not give.
  */
 const gradient: Shader = {
   reads: { dy: 'f32', ids: 'i32' },
@@ -48,12 +54,18 @@ fn main(
         for (var position = first; position < params.count; position++) {
           if (ids[position] == id) { total += dy[position * params.hidden_size + channel]; }
         }
-        dweight[u32(id) * params.hidden_size + channel] = total;
+        dweight[u32(id) * params.hidden_size + channel] += total;
       }
     }
     workgroupBarrier();
   }
 }`,
+}
+
+function addRows(device: WebgpuDevice, dweight: tf.TensorInfo, dy: tf.TensorInfo, ids: tf.TensorInfo): void {
+  const [vocab_size, hidden_size] = dweight.shape as [number, number]
+  const count = tf.util.sizeFromShape(ids.shape)
+  device.run(gradient, { dy, ids, dweight }, { count, vocab_size, hidden_size }, [Math.min(count, 65535)])
 }
 
 export const embeddingShaders: Record<string, WebgpuKernel> = {
@@ -68,12 +80,15 @@ export const embeddingShaders: Record<string, WebgpuKernel> = {
 
   /** [dy, ids] -> dweight */
   HeedEmbeddingGradient(device, [dy, ids]: [tf.TensorInfo, tf.TensorInfo], { vocabSize }: { vocabSize: number }) {
-    const hidden_size = dy.shape.at(-1)!
-    const dweight = device.output([vocabSize, hidden_size])
-    const count = tf.util.sizeFromShape(ids.shape)
+    const dweight = device.output([vocabSize, dy.shape.at(-1)!])
     device.clear(dweight)
-    const params = { count, vocab_size: vocabSize, hidden_size }
-    device.run(gradient, { dy, ids, dweight }, params, [Math.min(count, 65535)])
+    addRows(device, dweight, dy, ids)
     return dweight
+  },
+
+  /** [sum, dy, ids] -> [], sum += dweight */
+  HeedEmbeddingAccumulate(device, [sum, dy, ids]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]) {
+    addRows(device, sum, dy, ids)
+    return []
   },
 }

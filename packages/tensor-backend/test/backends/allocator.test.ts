@@ -1,0 +1,48 @@
+import { init, tf } from '@heed/tensor-backend'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { KernelBackend } from '../../src/backends/kernel-backend.ts'
+import type { KernelLibrary } from '../../src/backends/library.ts'
+
+const MEGABYTE = 1 << 20
+
+describe.each(['native', 'wasm'] as const)('blocks of memory on %s', name => {
+  let library: KernelLibrary
+
+  const taken = (): number => {
+    const { inUse, cached } = library.memoryUse()
+    return inUse + cached
+  }
+
+  beforeEach(async () => {
+    await init({ backend: name })
+    library = (tf.backend() as KernelBackend).library
+  })
+
+  test.each([100, 3 * MEGABYTE, 40 * MEGABYTE])('of %i bytes keep what is written and are handed out again', bytes => {
+    const block = library.allocate(bytes)
+    const { buffer, byteOffset } = library.view(block, bytes)
+    const values = new Uint8Array(buffer, byteOffset, bytes)
+    values.fill(7)
+    expect([values[0], values[bytes - 1], block % 64]).toEqual([7, 7, 0])
+    const before = taken()
+    library.release(block)
+    expect(taken()).toBe(before)
+    const again = library.allocate(bytes)
+    expect(again).toBe(block)
+    library.release(again)
+  })
+
+  test.runIf(name === 'native')('go back to the system rather than let the cache raise the peak', () => {
+    // More than anything in this file took before, so that it is the most that was ever in use.
+    const first = [200, 24, 0.5].map(size => library.allocate(size * MEGABYTE))
+    const peak = library.memoryUse().inUse
+    for (const block of first) library.release(block)
+    expect(taken()).toBe(peak)
+    const second = [150, 10, 70, 9].map(size => {
+      const block = library.allocate(size * MEGABYTE)
+      expect(taken()).toBeLessThanOrEqual(Math.max(peak, library.memoryUse().inUse))
+      return block
+    })
+    for (const block of second) library.release(block)
+  })
+})
