@@ -86,6 +86,29 @@ void* system_allocate(size_t bytes) {
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
 void make_room(size_t) {}
+
+/** Once memory grows no more: cuts a block out of the smallest cached one that holds it, and keeps the rest cached. */
+Header* cut(int size_class, size_t rounded) {
+    int from = size_class + 1;
+    while (from < kNumClasses && !free_lists[from]) from++;
+    if (from == kNumClasses) return nullptr;
+    Header* header = free_lists[from];
+    free_lists[from] = header->next;
+    bytes_cached -= header->bytes;
+    if (header->bytes - rounded > kAlignment) {
+        Header* rest = reinterpret_cast<Header*>(reinterpret_cast<char*>(header) + kAlignment + rounded);
+        rest->bytes = header->bytes - rounded - kAlignment;
+        size_t up;
+        rest->size_class = class_of(rest->bytes, &up);
+        if (up > rest->bytes) rest->size_class--;  // blocks of a class have its size at least
+        rest->next = free_lists[rest->size_class];
+        free_lists[rest->size_class] = rest;
+        bytes_cached += rest->bytes;
+        header->bytes = rounded;
+        header->size_class = size_class;
+    }
+    return header;
+}
 #else
 // Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
 constexpr size_t kMaxCached = size_t(384) << 20;
@@ -119,6 +142,8 @@ void* system_allocate(size_t bytes) {
 #endif
     return aligned_alloc(kAlignment, bytes);
 }
+
+Header* cut(int, size_t) { return nullptr; }  // `make_room` has given back what was cached
 
 void system_release(Header* header) {
 #if defined(__linux__)
@@ -169,11 +194,15 @@ void* allocate(size_t bytes) {
     } else {
         make_room(rounded);
         header = static_cast<Header*>(system_allocate(rounded + kAlignment));
-        if (!header) return nullptr;
-        header->bytes = rounded;
-        header->size_class = size_class;
+        if (header) {
+            header->bytes = rounded;
+            header->size_class = size_class;
+        } else {
+            header = cut(size_class, rounded);
+            if (!header) return nullptr;
+        }
     }
-    bytes_in_use += rounded;
+    bytes_in_use += header->bytes;
     if (bytes_in_use > peak_in_use) peak_in_use = bytes_in_use;
     return reinterpret_cast<char*>(header) + kAlignment;
 }

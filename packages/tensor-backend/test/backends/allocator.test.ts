@@ -45,4 +45,25 @@ describe.each(['native', 'wasm'] as const)('blocks of memory on %s', name => {
     })
     for (const block of second) library.release(block)
   })
+
+  test.runIf(name === 'wasm')('are cut out of larger ones that were released once the memory is full', () => {
+    const all = (megabytes: number): number[] => {
+      const blocks: number[] = []
+      for (let block = library.allocate(megabytes * MEGABYTE); block !== 0; ) {
+        blocks.push(block)
+        block = library.allocate(megabytes * MEGABYTE)
+      }
+      return blocks
+    }
+    const large = all(600)
+    const last = all(10) // what was left at the end
+    expect(last.length).toBeLessThan(60)
+    const before = taken()
+    for (const block of large) library.release(block)
+    const small = all(10)
+    expect(small.length).toBeGreaterThanOrEqual(50 * large.length)
+    expect(new Set(small).size).toBe(small.length)
+    expect(taken()).toBeLessThanOrEqual(before)
+    for (const block of [...last, ...small]) library.release(block)
+  })
 })
