@@ -4,12 +4,13 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { exportGgufVocabulary, Tokenizer } from '@heed/tokenizer'
 import { openPretrained } from '@heed/transformer'
-import { AutoModelForCausalLM, init, writeGgufModel } from 'heed'
+import { AutoModelForCausalLM, init, LlamaForCausalLM, llamaConfig, writeGgufModel } from 'heed'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chromiumArguments, chromiumPath } from '../../../tooling/vitest/chromium.ts'
@@ -100,10 +101,11 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     }
     await page.click('button.primary')
     await until("Number(document.querySelector('[data-step]')?.dataset.step) >= 8")
-    const front = await page.context().newPage() // the training tab is behind it now, and goes on
-    await front.bringToFront()
+    const tab = await page.context().newCDPSession(page)
+    await tab.send('Page.setWebLifecycleState', { state: 'frozen' }) // as browsers do to tabs that are hidden for long
+    await setTimeout(500)
+    await tab.send('Page.setWebLifecycleState', { state: 'active' })
     await until("Number(document.querySelector('[data-step]')?.dataset.step) >= 14")
-    await front.close()
     await page.reload()
     await page.waitForSelector('[data-phase=paused]')
     expect(Number(await page.getAttribute('[data-step]', 'data-step'))).toBeGreaterThan(0)
@@ -152,7 +154,9 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     const ids = await page.getAttribute('.written', 'data-ids')
     expect(ids!.split(',').map(Number)).toEqual(expected!.slice(prompt.length))
     await page.click('.written .token >> nth=3')
-    expect(await page.$$eval('meter', meters => meters.length)).toBe(8)
+    expect(await page.$$eval('.guesses tr', rows => rows.map(row => Number(row.dataset.id))[0])).toBe(
+      Number(ids!.split(',')[3]),
+    )
   })
 
   test('a dropped GGUF file generates the greedy tokens of Node; a broken one is refused and takes nothing away', async () => {
@@ -214,6 +218,62 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     await until(
       "document.querySelectorAll('.card').length === 2 && document.querySelectorAll('.sample')[1].textContent.length > 8",
     )
+  })
+
+  test('files that no model can be made of are refused by name, and the page goes on', async () => {
+    const file = (name: string, text: string) => ({ name, mimeType: '', buffer: Buffer.from(text) })
+    const tokenizer = file('tokenizer.json', await readFile(join(story, 'tokenizer.json'), 'utf8'))
+    const config = file('config.json', await readFile(join(story, 'config.json'), 'utf8'))
+    await open('run')
+    await page.reload()
+    await page.waitForSelector('main input[type=file]', { state: 'attached' })
+    for (const [files, expected] of [
+      [[file('holiday.jpg', '\xff\xd8')], /tokenizer\.json: it is not among the files given/],
+      [[tokenizer, file('config.json', '{"model_type": ')], /config\.json.*JSON/],
+      [[tokenizer, config], /model\.safetensors/],
+      [[tokenizer, config, file('model.safetensors', 'no weights')], /model\.safetensors/],
+    ] as const) {
+      await page.setInputFiles('main input[type=file]', [...files])
+      expect(await page.textContent('[role=alert]')).toMatch(expected)
+    }
+    await page.click('main .actions button.primary')
+    await page.waitForSelector('main textarea')
+    expect(await page.$('[role=alert]')).toBe(null)
+
+    await open('train')
+    await page.setInputFiles('main input[type=file]', {
+      name: 'song.mp3',
+      mimeType: '',
+      buffer: Buffer.from([255, 254]),
+    })
+    expect(await page.textContent('[role=alert]')).toMatch(/song\.mp3 is no text in UTF-8/)
+  })
+
+  test('a model larger than the memory is refused kindly, and a smaller one runs', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'heed-site-'))
+    const sizes = { hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4, intermediateSize: 1024, vocabSize: 512 }
+    const large = new LlamaForCausalLM(llamaConfig.complete(sizes), { seed: 1 }) // 18 MB
+    await large.savePretrained(folder)
+    large.dispose()
+    const files = [...(await readdir(folder)).map(name => join(folder, name)), join(story, 'tokenizer.json')]
+    const pages = '--wasm-max-mem-pages=200' // 13 MB
+    const small = await chromium.launch({
+      executablePath: chromiumPath!,
+      args: [...chromiumArguments, `--js-flags=${pages}`],
+    })
+    try {
+      const other = await small.newPage({ locale: 'en-US' })
+      await other.goto(`${address}?backend=wasm#/run`)
+      await other.setInputFiles('main input[type=file]', files)
+      expect(await other.textContent('[role=alert]')).toMatch(/bytes for a tensor cannot be had.*take a smaller model/s)
+      await other.click('main .actions button.primary')
+      await other.waitForSelector('main textarea')
+      await other.click('main button.primary >> nth=1')
+      await other.waitForSelector('.written .token')
+    } finally {
+      await small.close()
+      await rm(folder, { recursive: true })
+    }
   })
 
   test('a browser without WebGPU is told so where it was asked for', async () => {

@@ -2,7 +2,8 @@
 import type { Tokenizer } from '@heed/tokenizer'
 import { Gpt2LMHeadModel } from '@heed/transformer'
 import { LlamaForCausalLM } from 'heed'
-import { type Guess, type InsideModel, Inspection } from './inspect.ts'
+import type { Guess } from '../worker/guess.ts'
+import { type InsideModel, Inspection } from './inspect.ts'
 import { allParts, type Part } from './module-tree.ts'
 import type { Seen } from './watch.ts'
 

@@ -3,6 +3,7 @@ import { tf } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import { BertForMaskedLM, Gpt2LMHeadModel, type PretrainedModel, Transformer } from '@heed/transformer'
 import { LlamaForCausalLM } from 'heed'
+import { type Guess, likeliest, tokenName } from '../worker/guess.ts'
 import { flowOf, type PartFlow } from './flow.ts'
 import { type ModuleTree, moduleTree, type Part } from './module-tree.ts'
 import { type Call, watchForward } from './watch.ts'
@@ -29,12 +30,6 @@ export interface AttentionMaps {
 
 export type SequenceName = 'source' | 'target'
 
-export interface Guess {
-  id: number
-  token: string
-  probability: number
-}
-
 export interface CallSummary {
   part: number
   inputShape: number[] | undefined
@@ -58,7 +53,6 @@ export interface Pass {
 
 /** What the page can show of a sentence. */
 const maxTokens = 48
-const numGuesses = 10
 
 /** A model that is open for looking into. */
 export class Inspection {
@@ -97,7 +91,8 @@ export class Inspection {
     const lens: Guess[][][] = []
     for (const [i, state] of states.entries()) lens.push(await this.#guesses(state, i === states.length - 1))
     tf.dispose([...states, ...attention.flatMap(({ weights }) => weights)])
-    const named = (of: readonly number[]): SequenceToken[] => of.map(id => ({ id, token: this.#name(id) }))
+    const named = (of: readonly number[]): SequenceToken[] =>
+      of.map(id => ({ id, token: tokenName(id, this.tokenizer) }))
     return {
       sequences: { source: named(ids), ...(target && { target: named(target) }) },
       predicts: target ? 'target' : 'source',
@@ -118,20 +113,14 @@ export class Inspection {
     this.model.dispose()
   }
 
-  #name(id: number): string {
-    return (this.tokenizer.idToToken(id) ?? '').replace(/^[Ġ▁]/, '␣')
-  }
-
   /** What the head would say of a state [1, seqLen, hiddenSize]: the likeliest tokens of each place. */
   async #guesses(state: tf.Tensor, isLast: boolean): Promise<Guess[][]> {
     const probabilities = tf.tidy(() => tf.softmax(headOf(this.model, state, isLast)))
     const [, seqLen, vocabSize] = probabilities.shape as [number, number, number]
-    const values = await probabilities.data()
+    const values = await probabilities.data<'float32'>()
     probabilities.dispose()
     return Array.from({ length: seqLen }, (_, place) => {
-      const row = values.subarray(place * vocabSize, (place + 1) * vocabSize)
-      const best = Array.from(row.keys()).sort((a, b) => row[b]! - row[a]!)
-      return best.slice(0, numGuesses).map(id => ({ id, token: this.#name(id), probability: row[id]! }))
+      return likeliest(values.subarray(place * vocabSize, (place + 1) * vocabSize), this.tokenizer)
     })
   }
 }

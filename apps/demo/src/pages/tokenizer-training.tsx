@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { useText } from '../language/language.ts'
 import { exampleText } from '../parts/example-text.ts'
 import { Notice } from '../parts/notice.tsx'
+import { NumberField } from '../parts/number-field.tsx'
 import { TokenStrip } from '../parts/token-strip.tsx'
 import type { TokenizerWorker, TokenView, TrainingMethod } from '../worker/tokenizer-worker.ts'
 import type { OpenTokenizer } from './tokenize.tsx'
@@ -53,7 +54,7 @@ export function TokenizerTraining({ tokenizing, source, onTrained, onStop }: Tok
   return (
     <section>
       <h2>{text.trainTitle}</h2>
-      <p>{text.trainLead}</p>
+      <p class="lead">{text.trainLead}</p>
       <div class="fields">
         <label>
           {text.method}
@@ -63,16 +64,7 @@ export function TokenizerTraining({ tokenizing, source, onTrained, onStop }: Tok
             ))}
           </select>
         </label>
-        <label>
-          {text.vocabSize}
-          <input
-            type="number"
-            min="300"
-            max="50000"
-            value={vocabSize}
-            onInput={event => setVocabSize(event.currentTarget.valueAsNumber)}
-          />
-        </label>
+        <NumberField label={text.vocabSize} value={vocabSize} min={300} max={50_000} onValue={setVocabSize} />
       </div>
       <label>
         {text.corpus}

@@ -209,12 +209,14 @@ function RunView({ state }: { state: TrainingState }) {
       {samples.length > 0 && (
         <section>
           <h2>{text.samples}</h2>
-          {[...samples].reverse().map(sample => (
-            <div key={sample.step}>
-              <span class="quiet">{text.sampleAt(sample.step)}</span>
-              <p class="sample">{sample.text}</p>
-            </div>
-          ))}
+          <div class="columns">
+            {[...samples].reverse().map(sample => (
+              <div key={sample.step} class="card">
+                <span class="quiet">{text.sampleAt(sample.step)}</span>
+                <p class="sample">{sample.text.replace(/\n{2,}/g, '\n')}</p>
+              </div>
+            ))}
+          </div>
         </section>
       )}
     </>

@@ -28,17 +28,25 @@ export function LineChart({ title, series }: LineChartProps) {
   const span = maxY - minY || Math.abs(maxY) || 1
   const px = (x: number): number => margin.left + (x / maxX) * (width - margin.left - margin.right)
   const py = (y: number): number => height - margin.bottom - ((y - minY) / span) * (height - margin.top - margin.bottom)
-  const last = series.map(({ label, points }) => points.length > 0 && `${label} ${short(points.at(-1)![1])}`)
+  const last = series
+    .map(({ label, points }) => ({ label, value: points.length > 0 && short(points.at(-1)![1]) }))
+    .filter(({ value }) => value !== false)
   return (
     <figure class="card" style={{ margin: 0 }}>
       <figcaption class="quiet">
-        {title}: {last.filter(Boolean).join(' · ')}
+        {title}:
+        {last.map(({ label, value }, i) => (
+          <span key={label}>
+            {label !== '' && <i class={i === 0 ? 'first' : 'second'} />}
+            {label} {value}
+          </span>
+        ))}
       </figcaption>
       <svg
         class="chart"
         viewBox={`0 0 ${width} ${height}`}
         role="img"
-        aria-label={`${title}: ${last.filter(Boolean).join(', ')}`}
+        aria-label={`${title}: ${last.map(({ label, value }) => `${label} ${value}`).join(', ')}`}
       >
         {[minY, minY + span / 2, minY + span].map(y => (
           <>

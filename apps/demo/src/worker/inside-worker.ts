@@ -1,5 +1,3 @@
-import { expose } from 'comlink'
-import './errors.ts'
 import { type Comparison, compareNeighbours } from '../inside/compare.ts'
 import { Inspection, isInsideModel, type Pass } from '../inside/inspect.ts'
 import type { Part } from '../inside/module-tree.ts'
@@ -26,7 +24,7 @@ async function open(name: InsideName, files: File[]): Promise<Inspection> {
   return new Inspection(model, tokenizer)
 }
 
-const api = {
+export const inside = {
   /** Opens a model, unless it is open, and gives its parts. */
   async open(name: InsideName, files: File[]): Promise<Part> {
     let inspection = opened.get(name)
@@ -72,6 +70,4 @@ const api = {
   },
 }
 
-export type InsideWorker = typeof api
-
-expose(api)
+export type InsideWorker = typeof inside

@@ -1,4 +1,4 @@
-import { HeedError, readText } from '@heed/tensor-backend'
+import { HeedError, parseStrictJson, readText } from '@heed/tensor-backend'
 import { importGgufVocabulary, readGgufMetadata, Tokenizer, type TokenizerConfig } from '@heed/tokenizer'
 import type { PretrainedModel } from '@heed/transformer'
 import { AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM } from 'heed'
@@ -18,6 +18,9 @@ async function textIn(source: ModelSource, name: string): Promise<string | undef
   if ('files' in source) return source.files.find(file => file.name === name)?.text()
   return readText(`${source.address}/${name}`)
 }
+
+const jsonIn = async (source: ModelSource, name: string): Promise<unknown> =>
+  parseStrictJson((await textIn(source, name)) ?? '{}', name)
 
 const isGguf = ({ name }: File): boolean => /\.gguf$/i.test(name)
 
@@ -45,15 +48,18 @@ async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
   if (json === undefined) {
     throw new HeedError('HEED_FILE_NOT_FOUND', 'tokenizer.json: it is not among the files given. Add it.')
   }
-  const config = JSON.parse((await textIn(source, 'tokenizer_config.json')) ?? '{}') as TokenizerConfig
+  const config = (await jsonIn(source, 'tokenizer_config.json')) as TokenizerConfig
   const template = await textIn(source, 'chat_template.jinja')
-  return Tokenizer.fromJSON(JSON.parse(json), { ...config, ...(template !== undefined && { chat_template: template }) })
+  return Tokenizer.fromJSON(parseStrictJson(json, 'tokenizer.json'), {
+    ...config,
+    ...(template !== undefined && { chat_template: template }),
+  })
 }
 
 /** What a model is for, by its class; a GGUF file writes on. */
 async function taskAt(source: ModelSource): Promise<Task> {
   if ('files' in source && source.files.some(isGguf)) return 'generate'
-  const config = JSON.parse((await textIn(source, 'config.json')) ?? '{}') as { architectures?: string[] }
+  const config = (await jsonIn(source, 'config.json')) as { architectures?: string[] }
   const architecture = config.architectures?.[0] ?? ''
   if (architecture.endsWith('ForMaskedLM')) return 'fill'
   return /ForConditionalGeneration|MarianMTModel|^Transformer/.test(architecture) ? 'translate' : 'generate'

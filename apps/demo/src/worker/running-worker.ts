@@ -1,23 +1,17 @@
 import type { Tokenizer } from '@heed/tokenizer'
 import { type CausalLm, type FilledMask, type FillMaskResult, pipeline, type Seq2SeqLm } from '@heed/transformer'
-import { expose } from 'comlink'
-import './errors.ts'
 import { startBackend } from './backend.ts'
+import { type Guess, likeliest } from './guess.ts'
 import { type ModelSource, type OpenModel, openModel } from './open-model.ts'
 
 export type { ModelSource, Task } from './open-model.ts'
-
-export interface Alternative {
-  token: string
-  probability: number
-}
 
 export interface WrittenToken {
   /** Added to the text by this token; empty while a character is not complete. */
   text: string
   id: number
   /** The likeliest tokens here, before temperature and cuts, most likely first. */
-  alternatives: Alternative[]
+  alternatives: Guess[]
 }
 
 export interface Sampling {
@@ -32,19 +26,15 @@ export interface Sampling {
 let loaded: OpenModel | undefined
 let writing: AbortController | undefined
 
-const numAlternatives = 8
-
-/** softmax of the scores, its largest entries. */
-function likeliest(scores: Float32Array, tokenizer: Tokenizer): Alternative[] {
-  const best = Array.from(scores.keys())
-    .sort((a, b) => scores[b]! - scores[a]!)
-    .slice(0, numAlternatives)
-  const highest = scores[best[0]!]!
-  const sum = scores.reduce((total, score) => total + Math.exp(score - highest), 0)
-  return best.map(id => ({ token: tokenizer.decode([id]), probability: Math.exp(scores[id]! - highest) / sum }))
+/** Of one row. */
+function softmax(scores: Float32Array): Float32Array {
+  const highest = scores.reduce((most, score) => Math.max(most, score))
+  const powers = scores.map(score => Math.exp(score - highest))
+  const sum = powers.reduce((total, power) => total + power)
+  return powers.map(power => power / sum)
 }
 
-const api = {
+export const running = {
   async load(source: ModelSource, onProgress: (done: number, total: number) => void) {
     const { backend, threads } = await startBackend()
     const opened = await openModel(source, onProgress)
@@ -105,9 +95,9 @@ async function write(
   writing = controller
   const stream = tokenizer.decodeStream()
   for (const id of ids) stream.push(id)
-  let alternatives: Alternative[] = []
+  let alternatives: Guess[] = []
   const look = (scores: Float32Array): void => {
-    alternatives = likeliest(scores, tokenizer)
+    alternatives = likeliest(softmax(scores), tokenizer)
   }
   try {
     await model.generate([ids], {
@@ -123,6 +113,4 @@ async function write(
   }
 }
 
-export type RunningWorker = typeof api
-
-expose(api)
+export type RunningWorker = typeof running

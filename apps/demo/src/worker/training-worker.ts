@@ -3,8 +3,6 @@ import { BpeTrainer, byteLevelAlphabet, createByteLevelBpe, Tokenizer } from '@h
 import { type LogRecord, lastCheckpoint, splitText, Trainer, type TrainerCallback, textCorpus } from '@heed/trainer'
 import type { CausalLm } from '@heed/transformer'
 import { downloadZip } from 'client-zip'
-import { expose } from 'comlink'
-import './errors.ts'
 import { Gpt2LMHeadModel, gpt2Config, LlamaForCausalLM, llamaConfig } from 'heed'
 import { startBackend } from './backend.ts'
 import {
@@ -96,7 +94,7 @@ function sampling(
 
 let running: AbortController | undefined
 
-const api = {
+export const training = {
   /** The run that a reload or a pause left, if there is one. */
   async found(): Promise<{ recipe: Recipe; step: number; isDone: boolean } | undefined> {
     const saved = await readRun()
@@ -201,6 +199,4 @@ async function train(recipe: Recipe, text: string, tell: (event: TrainingEvent) 
   }
 }
 
-export type TrainingWorker = typeof api
-
-expose(api)
+export type TrainingWorker = typeof training

@@ -3,11 +3,11 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Comparison, Moments, Side } from '../../inside/compare.ts'
 import { useText } from '../../language/language.ts'
 import { insideModel } from '../../parts/bundled.ts'
+import { Guesses } from '../../parts/guesses.tsx'
 import { HeatMap } from '../../parts/heat-map.tsx'
 import { Notice } from '../../parts/notice.tsx'
 import { insideWorker } from '../../worker/start.ts'
 import { Formula } from './formula.tsx'
-import { Guesses } from './guesses.tsx'
 
 /** LLaMA beside GPT-2: the four things that set them apart, each in numbers of both for one sentence. */
 export function Compare({ sentence }: { sentence: string }) {

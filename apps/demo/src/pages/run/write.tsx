@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
 import { useText } from '../../language/language.ts'
+import { Guesses } from '../../parts/guesses.tsx'
 import { Notice } from '../../parts/notice.tsx'
 import { runningWorker } from '../../worker/start.ts'
-import { Alternatives } from './alternatives.tsx'
 import { defaultSampling, SamplingFields } from './sampling-fields.tsx'
 import { useWriting } from './writing.ts'
 
@@ -54,7 +54,9 @@ export function WritePanel() {
         </div>
       )}
       {tokens.length > 0 && <p class="quiet">{text.alternatives}</p>}
-      {selected !== undefined && tokens[selected] && <Alternatives token={tokens[selected]} />}
+      {selected !== undefined && tokens[selected] && (
+        <Guesses guesses={tokens[selected].alternatives} label={text.likely} />
+      )}
     </>
   )
 }
