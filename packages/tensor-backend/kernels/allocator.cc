@@ -119,12 +119,11 @@ constexpr size_t kMapped = size_t(1) << 20;
 // From this size on Linux is asked for pages of 2 MB: weights are then read without missing the translation cache, and
 // come into being in fewer faults.
 constexpr size_t kHugePage = size_t(2) << 20;
-constexpr size_t kHuge = 4 * kHugePage;
 
-size_t mapped_bytes(size_t bytes) { return bytes < kHuge ? bytes : (bytes + kHugePage - 1) / kHugePage * kHugePage; }
+size_t mapped_bytes(size_t bytes) { return bytes < kHugePage ? bytes : (bytes + kHugePage - 1) / kHugePage * kHugePage; }
 
 void* map(size_t bytes) {
-    const size_t length = mapped_bytes(bytes), spare = bytes < kHuge ? 0 : kHugePage;
+    const size_t length = mapped_bytes(bytes), spare = bytes < kHugePage ? 0 : kHugePage;
     char* start = static_cast<char*>(mmap(nullptr, length + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (start == MAP_FAILED) return nullptr;
     if (spare == 0) return start;

@@ -113,14 +113,67 @@ struct MakeIndices<0, Is...> {
 };
 
 template <class... Args, size_t... Is>
-napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...), Indices<Is...>) {
-    double numbers[kMaxArguments];
-    if (read_arguments(env, info, sizeof...(Args), numbers)) kernel(argument<Args>(numbers[Is])...);
-    return nullptr;
+void apply(void (*kernel)(Args...), const double* numbers, Indices<Is...>) {
+    kernel(argument<Args>(numbers[Is])...);
 }
+/** Calls a kernel with the numbers that are there; returns how many it took. */
+template <class... Args>
+size_t apply(void (*kernel)(Args...), const double* numbers) {
+    apply(kernel, numbers, typename MakeIndices<sizeof...(Args)>::type());
+    return sizeof...(Args);
+}
+
 template <class... Args>
 napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...)) {
-    return call(env, info, kernel, typename MakeIndices<sizeof...(Args)>::type());
+    double numbers[kMaxArguments];
+    if (read_arguments(env, info, sizeof...(Args), numbers)) apply(kernel, numbers);
+    return nullptr;
+}
+
+using Apply = size_t (*)(const double* numbers);
+constexpr Apply kApply[] = {
+#define HEED_APPLY(name, args) [](const double* numbers) { return apply(kernels->name, numbers); },
+    HEED_KERNELS(HEED_APPLY)
+#undef HEED_APPLY
+};
+
+/**
+ * run(calls): many calls at once, as a Float64Array of kernels' numbers (their places in `kernel_names`), each followed by
+ * its arguments, which the caller has counted.
+ */
+napi_value run(napi_env env, napi_callback_info info) {
+    napi_value array;
+    size_t count = 1, length = 0;
+    napi_get_cb_info(env, info, &count, &array, nullptr, nullptr);
+    napi_typedarray_type type = napi_int8_array;
+    void* data = nullptr;
+    if (count != 1 || napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_float64_array) {
+        napi_throw_type_error(env, nullptr, "heed: run takes a Float64Array");
+        return nullptr;
+    }
+    const double* numbers = static_cast<const double*>(data);
+    for (const double* end = numbers + length; numbers < end;) {
+        const Apply apply_kernel = kApply[(size_t)*numbers++];
+        numbers += apply_kernel(numbers);
+    }
+    return nullptr;
+}
+
+napi_value kernel_names(napi_env env, napi_callback_info) {
+    const char* const names[] = {
+#define HEED_NAME(name, args) #name,
+        HEED_KERNELS(HEED_NAME)
+#undef HEED_NAME
+    };
+    napi_value result, name;
+    napi_create_array(env, &result);
+    uint32_t i = 0;
+    for (const char* text : names) {
+        napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &name);
+        napi_set_element(env, result, i++, name);
+    }
+    return result;
 }
 
 napi_value allocate(napi_env env, napi_callback_info info) {
@@ -194,6 +247,8 @@ NAPI_MODULE_INIT() {
     define(env, exports, "view", view);
     define(env, exports, "memory_use", memory_use);
     define(env, exports, "configure", configure);
+    define(env, exports, "run", run);
+    define(env, exports, "kernel_names", kernel_names);
     heed::define_mpi(env, exports);
 #define HEED_DEFINE(name, args) \
     define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, kernels->name); });

@@ -344,8 +344,9 @@ void quantize_rows(const float* x, int rows, int cols, int8_t* quanta, float* sc
         for (int block = begin; block < end; block++) {
             const float* from = x + (size_t)block * 32;
             int8_t* to = quanta + (size_t)block * 32;
-            float largest = 0;
-            for (int i = 0; i < 32; i++) largest = fabsf(from[i]) > largest ? fabsf(from[i]) : largest;
+            Vec magnitudes = all(0);
+            for (int i = 0; i < 32; i += Vec::kLanes) magnitudes = max(magnitudes, max(load(from + i), all(0) - load(from + i)));
+            const float largest = highest(magnitudes);
             const float inverse = largest > 0 ? 127.0f / largest : 0;
             for (int i = 0; i < 32; i++) to[i] = (int8_t)rintf(from[i] * inverse);
             scales[block] = largest / 127.0f;
@@ -367,11 +368,12 @@ void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kin
         const int per_row = cols / Format::kCols;
         parallel_for((rows + kStrip - 1) / kStrip, 1, [&](int begin, int end) {
             if (end * kStrip > rows) memset(strips + (end - 1) * strip_bytes<Format>(cols), 0, strip_bytes<Format>(cols));
-            for (int row = begin * kStrip; row < end * kStrip && row < rows; row++) {
-                for (int block = 0; block < per_row; block++) {
-                    const uint8_t* from = blocks + ((size_t)row * per_row + block) * Format::kSourceBytes;
-                    Format::pack(from, strips + row / kStrip * strip_bytes<Format>(cols) + (size_t)block * Format::kBytes, row % kStrip);
-                }
+            for (int strip = begin; strip < end; strip++) {
+                const int strip_rows = rows - strip * kStrip < kStrip ? rows - strip * kStrip : kStrip;
+                const uint8_t* from = blocks + (size_t)strip * kStrip * per_row * Format::kSourceBytes;
+                uint8_t* to = strips + strip * strip_bytes<Format>(cols);
+                for (int block = 0; block < per_row; block++, from += Format::kSourceBytes, to += Format::kBytes)
+                    for (int row = 0; row < strip_rows; row++) Format::pack(from + (size_t)row * per_row * Format::kSourceBytes, to, row);
             }
         });
     });
@@ -390,7 +392,7 @@ void HEED_KERNEL(quantized_linear)(const float* x, const uint8_t* strips, const 
     const Activations activations = {quanta, scales, sums, x, cols};
     with_format((Kind)kind, [&](auto format) {
         using Format = decltype(format);
-        parallel_for((out + kStrip - 1) / kStrip, 1 + 16384 / (rows * cols + 1), [&](int begin, int end) {
+        parallel_for((out + kStrip - 1) / kStrip, 1 + 4096 / (rows * cols + 1), [&](int begin, int end) {
             for (int block = 0; block < rows; block += kRowBlock) {
                 const int last = block + kRowBlock < rows ? block + kRowBlock : rows;
                 for (int strip = begin; strip < end; strip++) {

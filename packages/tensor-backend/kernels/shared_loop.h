@@ -7,8 +7,9 @@
 
 namespace heed {
 
-// Chunks per thread: more even out unequal chunks, fewer cost less hand-over.
-constexpr int kChunksPerThread = 4;
+// A thread takes this part of its share of what is left: large chunks first, which cost little hand-over, then smaller ones,
+// so that all threads end together.
+constexpr int kPartOfShare = 2;
 
 class SharedLoop {
 public:
@@ -17,19 +18,20 @@ public:
         task_ = task;
         body_ = body;
         count_ = count;
-        const int even = (count + threads * kChunksPerThread - 1) / (threads * kChunksPerThread);
-        chunk_ = even > grain ? even : grain;
+        grain_ = grain > 1 ? grain : 1;
+        divisor_ = threads * kPartOfShare;
         next_.store(0, std::memory_order_relaxed);
         open_.store(true, std::memory_order_seq_cst);
     }
 
     /** Works until no chunk is left to take. */
     void drain() {
-        for (;;) {
-            const int begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
-            if (begin >= count_) break;
-            const int end = begin + chunk_;
-            task_(body_, begin, end < count_ ? end : count_);
+        int begin = next_.load(std::memory_order_relaxed);
+        while (begin < count_) {
+            const int end = begin + chunk_of(count_ - begin);
+            if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;  // another took it; begin is new
+            task_(body_, begin, end);
+            begin = next_.load(std::memory_order_relaxed);
         }
     }
 
@@ -48,10 +50,18 @@ public:
     }
 
 private:
+    /** At least the grain, and no less is left for the next. */
+    int chunk_of(int left) const {
+        const int part = left / divisor_;
+        const int chunk = part > grain_ ? part : grain_;
+        return left - chunk < grain_ ? left : chunk;
+    }
+
     Task task_ = nullptr;
     const void* body_ = nullptr;
     int count_ = 0;
-    int chunk_ = 0;
+    int grain_ = 1;
+    int divisor_ = 1;
     std::atomic<int> next_{0};
     std::atomic<bool> open_{false};
     std::atomic<int> inside_{0};

@@ -247,6 +247,41 @@ export interface Kernels {
   quantizedRows(strips: number, ids: number, y: number, kind: number, count: number, cols: number): void
 }
 
+/** A call of a kernel by its name. */
+export interface KernelCall {
+  readonly kernel: keyof Kernels
+  readonly args: readonly number[]
+}
+
+/** Calls in a row: the arguments of call `i` begin at `starts[i]` of `numbers`, where they may be changed between runs. */
+export interface CallProgram {
+  readonly numbers: Float64Array
+  readonly starts: readonly number[]
+  run(): void
+}
+
+/** A program of a library that has no faster way: one call after the other. */
+export function programOf(kernels: Kernels, calls: readonly KernelCall[]): CallProgram {
+  const numbers = Float64Array.from(calls.flatMap(({ args }) => args))
+  const starts: number[] = []
+  let end = 0
+  const runs = calls.map(({ kernel, args }) => {
+    const start = end
+    starts.push(start)
+    end += args.length
+    const own = numbers.subarray(start, end)
+    const call = kernels[kernel] as (...args: number[]) => void
+    return () => call(...own)
+  })
+  return {
+    numbers,
+    starts,
+    run: () => {
+      for (const run of runs) run()
+    },
+  }
+}
+
 /** Memory and kernels of one build of the C++ library: the Node addon or a WebAssembly module. */
 export interface KernelLibrary {
   readonly name: 'native' | 'wasm'
@@ -254,6 +289,8 @@ export interface KernelLibrary {
   readonly instructionSet: string
   readonly threads: number
   readonly kernels: Kernels
+  /** Makes many calls again and again; `args` of each are read when `run` is called. */
+  program(calls: readonly KernelCall[]): CallProgram
   /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
   allocate(bytes: number): number
   release(address: number): void

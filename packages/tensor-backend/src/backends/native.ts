@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { coresEach } from '../job.ts'
-import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
+import { type CallProgram, camelCase, type KernelCall, type KernelLibrary, type Kernels } from './library.ts'
 
 /** The part of the addon that talks to the other processes of an MPI job; addresses are those of tensors. */
 export interface MpiAddon {
@@ -22,6 +22,9 @@ interface Addon extends MpiAddon {
   view(address: number, bytes: number): ArrayBuffer
   memory_use(): { inUse: number; cached: number }
   configure(threads: number, instructionSet: string): string | undefined
+  /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
+  run(calls: Float64Array): void
+  kernel_names(): string[]
 }
 
 /**
@@ -51,6 +54,19 @@ function loadAddon(paths: string[]): Addon | string {
   return reason
 }
 
+/** Calls that the addon makes by itself. */
+function programOf(addon: Addon, calls: readonly KernelCall[]): CallProgram {
+  const names = addon.kernel_names().map(camelCase)
+  const numbers = Float64Array.from(calls.flatMap(({ kernel, args }) => [names.indexOf(kernel), ...args]))
+  let end = 0
+  const starts = calls.map(({ args }) => {
+    const start = end + 1
+    end = start + args.length
+    return start
+  })
+  return { numbers, starts, run: () => addon.run(numbers) }
+}
+
 /** The addon for MPI, or the reason why it cannot be loaded. */
 export function loadMpiAddon(): MpiAddon | string {
   return loadAddon(addonPaths())
@@ -74,6 +90,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     instructionSet,
     threads: count,
     kernels: kernels as unknown as Kernels,
+    program: calls => programOf(addon, calls),
     allocate: addon.allocate,
     release: addon.release,
     view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),

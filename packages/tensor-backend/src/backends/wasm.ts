@@ -1,5 +1,5 @@
 import { enableRelaxedSimd, moduleBytes, numCores } from '#wasm-platform'
-import { camelCase, type KernelLibrary, type Kernels } from './library.ts'
+import { camelCase, type KernelLibrary, type Kernels, programOf } from './library.ts'
 import { sharedMemory, startThreads, type ThreadExports } from './wasm-threads.ts'
 
 interface WasmExports extends ThreadExports {
@@ -61,14 +61,16 @@ function library(
   instructionSet: string,
 ): KernelLibrary {
   exports._initialize?.()
-  const kernels = Object.entries(exports)
+  const entries = Object.entries(exports)
     .filter(([name]) => name.startsWith('wasm_'))
     .map(([name, kernel]) => [camelCase(name.slice('wasm_'.length)), kernel] as const)
+  const kernels = Object.fromEntries(entries) as unknown as Kernels
   return {
     name: 'wasm',
     instructionSet,
     threads,
-    kernels: Object.fromEntries(kernels) as unknown as Kernels,
+    kernels,
+    program: calls => programOf(kernels, calls),
     // Addresses come back as signed 32-bit numbers.
     allocate: bytes => exports.allocate(bytes) >>> 0,
     release: exports.release,

@@ -1,5 +1,5 @@
 import type { KernelBackend } from '../backends/kernel-backend.ts'
-import type { KernelLibrary, Kernels } from '../backends/library.ts'
+import type { CallProgram, KernelCall, KernelLibrary, Kernels } from '../backends/library.ts'
 import { tf } from '../tf.ts'
 import { isRecording } from './fused.ts'
 import { inPlaceBackend } from './in-place.ts'
@@ -16,12 +16,8 @@ export interface Step {
   compute: () => tf.Tensor
 }
 
-type Kernel = (...args: number[]) => void
-
 /** A call of a kernel; `inputs` are the places of arguments that are addresses of the step's inputs. */
-interface Call {
-  kernel: Kernel
-  args: number[]
+interface Call extends KernelCall {
   inputs: { at: number; input: number }[]
 }
 
@@ -33,10 +29,11 @@ interface Recording {
   written: Map<number, Uint8Array>
 }
 
-/** Calls to make again, and which of their arguments follow the inputs and the position. */
+/** Calls to make again, and which of their numbers follow the inputs and the position. */
 interface Program {
-  calls: Call[]
-  counting: { args: number[]; at: number; offset: number }[]
+  calls: CallProgram
+  inputs: { at: number; input: number }[]
+  counting: { at: number; offset: number }[]
   result: { shape: number[]; address: number }
   numInputs: number
   state: { tensor: tf.Tensor; dataId: object }[]
@@ -159,8 +156,18 @@ export class StepProgram {
       this.#giveUp()
       return
     }
-    const kept = state.map(tensor => ({ tensor, dataId: tensor.dataId }))
-    this.#program = { calls: second.calls, counting, result, numInputs, state: kept }
+    const calls = this.#backend!.library.program(second.calls)
+    const inputs = second.calls.flatMap((call, i) =>
+      call.inputs.map(({ at, input }) => ({ at: calls.starts[i]! + at, input })),
+    )
+    this.#program = {
+      calls,
+      inputs,
+      counting: counting.map(({ call, at, offset }) => ({ at: calls.starts[call]! + at, offset })),
+      result,
+      numInputs,
+      state: state.map(tensor => ({ tensor, dataId: tensor.dataId })),
+    }
   }
 
   #giveUp(): void {
@@ -168,25 +175,28 @@ export class StepProgram {
     this.#isImpossible = true
   }
 
-  #replay(backend: KernelBackend, { calls, counting, result }: Program, { inputs, position }: Step): tf.Tensor {
+  #replay(
+    backend: KernelBackend,
+    { calls, counting, result, ...program }: Program,
+    { inputs, position }: Step,
+  ): tf.Tensor {
     const addresses = inputs.map(backend.address)
-    for (const { args, at, offset } of counting) args[at] = offset + position
-    for (const { kernel, args, inputs: places } of calls) {
-      for (const { at, input } of places) args[at] = addresses[input]!
-      kernel(...args)
-    }
+    for (const { at, offset } of counting) calls.numbers[at] = offset + position
+    for (const { at, input } of program.inputs) calls.numbers[at] = addresses[input]!
+    calls.run()
     return copyOf(backend, result.shape, result.address)
   }
 }
 
 /** Kernels that take note of their calls. */
 function recordingKernels(kernels: Kernels, calls: Call[], inputs: readonly number[]): Kernels {
-  const recording = Object.entries(kernels as unknown as Record<string, Kernel>).map(
+  type Kernel = (...args: number[]) => void
+  const recording = Object.entries(kernels as unknown as Record<keyof Kernels, Kernel>).map(
     ([name, kernel]): [string, Kernel] => [
       name,
       (...args) => {
         const places = args.flatMap((arg, at) => (inputs.includes(arg) ? [{ at, input: inputs.indexOf(arg) }] : []))
-        calls.push({ kernel, args, inputs: places })
+        calls.push({ kernel: name as keyof Kernels, args, inputs: places })
         kernel(...args)
       },
     ],
@@ -202,21 +212,24 @@ function fits({ numInputs, state }: Program, { inputs }: Step): boolean {
 }
 
 /** The arguments that count with the position, or undefined when two recordings differ in more than the inputs and these. */
-function countingArguments(first: Recording, second: Recording): Program['counting'] | undefined {
+function countingArguments(
+  first: Recording,
+  second: Recording,
+): { call: number; at: number; offset: number }[] | undefined {
   if (first.calls.length !== second.calls.length || first.written.size !== second.written.size) return undefined
   for (const [address, bytes] of first.written) {
     const again = second.written.get(address)
     if (!again || bytes.some((byte, i) => byte !== again[i])) return undefined
   }
   const steps = second.position - first.position
-  const counting: Program['counting'] = []
+  const counting: { call: number; at: number; offset: number }[] = []
   for (const [i, { kernel, args, inputs }] of second.calls.entries()) {
     const before = first.calls[i]!
     if (kernel !== before.kernel || JSON.stringify(inputs) !== JSON.stringify(before.inputs)) return undefined
     for (const [at, arg] of args.entries()) {
       if (arg === before.args[at] || inputs.some(place => place.at === at)) continue
       if (arg - before.args[at]! !== steps) return undefined
-      counting.push({ args, at, offset: arg - second.position })
+      counting.push({ call: i, at, offset: arg - second.position })
     }
   }
   return counting
