@@ -96,7 +96,7 @@
     /* cache.cc: target [batch, capacity, row_size]; rows [batch, num_rows, row_size] */                            \
     KERNEL(write_rows, (float* target, const float* rows, int batch, int capacity, int num_rows, int offset, int row_size)) \
     /* quantized.cc: kind is a Kind of it */                                                                        \
-    KERNEL(quantized_pack, (const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols))                  \
+    KERNEL(quantized_pack, (const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols, int row_step))    \
     KERNEL(quantized_linear, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, \
                               int kind, int rows, int cols, int out))                                               \
     KERNEL(quantized_rows, (const uint8_t* strips, const int32_t* ids, float* y, int kind, int count, int cols))

@@ -2,7 +2,13 @@
 // same TypeScript calls the addon and the WebAssembly module.
 #define NAPI_VERSION 8
 #include <node_api.h>
+#include <errno.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+#include <atomic>
 
 #include "allocator.h"
 #include "api.h"
@@ -203,6 +209,59 @@ napi_value view(napi_env env, napi_callback_info info) {
     return buffer;
 }
 
+#if !defined(_WIN32)
+/** All of [offset, offset + bytes) of a file; false when it ends before, or cannot be read. */
+bool read_file(int file, uint8_t* to, size_t bytes, size_t offset) {
+    while (bytes > 0) {
+        const ssize_t count = pread(file, to, bytes, (off_t)offset);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return false;
+        to += count;
+        offset += (size_t)count;
+        bytes -= (size_t)count;
+    }
+    return true;
+}
+
+/**
+ * read_strips(file, offset, strips, strip bytes, kind, rows, cols, row bytes, head dim): what quantized_pack makes of the rows
+ * that lie in a file, each strip packed by the thread that reads it. With a head dim that is not 0, a multiple of 32, the rows
+ * of each head lie in pairs, (0, 1), (2, 3) ..., and become halves. Returns whether all could be read.
+ */
+napi_value read_strips(napi_env env, napi_callback_info info) {
+    double numbers[9];
+    if (!read_arguments(env, info, 9, numbers)) return nullptr;
+    constexpr int kStrip = 16;
+    const int file = (int)numbers[0], kind = (int)numbers[4], rows = (int)numbers[5], cols = (int)numbers[6];
+    const size_t offset = (size_t)numbers[1], strip_bytes = (size_t)numbers[3], row_bytes = (size_t)numbers[7];
+    uint8_t* strips = reinterpret_cast<uint8_t*>((uintptr_t)numbers[2]);
+    const int head_dim = (int)numbers[8];
+    const int together = head_dim ? 2 * kStrip : kStrip;  // rows that are read at a time
+    std::atomic<bool> is_whole{true};
+    heed::parallel_for((rows + together - 1) / together, 1, [&](int begin, int end) {
+        uint8_t* block = static_cast<uint8_t*>(heed::allocate(together * row_bytes));
+        if (!block) is_whole = false;
+        for (int row = begin * together; row < end * together && row < rows && is_whole; row += together) {
+            const int count = rows - row < together ? rows - row : together;
+            if (!read_file(file, block, count * row_bytes, offset + row * row_bytes)) {
+                is_whole = false;
+            } else if (head_dim == 0) {
+                kernels->quantized_pack(block, strips + row / kStrip * strip_bytes, kind, count, cols, 1);
+            } else {
+                const int head = row / head_dim * head_dim, first = head + (row - head) / 2;
+                kernels->quantized_pack(block, strips + first / kStrip * strip_bytes, kind, kStrip, cols, 2);
+                uint8_t* second = strips + (first + head_dim / 2) / kStrip * strip_bytes;
+                kernels->quantized_pack(block + row_bytes, second, kind, kStrip, cols, 2);
+            }
+        }
+        heed::release(block);
+    });
+    napi_value result;
+    napi_get_boolean(env, is_whole, &result);
+    return result;
+}
+#endif
+
 napi_value memory_use(napi_env env, napi_callback_info) {
     const heed::MemoryUse use = heed::memory_use();
     napi_value result, in_use, cached;
@@ -249,6 +308,9 @@ NAPI_MODULE_INIT() {
     define(env, exports, "configure", configure);
     define(env, exports, "run", run);
     define(env, exports, "kernel_names", kernel_names);
+#if !defined(_WIN32)
+    define(env, exports, "read_strips", read_strips);
+#endif
     heed::define_mpi(env, exports);
 #define HEED_DEFINE(name, args) \
     define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, kernels->name); });

@@ -361,19 +361,20 @@ void quantize_rows(const float* x, int rows, int cols, int8_t* quanta, float* sc
 
 }  // namespace
 
-/** Blocks of ggml, or 16-bit floats, [rows, cols] -> strips; rows beyond the last are zero. */
-void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols) {
+/** Blocks of ggml, or 16-bit floats, [rows, cols], each row `row_step` rows after the last -> strips; rows beyond are zero. */
+void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols, int row_step) {
     with_format((Kind)kind, [&](auto format) {
         using Format = decltype(format);
         const int per_row = cols / Format::kCols;
+        const size_t row_bytes = (size_t)row_step * per_row * Format::kSourceBytes;
         parallel_for((rows + kStrip - 1) / kStrip, 1, [&](int begin, int end) {
             if (end * kStrip > rows) memset(strips + (end - 1) * strip_bytes<Format>(cols), 0, strip_bytes<Format>(cols));
             for (int strip = begin; strip < end; strip++) {
                 const int strip_rows = rows - strip * kStrip < kStrip ? rows - strip * kStrip : kStrip;
-                const uint8_t* from = blocks + (size_t)strip * kStrip * per_row * Format::kSourceBytes;
+                const uint8_t* from = blocks + strip * kStrip * row_bytes;
                 uint8_t* to = strips + strip * strip_bytes<Format>(cols);
                 for (int block = 0; block < per_row; block++, from += Format::kSourceBytes, to += Format::kBytes)
-                    for (int row = 0; row < strip_rows; row++) Format::pack(from + (size_t)row * per_row * Format::kSourceBytes, to, row);
+                    for (int row = 0; row < strip_rows; row++) Format::pack(from + row * row_bytes, to, row);
             }
         });
     });

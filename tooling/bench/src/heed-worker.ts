@@ -27,7 +27,14 @@ async function prepareModel(task: ModelTask): Promise<Run> {
     last = undefined
   }
   if (task.name === 'load') {
-    return async () => (await loadModel(task)).dispose()
+    return async () => {
+      const start = performance.now()
+      const model = await loadModel(task)
+      await model.generate([promptOf(1)], { maxNewTokens: 1, eosTokenId: [] })
+      const seconds = (performance.now() - start) / 1000
+      model.dispose()
+      return seconds
+    }
   }
   last ??= { key: task.model, model: await loadModel(task) }
   const { model } = last

@@ -13,6 +13,7 @@ async function loadRun(path: string): Promise<Run> {
     const start = performance.now()
     const model = await engine.loadModel({ modelPath: path })
     const context = await model.createContext({ contextSize: 1024, threads })
+    for await (const _ of context.getSequence().evaluate(promptOf(1), { temperature: 0, yieldEogToken: true })) break
     const seconds = (performance.now() - start) / 1000
     await context.dispose()
     await model.dispose()

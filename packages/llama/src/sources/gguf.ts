@@ -158,6 +158,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     const [rows, cols] = shape as [number, number]
     const start = expert * bytesOf(type, shape)
     const headDim = pairedHeads && rows / pairedHeads
+    const place = file.placeOf(name)
     return QuantizedWeight.fromPieces(
       type,
       [rows, cols],
@@ -168,7 +169,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
         const pieceRows = length / bytesOf(type, [cols])
         return halvesFromPairs(bytes, pieceRows, pieceRows / headDim, room)
       },
-      headDim,
+      { pairedHeadDim: headDim, place: place && { ...place, offset: place.offset + start } },
     )
   }
 

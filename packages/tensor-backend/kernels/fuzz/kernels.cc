@@ -408,18 +408,18 @@ struct Quantized {
 };
 void fuzz_quantized_pack(Kernels k) {
     const Quantized w;
-    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols);
+    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols, 1);
 }
 void fuzz_quantized_linear(Kernels k) {
     const Quantized w;
-    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols);
+    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols, 1);
     const int rows = length(20);
     const Floats x((size_t)rows * w.cols), bias(w.rows), y((size_t)rows * w.rows), workspace(w.kind < 4 ? (size_t)rows * w.cols * 11 / 32 : 0);
     k.quantized_linear(x, w.strips, maybe(bias), y, workspace, w.kind, rows, w.cols, w.rows);
 }
 void fuzz_quantized_rows(Kernels k) {
     const Quantized w;
-    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols);
+    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols, 1);
     const bool picks = chance(50);
     const int count = picks ? length(40) : w.rows;
     const Ints ids(count, 0, w.rows - 1);

@@ -232,7 +232,7 @@ export interface Kernels {
     offset: number,
     rowSize: number,
   ): void
-  quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number): void
+  quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number, rowStep: number): void
   quantizedLinear(
     x: number,
     strips: number,
@@ -291,6 +291,18 @@ export interface KernelLibrary {
   readonly kernels: Kernels
   /** Makes many calls again and again; `args` of each are read when `run` is called. */
   program(calls: readonly KernelCall[]): CallProgram
+  /** `quantizedPack` of rows that lie in a file, where the library can read one; false when they are not all there. */
+  readStrips?(
+    file: number,
+    offset: number,
+    strips: number,
+    stripBytes: number,
+    kind: number,
+    rows: number,
+    cols: number,
+    rowBytes: number,
+    pairedHeadDim: number,
+  ): boolean
   /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
   allocate(bytes: number): number
   release(address: number): void

@@ -25,6 +25,7 @@ interface Addon extends MpiAddon {
   /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
   run(calls: Float64Array): void
   kernel_names(): string[]
+  read_strips?: KernelLibrary['readStrips']
 }
 
 /**
@@ -91,6 +92,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     threads: count,
     kernels: kernels as unknown as Kernels,
     program: calls => programOf(addon, calls),
+    ...(addon.read_strips && { readStrips: addon.read_strips }),
     allocate: addon.allocate,
     release: addon.release,
     view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),

@@ -5,6 +5,8 @@ export interface ByteSource {
   /** What messages call it: the path, the URL, the file's name, or `buffer`. */
   readonly name: string
   readonly byteLength: number
+  /** The descriptor of a file of the system, while it is open. */
+  readonly fd?: number
   /**
    * A copy of bytes [offset, offset + length), owned by the caller: in the beginning of `room`, where the source can write
    * there, or in memory of its own. Throws HEED_FILE_INVALID beyond the end, HEED_IO.

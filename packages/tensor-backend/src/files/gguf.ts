@@ -7,9 +7,17 @@ import { shown } from './strict-json.ts'
 import { tensorInfo } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
 
+/** Where bytes lie in an open file. */
+export interface FilePlace {
+  readonly fd: number
+  readonly offset: number
+}
+
 export interface GgufFile extends GgufHeader {
   /** The path, URL or name that messages give. */
   readonly name: string
+  /** Where a tensor lies, when the whole file is one of the system's. Throws HEED_ARGUMENT_INVALID on an unknown name. */
+  placeOf(name: string): FilePlace | undefined
   /**
    * The blocks as they lie in the file, or `length` bytes of them from `offset` on, in the beginning of `room` where the source
    * can write there. Throws HEED_ARGUMENT_INVALID on an unknown name, HEED_FILE_INVALID beyond the end, HEED_IO.
@@ -39,6 +47,7 @@ export async function openGguf(source: ByteSourceLike, options: UrlOptions = {})
     return {
       ...header,
       name: opened.name,
+      placeOf: name => (opened.fd === undefined ? undefined : { fd: opened.fd, offset: infoOf(name).byteOffset }),
       readRaw,
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
       async read(name) {

@@ -3,6 +3,7 @@ import { HeedError } from '../errors.ts'
 import { dequantizeGgml } from '../files/gguf/dequantize.ts'
 import { quantizeGgml } from '../files/gguf/quantize.ts'
 import { ggmlTypes } from '../files/gguf/types.ts'
+import type { FilePlace } from '../files/gguf.ts'
 import { tf } from '../tf.ts'
 import { checkArgument, checkFloats, checkRank } from './checks.ts'
 import { hasKernel, runKernel } from './fused.ts'
@@ -54,42 +55,31 @@ export class QuantizedWeight {
 
   /**
    * `fromBytes` of a large weight, piece by piece: `read` gives the bytes [offset, offset + length), in `room` if it can, which
-   * is memory of the kernels. Pieces are whole multiples of `rowsTogether` rows, and no more than one is held besides the weight.
+   * is memory of the kernels. Pieces are whole multiples of the rows of a head, and no more than one is held besides the weight.
    * Throws as fromBytes and `read`.
    */
   static async fromPieces(
     type: QuantizedType,
     shape: readonly [number, number],
     read: (offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array>,
-    rowsTogether = 16,
+    { pairedHeadDim = 0, place }: PiecesOptions = {},
   ): Promise<QuantizedWeight> {
     const [rows, cols] = shape
     const byteLength = bytesOf(type, rows * cols)
     const backend = inPlaceBackend()
     if (!backend) return QuantizedWeight.fromBytes(type, shape, await read(0, byteLength))
     checkBlocks(type, shape, byteLength)
-    const rowBytes = byteLength / rows
-    const unit = rowsTogether % STRIP_ROWS === 0 ? rowsTogether : STRIP_ROWS * rowsTogether
-    const pieceRows = Math.min(rows, unit * Math.max(1, Math.floor(PIECE_BYTES / rowBytes / unit)))
-    const { address, library } = backend
     const strips = tf.engine().makeTensorFromTensorInfo(stripsOf(backend, type, rows, cols))
-    const piece = tf.engine().makeTensorFromTensorInfo(backend.output([pieceRows * rowBytes], 'bool'))
     try {
-      for (let row = 0; row < rows; row += pieceRows) {
-        const length = Math.min(pieceRows, rows - row) * rowBytes
-        // Memory of WebAssembly may move while a file is read.
-        const room = library.name === 'native' ? (backend.values(piece) as Uint8Array).subarray(0, length) : undefined
-        const bytes = await read(row * rowBytes, length, room)
-        if (bytes.buffer !== room?.buffer) backend.values(piece).set(bytes)
-        const to = address(strips) + (row / STRIP_ROWS) * (cols / ggmlTypes[type].elements) * stripBytes[type]
-        library.kernels.quantizedPack(address(piece), to, kinds[type], length / rowBytes, cols)
-      }
+      const isDone =
+        place &&
+        pairedHeadDim % (2 * STRIP_ROWS) === 0 &&
+        readStrips(backend, strips, type, shape, place, pairedHeadDim)
+      if (!isDone) await packPieces(backend, strips, type, shape, read, pairedHeadDim || 1)
       return new QuantizedWeight(type, [rows, cols], strips)
     } catch (error) {
       strips.dispose()
       throw error
-    } finally {
-      piece.dispose()
     }
   }
 
@@ -137,6 +127,59 @@ export class QuantizedWeight {
   }
 }
 
+/** What `fromPieces` may know of the rows. */
+export interface PiecesOptions {
+  /** Rows of a head, when those lie in pairs in the file, (0, 1), (2, 3) ..., of which `read` makes halves. */
+  pairedHeadDim?: number | undefined
+  /** Where the bytes lie that `read` reads: the native backend reads them itself, on all threads. */
+  place?: FilePlace | undefined
+}
+
+/** Reads a weight by the library itself; false where that cannot be done, or something is amiss with the file. */
+function readStrips(
+  { address, library }: KernelBackend,
+  strips: tf.Tensor,
+  type: QuantizedType,
+  [rows, cols]: readonly [number, number],
+  { fd, offset }: FilePlace,
+  pairedHeadDim: number,
+): boolean {
+  const bytes = [stripBytesOf(type, cols), bytesOf(type, cols)] as const
+  return (
+    library.readStrips?.(fd, offset, address(strips), bytes[0], kinds[type], rows, cols, bytes[1], pairedHeadDim) ??
+    false
+  )
+}
+
+/** Reads and packs a weight in pieces of whole multiples of `rowsTogether` rows. */
+async function packPieces(
+  backend: KernelBackend,
+  strips: tf.Tensor,
+  type: QuantizedType,
+  [rows, cols]: readonly [number, number],
+  read: (offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array>,
+  rowsTogether: number,
+): Promise<void> {
+  const { address, library } = backend
+  const rowBytes = bytesOf(type, cols)
+  const unit = rowsTogether % STRIP_ROWS === 0 ? rowsTogether : STRIP_ROWS * rowsTogether
+  const pieceRows = Math.min(rows, unit * Math.max(1, Math.floor(PIECE_BYTES / rowBytes / unit)))
+  const piece = tf.engine().makeTensorFromTensorInfo(backend.output([pieceRows * rowBytes], 'bool'))
+  try {
+    for (let row = 0; row < rows; row += pieceRows) {
+      const length = Math.min(pieceRows, rows - row) * rowBytes
+      // Memory of WebAssembly may move while a file is read.
+      const room = library.name === 'native' ? (backend.values(piece) as Uint8Array).subarray(0, length) : undefined
+      const bytes = await read(row * rowBytes, length, room)
+      if (bytes.buffer !== room?.buffer) backend.values(piece).set(bytes)
+      const to = address(strips) + (row / STRIP_ROWS) * stripBytesOf(type, cols)
+      library.kernels.quantizedPack(address(piece), to, kinds[type], length / rowBytes, cols, 1)
+    }
+  } finally {
+    piece.dispose()
+  }
+}
+
 /** Bytes of a file that are held at a time: few enough to stay in the processor's cache between the reading and the packing. */
 const PIECE_BYTES = 2 ** 21
 
@@ -162,8 +205,12 @@ function checkBlocks(type: QuantizedType, [rows, cols]: readonly [number, number
 
 /** Room for the strips of a weight. */
 function stripsOf(backend: KernelBackend, type: QuantizedType, rows: number, cols: number): tf.TensorInfo {
-  const perRow = cols / ggmlTypes[type].elements
-  return backend.output([Math.ceil(rows / STRIP_ROWS) * perRow * stripBytes[type]], 'bool')
+  return backend.output([Math.ceil(rows / STRIP_ROWS) * stripBytesOf(type, cols)], 'bool')
+}
+
+/** Bytes of a strip of 16 rows. */
+function stripBytesOf(type: QuantizedType, cols: number): number {
+  return (cols / ggmlTypes[type].elements) * stripBytes[type]
 }
 
 type WeightAttributes = ReturnType<QuantizedWeight['attributes']>
@@ -173,7 +220,7 @@ export const quantizedWeightKernels: Record<string, BackendKernel> = {
   HeedQuantizedPack(backend, [blocks]: [tf.TensorInfo], { type, rows, cols }: WeightAttributes) {
     const { address, library } = backend
     const strips = stripsOf(backend, type, rows, cols)
-    library.kernels.quantizedPack(address(blocks), address(strips), kinds[type], rows, cols)
+    library.kernels.quantizedPack(address(blocks), address(strips), kinds[type], rows, cols, 1)
     return strips
   },
 

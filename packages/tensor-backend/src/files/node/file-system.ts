@@ -46,6 +46,7 @@ function fileSource(path: string, handle: FileHandle, byteLength: number): ByteS
   const source = {
     name: path,
     byteLength,
+    fd: handle.fd,
     async read(offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
       if (!isOpen) throw new HeedError('HEED_DISPOSED', `${path}: the file was closed. Open it again to read from it.`)
       checkRange(source, offset, length)
