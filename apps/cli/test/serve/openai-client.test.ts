@@ -1,3 +1,4 @@
+import { Tokenizer } from '@heed/tokenizer'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encoder, RunningServer, stories } from './running-server.ts'
@@ -118,6 +119,28 @@ describe('chat', () => {
       function: { name: 'weather', arguments: given },
     })
   })
+
+  test('keeps to a tool whose schema refers to its own definitions', async () => {
+    const parameters = {
+      type: 'object',
+      properties: { default: { $ref: '#/$defs/city' }, next: { anyOf: [{ $ref: '#' }, { type: 'null' }] } },
+      required: ['default', 'next'],
+      $defs: { city: { enum: ['Oslo', 'Rome'] } },
+    }
+    const other = { type: 'function' as const, function: { name: 'other' } }
+    const { choices } = await client.chat.completions.create({
+      ...greedy,
+      max_tokens: 200,
+      messages,
+      tools: [other, { type: 'function', function: { name: 'travel', parameters } }],
+      tool_choice: { type: 'function', function: { name: 'travel' } },
+    })
+    const [call] = choices[0]!.message.tool_calls!
+    expect(call).toMatchObject({ function: { name: 'travel' } })
+    const given = JSON.parse((call as { function: { arguments: string } }).function.arguments)
+    expect(['Oslo', 'Rome']).toContain(given.default)
+    expect(Object.keys(given)).toEqual(['default', 'next'])
+  })
 })
 
 describe('completions', () => {
@@ -152,6 +175,17 @@ test.each(['stories', 'bert'])('embeddings of %s are of length 1, the same as nu
   expect(Math.hypot(...numbers.data[1]!.embedding)).toBeCloseTo(1, 5)
   expect(bytes.data[1]!.embedding.map(Math.fround)).toEqual(numbers.data[1]!.embedding.map(Math.fround))
   expect(bytes.usage.total_tokens).toBeGreaterThan(3)
+})
+
+test('an embedding of token ids is that of their text, and too long a text is refused', async () => {
+  const ids = [...(await Tokenizer.fromPretrained(encoder)).encode('anna in paris').ids]
+  const ask = (input: number[] | string) => client.embeddings.create({ model: 'bert', input, encoding_format: 'float' })
+  const [ofText, ofIds] = [await ask('anna in paris'), await ask(ids)]
+  expect(ofIds).toEqual(ofText)
+  expect(ofIds.usage.prompt_tokens).toBe(ids.length)
+  await expect(ask('anna '.repeat(3000))).rejects.toThrow(
+    /^400 a text of input has \d+ tokens, expected 1 to \d+, which the model reads\. Change it\.$/,
+  )
 })
 
 describe('a request that is wrong', () => {

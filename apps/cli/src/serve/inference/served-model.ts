@@ -1,14 +1,13 @@
 import { isHeedError, tf } from '@heed/tensor-backend'
 import { type Encoding, Tokenizer } from '@heed/tokenizer'
-import { type TokenBytes, tokenBytes } from '@heed/transformer'
+import { type BareModel, type TokenBytes, tokenBytes } from '@heed/transformer'
 import {
+  AutoModel,
   AutoModelForCausalLM,
   BatchScheduler,
   type CausalLm,
   Constraint,
   type LoadOptions,
-  type Pipeline,
-  pipeline,
   resolveModel,
 } from 'heed'
 import { RequestError } from '../request-error.ts'
@@ -49,12 +48,34 @@ export async function loadServedModel({ location }: ModelSource, settings: Infer
     return new ServedLanguageModel(await AutoModelForCausalLM.fromPretrained(folder, options), tokenizer, settings)
   } catch (error) {
     if (!isHeedError(error) || !error.message.includes('registered causal-lm architecture')) throw error
-    return new ServedEncoder(await pipeline('feature-extraction', folder, options))
+    return new ServedEncoder(await AutoModel.fromPretrained(folder, options), tokenizer)
   }
 }
 
+/** Of each text the mean of its last hidden states, of length 1. statesOf: ids -> [1, seqLen, hiddenSize]. */
+async function embedEach(
+  texts: readonly number[][],
+  signal: AbortSignal,
+  statesOf: (ids: number[]) => tf.Tensor,
+): Promise<Embeddings> {
+  const vectors: Float32Array[] = []
+  for (const ids of texts) {
+    signal.throwIfAborted()
+    const vector = tf.tidy(() => {
+      const mean = tf.mean(statesOf(ids), 1).flatten()
+      return tf.div(mean, tf.maximum(tf.norm(mean), 1e-12))
+    })
+    vectors.push((await vector.data<'float32'>()).slice())
+    vector.dispose()
+  }
+  return { vectors, promptTokens: texts.reduce((sum, { length }) => sum + length, 0) }
+}
+
 class ServedEncoder implements ServedModel {
-  constructor(private readonly extract: Pipeline<'feature-extraction'>) {}
+  constructor(
+    private readonly model: BareModel,
+    private readonly tokenizer: Tokenizer,
+  ) {}
 
   // biome-ignore lint/correctness/useYield: it has nothing to give.
   async *generate({ model }: GenerationRequest): AsyncGenerator<GenerationEvent, void, undefined> {
@@ -65,19 +86,25 @@ class ServedEncoder implements ServedModel {
   }
 
   async embed({ inputs }: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
-    const vectors: Float32Array[] = []
-    let promptTokens = 0
-    for (const input of inputs) {
-      signal.throwIfAborted()
-      const text = typeof input === 'string' ? input : this.extract.tokenizer.decode(input)
-      promptTokens += this.extract.tokenizer.encode(text).ids.length
-      vectors.push(Float32Array.from((await this.extract(text, { pooling: 'mean', normalize: true })) as number[]))
-    }
-    return { vectors, promptTokens }
+    const texts = inputs.map(input => (typeof input === 'string' ? [...this.tokenizer.encode(input).ids] : [...input]))
+    for (const ids of texts) this.#checkLength(ids)
+    return embedEach(texts, signal, ids => this.model.forward({ inputIds: [ids] }).lastHiddenState)
   }
 
   async dispose(): Promise<void> {
-    this.extract.dispose()
+    this.model.dispose()
+  }
+
+  #checkLength({ length }: readonly number[]): void {
+    const { maxPositionEmbeddings = Infinity } = this.model.config as { maxPositionEmbeddings?: number }
+    const { model_max_length: named = Infinity } = this.tokenizer.config as { model_max_length?: number }
+    const most = Math.min(maxPositionEmbeddings, named)
+    if (length > 0 && length <= most) return
+    throw new RequestError(
+      400,
+      `a text of input has ${length} tokens, expected 1 to ${most}, which the model reads. Change it.`,
+      { param: 'input', ...(length > most && { code: 'context_length_exceeded' }) },
+    )
   }
 }
 
@@ -136,24 +163,13 @@ class ServedLanguageModel implements ServedModel {
     yield { type: 'end', finishReason, completionTokens }
   }
 
-  /** The mean of the last hidden states of each text, of length 1. */
   async embed({ inputs }: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
-    const vectors: Float32Array[] = []
-    let promptTokens = 0
-    for (const input of inputs) {
-      signal.throwIfAborted()
-      const ids = this.#promptIds(typeof input === 'string' ? { text: input } : { ids: input })
-      this.#checkLength(ids)
-      promptTokens += ids.length
-      const vector = tf.tidy(() => {
-        const { hiddenStates } = this.model.forward({ inputIds: [ids], outputHiddenStates: true, logitsToKeep: 1 })
-        const mean = tf.mean(hiddenStates!.at(-1)!, 1).flatten()
-        return tf.div(mean, tf.maximum(tf.norm(mean), 1e-12))
-      })
-      vectors.push((await vector.data()) as Float32Array)
-      vector.dispose()
-    }
-    return { vectors: vectors.map(vector => vector.slice()), promptTokens }
+    const texts = inputs.map(input => this.#promptIds(typeof input === 'string' ? { text: input } : { ids: input }))
+    for (const ids of texts) this.#checkLength(ids)
+    return embedEach(texts, signal, ids => {
+      const { hiddenStates } = this.model.forward({ inputIds: [ids], outputHiddenStates: true, logitsToKeep: 1 })
+      return hiddenStates!.at(-1)!
+    })
   }
 
   #promptIds(input: GenerationInput): number[] {

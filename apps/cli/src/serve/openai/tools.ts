@@ -1,5 +1,5 @@
 import type { ToolSchema } from '../inference/protocol.ts'
-import { RequestFields } from './request-fields.ts'
+import { isObject, RequestFields } from './request-fields.ts'
 
 /** The functions that the model may call, and what binds it to call one. */
 export interface ToolUse {
@@ -38,10 +38,26 @@ function namedFunction(choice: unknown): string | undefined {
 /** { "name": ..., "arguments": ... } of one of the tools. */
 function callSchema(tools: readonly ToolSchema[]): unknown {
   return {
-    anyOf: tools.map(({ function: { name, parameters } }) => ({
+    anyOf: tools.map(({ function: { name, parameters = { type: 'object' } } }, i) => ({
       type: 'object',
-      properties: { name: { const: name }, arguments: parameters ?? { type: 'object' } },
+      properties: { name: { const: name }, arguments: moved(parameters, `#/anyOf/${i}/properties/arguments`) },
       required: ['name', 'arguments'],
     })),
   }
+}
+
+/** Keywords that hold values, and those that hold schemas by name. */
+const ofValues = ['const', 'enum', 'default', 'examples']
+const ofNames = ['properties', '$defs', 'definitions']
+
+/** A schema that stands at the place `to` of another: what it refers to in itself, such as `#/$defs/name`, is found there. */
+function moved(schema: unknown, to: string, areNames = false): unknown {
+  if (Array.isArray(schema)) return schema.map(each => moved(each, to))
+  if (!isObject(schema)) return schema
+  const entries = Object.entries(schema).map(([key, value]) => {
+    if (areNames) return [key, moved(value, to)]
+    if (key === '$ref' && typeof value === 'string') return [key, value.replace(/^#/, to)]
+    return [key, ofValues.includes(key) ? value : moved(value, to, ofNames.includes(key))]
+  })
+  return Object.fromEntries(entries)
 }
