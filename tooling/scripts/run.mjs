@@ -41,7 +41,7 @@ function install() {
 
 /** Builds every package; turbo skips what has not changed. The site builds itself when its tests have a browser. */
 function build() {
-  console.log('setting up: building what has changed')
+  console.log('setting up: building what has changed (a minute or two the first time)')
   run(process.execPath, [
     join(root, 'node_modules', 'turbo', 'bin', 'turbo'),
     'run',

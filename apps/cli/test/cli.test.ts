@@ -107,6 +107,9 @@ test('train saves a folder that inspect reads and generate continues from, the s
   expect(first.code).toBe(0)
   expect(first.stdout.startsWith('KING')).toBe(true)
   expect((await heed(generate)).stdout).toBe(first.stdout)
+  const beyond = await heed(['generate', join(out, 'model'), 'KING', '--max-new-tokens', '40', '--temperature', '0'])
+  expect(beyond.code).toBe(0)
+  expect(beyond.stderr).toMatch(/^generate: the text has 17 tokens, but the model was trained on 16 [^\n]+\n$/)
 })
 
 test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from it', async () => {

@@ -64,6 +64,9 @@ class Chat {
   #messages: ChatMessage[] = []
   #turn = 0
   #answering: AbortController | undefined
+  /** Said after the answer in which it came, and not again. */
+  #warning: string | undefined
+  #isWarned = false
 
   constructor(
     readonly model: CausalLm,
@@ -214,6 +217,9 @@ class Chat {
         seed: seed + this.#turn,
         promptCache: this.#cache,
         signal: this.#answering.signal,
+        onWarning: message => {
+          this.#warning = message
+        },
       })
       for await (const piece of pieces) {
         answer += piece
@@ -230,5 +236,9 @@ class Chat {
       process.stdout.write('\n')
     }
     this.#messages.push({ role: 'assistant', content: answer })
+    if (this.#warning !== undefined && !this.#isWarned) {
+      this.#isWarned = true
+      console.warn(dim(this.#warning))
+    }
   }
 }

@@ -2,7 +2,7 @@ import { HeedError, init, tf } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { interruptSignal } from '@heed/trainer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, type CausalLm, resolveModel } from 'heed'
+import { AutoModelForCausalLM, type CausalLm, type GenerateOptions, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
@@ -15,6 +15,10 @@ export interface GenerationOptions {
   seed: number
 }
 
+interface Listening extends Pick<GenerateOptions, 'onWarning' | 'signal'> {
+  onText(text: string): void
+}
+
 /**
  * Continues a prompt, giving the text as it is made to `onText`; temperature 0 is greedy. Returns the whole text.
  * Throws as `model.generate`.
@@ -24,8 +28,7 @@ export async function generateText(
   tokenizer: Tokenizer,
   prompt: string,
   { temperature, topK, topP, ...options }: GenerationOptions,
-  onText: (text: string) => void,
-  signal?: AbortSignal,
+  { onText, ...listening }: Listening,
 ): Promise<string> {
   const stream = tokenizer.decodeStream()
   const promptIds = [...tokenizer.encode(prompt).ids]
@@ -38,7 +41,7 @@ export async function generateText(
   await model.generate([promptIds], {
     ...options,
     ...(temperature === 0 ? { doSample: false } : { doSample: true, temperature, topK, topP }),
-    ...(signal && { signal }),
+    ...listening,
     streamer: { put: ids => emit(ids.map(id => stream.push(id)).join('')), end: () => emit(stream.end()) },
   })
   return text
@@ -77,11 +80,15 @@ export function generateCommand(): Command {
         const tokenizer = await Tokenizer.fromPretrained(folder)
         const model = await AutoModelForCausalLM.fromPretrained(folder)
         const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
-        const write = (text: string): void => void (json || process.stdout.write(text))
-        write(start)
-        const text = await generateText(model, tokenizer, start, generation, write, interruptSignal().signal)
+        const onText = (text: string): void => void (json || process.stdout.write(text))
+        const warnings: string[] = []
+        const onWarning = (message: string): void => void warnings.push(message)
+        onText(start)
+        const { signal } = interruptSignal()
+        const text = await generateText(model, tokenizer, start, generation, { onText, onWarning, signal })
         if (json) console.log(JSON.stringify({ prompt: start, text, numTensors: tf.memory().numTensors }))
         else console.log()
+        for (const message of warnings) console.warn(message) // not within the text
         model.dispose()
       }),
     )
