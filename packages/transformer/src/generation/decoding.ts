@@ -16,7 +16,7 @@ export interface Decoding {
 }
 
 /** Tokens of a prompt that go through a model at once: enough to fill the processor, few enough that a long prompt takes little memory. */
-const PREFILL_CHUNK = 1024
+const PREFILL_CHUNK = 256
 
 /** Decoding with a causal language model and its key-value cache; left padding is masked and not counted in positions. */
 export class CausalDecoding implements Decoding {
