@@ -1,4 +1,4 @@
-import { tf } from '@heed/tensor-backend'
+import { attendEach, tf } from '@heed/tensor-backend'
 import type { AttentionCache, KvCache, LayerCache } from './kv-cache.ts'
 
 /** One attention layer of sequences with a cache each: row i of the batch attends to what cache i holds. */
@@ -8,6 +8,13 @@ export class BatchLayerCache implements AttentionCache {
   attend(...[q, k, v, step, options]: Parameters<AttentionCache['attend']>): tf.Tensor {
     const count = this.caches.length
     if (count === 1) return this.caches[0]!.attend(q, k, v, step, options)
+    const { bias, keyPaddingMask, weights, slidingWindow } = step
+    if (q.shape[1] === 1 && !bias && !keyPaddingMask && !weights && !options.dropout?.rate) {
+      const sequences = this.caches.map(cache => cache.next(k, v))
+      const output = attendEach(q, k, v, sequences, { ...options, ...(slidingWindow && { slidingWindow }) })
+      for (const cache of this.caches) cache.advance(1)
+      return output
+    }
     const [queries, keys, values] = [q, k, v].map(x => tf.split(x, count)) as [tf.Tensor[], tf.Tensor[], tf.Tensor[]]
     return tf.concat(this.caches.map((cache, i) => cache.attend(queries[i]!, keys[i]!, values[i]!, step, options)))
   }

@@ -1,4 +1,12 @@
-import { type AttentionOptions, HeedError, lazyZeros, StepProgram, tf, writeRows } from '@heed/tensor-backend'
+import {
+  type AttentionOptions,
+  type CachedSequence,
+  HeedError,
+  lazyZeros,
+  StepProgram,
+  tf,
+  writeRows,
+} from '@heed/tensor-backend'
 import { type AttentionStep, attend } from './attention.ts'
 import type { Module } from './module.ts'
 
@@ -35,15 +43,17 @@ export class LayerCache implements AttentionCache {
   /** k, v: [batch, newLen, numKeyValueHeads, headDim] -> the buffers; the first `length` rows are filled. Throws HEED_SHAPE_MISMATCH. */
   append(k: tf.Tensor, v: tf.Tensor): readonly [keys: tf.Tensor, values: tf.Tensor] {
     const length = this.#length + k.shape[1]!
-    if (length > (this.#keys?.shape[1] ?? 0)) {
-      const capacity = Math.max(length, this.#keys ? 2 * this.#keys.shape[1]! : this.initialCapacity)
-      this.#keys = this.#withCapacity(this.#keys, k, capacity)
-      this.#values = this.#withCapacity(this.#values, v, capacity)
-    }
+    this.#reserve(k.shape[0]!, length, k, v)
     writeRows(this.#keys!, k, this.#length)
     writeRows(this.#values!, v, this.#length)
     this.#length = length
     return this.tensors
+  }
+
+  /** The buffers of one sequence with room for the next of its positions, which `advance` counts when a kernel wrote it. */
+  next(k: tf.Tensor, v: tf.Tensor): CachedSequence {
+    this.#reserve(1, this.#length + 1, k, v)
+    return { keys: this.#keys!, values: this.#values!, length: this.#length }
   }
 
   /** `append`, then `attend` over all positions held. */
@@ -86,6 +96,13 @@ export class LayerCache implements AttentionCache {
     this.#length = 0
   }
 
+  #reserve(batch: number, length: number, k: tf.Tensor, v: tf.Tensor): void {
+    if (length <= (this.#keys?.shape[1] ?? 0)) return
+    const capacity = Math.max(length, this.#keys ? 2 * this.#keys.shape[1]! : this.initialCapacity)
+    this.#keys = this.#withCapacity(this.#keys, [batch, capacity, ...k.shape.slice(2)])
+    this.#values = this.#withCapacity(this.#values, [batch, capacity, ...v.shape.slice(2)])
+  }
+
   #replace(buffer: tf.Variable, content: tf.Tensor): void {
     const replacement = tf.variable(content, false)
     if (buffer === this.#keys) this.#keys = replacement
@@ -93,9 +110,8 @@ export class LayerCache implements AttentionCache {
     buffer.dispose()
   }
 
-  #withCapacity(old: tf.Variable | undefined, { shape }: tf.Tensor, capacity: number): tf.Variable {
-    const [batch, , numHeads, headDim] = shape as [number, number, number, number]
-    const empty = lazyZeros([batch, capacity, numHeads, headDim])
+  #withCapacity(old: tf.Variable | undefined, shape: number[]): tf.Variable {
+    const empty = lazyZeros(shape)
     const grown = tf.variable(empty, false)
     empty.dispose()
     if (old) {

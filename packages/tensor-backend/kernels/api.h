@@ -59,6 +59,9 @@
     /* attention.cc: out [batch, queries, heads, value_dim]; lse, delta [batch, heads, queries] */                  \
     KERNEL(attention, (HEED_ATTENTION_PROBLEM, float* out, float* lse, float* workspace))                           \
     KERNEL(attention_step, (HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits))                        \
+    KERNEL(attention_each, (const double* table, int count, const float* q, const float* k, const float* v, float* out, \
+                            float* partial, int heads, int kv_heads, int head_dim, int value_dim, int window,       \
+                            float scale, float softcap))                                                            \
     KERNEL(attention_gradient, (HEED_ATTENTION_PROBLEM, const float* out, const float* lse, const float* dout,      \
                                 float* dq, float* dk, float* dv, float* dbias, float* workspace, int splits))       \
     /* rotary.cc: x, y [rows, heads, head_dim]; cos, sin [table_rows, half] */                                      \

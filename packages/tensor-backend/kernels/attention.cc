@@ -359,6 +359,28 @@ void HEED_KERNEL(attention_step)(HEED_ATTENTION_PROBLEM, float* out, float* part
     });
 }
 
+/**
+ * The next position of each of `count` sequences, q, k, v and out [count, heads ...], over a cache of its own, which takes in k
+ * and v. table [count, 4]: addresses of the keys and values, capacity, positions held. partial: count · heads · (value_dim + 2).
+ */
+void HEED_KERNEL(attention_each)(const double* table, int count, const float* q, const float* k, const float* v, float* out,
+                                 float* partial, int heads, int kv_heads, int head_dim, int value_dim, int window, float scale,
+                                 float softcap) {
+    parallel_for(count, 1, [&](int begin, int end) {
+        for (int i = begin; i < end; i++) {
+            const double* row = table + i * 4;
+            float *keys = reinterpret_cast<float*>((uintptr_t)row[0]), *values = reinterpret_cast<float*>((uintptr_t)row[1]);
+            const int capacity = (int)row[2], length = (int)row[3];
+            const size_t key_size = (size_t)kv_heads * head_dim, value_size = (size_t)kv_heads * value_dim;
+            memcpy(keys + length * key_size, k + i * key_size, key_size * sizeof(float));
+            memcpy(values + length * value_size, v + i * value_size, value_size * sizeof(float));
+            HEED_KERNEL(attention_step)(q + (size_t)i * heads * head_dim, keys, values, nullptr, nullptr, 1, 1, length + 1, capacity,
+                                        heads, kv_heads, head_dim, value_dim, 1, window, scale, softcap, 0, 0, 0, 0, 1, 0,
+                                        out + (size_t)i * heads * value_dim, partial + (size_t)i * heads * (value_dim + 2), 1);
+        }
+    });
+}
+
 namespace {
 
 /** What one piece of work of the gradient adds to. Those that are null are not wanted. */

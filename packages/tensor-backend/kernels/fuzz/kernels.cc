@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <initializer_list>
+#include <vector>
 
 #include "../allocator.h"
 #include "../api.h"
@@ -260,6 +261,21 @@ void fuzz_attention_step(Kernels k) {
     const Floats out((size_t)p.batch * p.queries * p.heads * p.value_dim);
     const Floats partial((size_t)p.batch * splits * p.queries * p.heads * (p.value_dim + 2));
     k.attention_step(ATTENTION(p), out, partial, splits);
+}
+void fuzz_attention_each(Kernels k) {
+    const int count = from(1, 5), kv_heads = from(1, 3), heads = kv_heads * from(1, 3), head_dim = length(40), value_dim = length(40);
+    const int capacity = from(1, 90), held = from(0, capacity - 1);
+    const Floats q((size_t)count * heads * head_dim), new_k((size_t)count * kv_heads * head_dim), new_v((size_t)count * kv_heads * value_dim);
+    const size_t key_size = (size_t)capacity * kv_heads * head_dim, value_size = (size_t)capacity * kv_heads * value_dim;
+    const Floats keys(count * key_size), values(count * value_size);
+    const Floats out((size_t)count * heads * value_dim), partial((size_t)count * heads * (value_dim + 2));
+    std::vector<double> table;
+    for (int i = 0; i < count; i++) {
+        for (float* cache : {keys.get() + i * key_size, values.get() + i * value_size}) table.push_back((double)(uintptr_t)cache);
+        for (int number : {capacity, held}) table.push_back(number);
+    }
+    k.attention_each(table.data(), count, q, new_k, new_v, out, partial, heads, kv_heads, head_dim, value_dim, chance(30) ? from(1, 50) : 0,
+                     0.3f, chance(30) ? 5.0f : 0.0f);
 }
 void fuzz_attention_gradient(Kernels k) {
     const Attention p(90);

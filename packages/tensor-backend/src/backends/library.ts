@@ -114,6 +114,22 @@ export interface Kernels {
   ): void
   attention(...args: [...AttentionProblem, out: number, lse: number, workspace: number]): void
   attentionStep(...args: [...AttentionProblem, out: number, partial: number, splits: number]): void
+  attentionEach(
+    table: number,
+    count: number,
+    q: number,
+    k: number,
+    v: number,
+    out: number,
+    partial: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    valueDim: number,
+    window: number,
+    scale: number,
+    softcap: number,
+  ): void
   attentionGradient(
     ...args: [
       ...AttentionProblem,

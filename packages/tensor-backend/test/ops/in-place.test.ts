@@ -1,4 +1,4 @@
-import { adamW, lion, tf, writeRows } from '@heed/tensor-backend'
+import { adamW, attendEach, attention, lion, tf, writeRows } from '@heed/tensor-backend'
 import { expect, test } from 'vitest'
 import { expectNoLeak, noiseTensor, onEachBackend, valuesOf } from './conformance.ts'
 
@@ -42,6 +42,45 @@ onEachBackend(() => {
 
   test('adamW of no parameters does nothing', () => {
     adamW([], settings)
+  })
+
+  test.each([{}, { slidingWindow: 3 }, { softcap: 2, scale: 0.3 }])(
+    'attendEach with %j is attention over each cache and the new position',
+    async options => {
+      const lengths = [0, 4, 7]
+      const sequences = lengths.map((length, i) => ({
+        keys: tf.tidy(() => tf.variable(noiseTensor([1, 8, 2, 5], 10 + i))),
+        values: tf.tidy(() => tf.variable(noiseTensor([1, 8, 2, 3], 20 + i))),
+        length,
+      }))
+      const [q, k, v] = [noiseTensor([3, 1, 4, 5], 1), noiseTensor([3, 1, 2, 5], 2), noiseTensor([3, 1, 2, 3], 3)]
+      const expected = await valuesOf(() =>
+        sequences.map(({ keys, values, length }, i) => {
+          const joined = ([cache, rows]: readonly [tf.Tensor, tf.Tensor]): tf.Tensor =>
+            tf.concat([tf.slice(cache, [0, 0, 0, 0], [1, length, -1, -1]), tf.slice(rows, i, 1)], 1)
+          const [keysSoFar, valuesSoFar] = (
+            [
+              [keys, k],
+              [values, v],
+            ] as const
+          ).map(joined) as [tf.Tensor, tf.Tensor]
+          return attention(tf.slice(q, i, 1), keysSoFar, valuesSoFar, { ...options, isCausal: true })
+        }),
+      )
+      const y = attendEach(q, k, v, sequences, options)
+      const rows = await valuesOf(() => tf.split(y, lengths.length))
+      for (const [i, row] of rows.entries()) expect(row).toBeAllclose(expected[i]!)
+      const [kept] = await valuesOf(() => [tf.slice(sequences[1]!.keys, [0, 4, 0, 0], [1, 1, 2, 5])])
+      expect(kept).toEqual((await valuesOf(() => [tf.slice(k, 1, 1)]))[0])
+      tf.dispose([q, k, v, y, ...sequences.flatMap(({ keys, values }) => [keys, values])])
+    },
+  )
+
+  test('attendEach refuses a full cache', () => {
+    const cache = { keys: zeroVariable(1, 2, 1, 3), values: zeroVariable(1, 2, 1, 3), length: 2 }
+    const x = noiseTensor([1, 1, 1, 3], 1)
+    expect(() => attendEach(x, x, x, [cache])).toThrow('attendEach: length is 2, expected a whole number below 2')
+    tf.dispose([x, cache.keys, cache.values])
   })
 
   test('writeRows fills the cache step by step', async () => {

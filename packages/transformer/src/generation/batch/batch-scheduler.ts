@@ -5,7 +5,7 @@
 import { BatchCache } from '@heed/layers'
 import { HeedError, tf } from '@heed/tensor-backend'
 import { checkIds, flattenIds } from '../../inputs.ts'
-import type { CausalLm } from '../../model.ts'
+import type { CausalLm, CausalLmInputs } from '../../model.ts'
 import { logitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
@@ -177,12 +177,20 @@ export class BatchScheduler {
   async #write(sequences: readonly BatchSequence[]): Promise<void> {
     const caches = sequences.map(({ cache }) => cache!)
     const inputIds = sequences.map(({ unseen }) => unseen)
-    const positionIds = caches.map(({ length }) => [length])
-    const cache = new BatchCache(caches.map(({ cache: kv }) => kv))
-    const rows = await logitRows(this.model.forward({ inputIds, positionIds, cache, logitsToKeep: 1 }))
+    const rows = await logitRows(this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }))
     for (const [i, sequence] of sequences.entries()) {
       caches[i]!.record(inputIds[i]!)
       await this.#guarded([sequence], async () => sequence.take(rows[i]!))
+    }
+  }
+
+  /** What a pass is told of the tokens before: one sequence alone goes on in its own cache, where steps are recorded. */
+  #pastOf(caches: readonly PromptCache[]): Pick<CausalLmInputs, 'cache' | 'positionIds' | 'textLength'> {
+    const [first, ...others] = caches
+    if (others.length === 0) return { cache: first!.cache, textLength: first!.length + 1 }
+    return {
+      cache: new BatchCache(caches.map(({ cache }) => cache)),
+      positionIds: caches.map(({ length }) => [length]),
     }
   }
 }
