@@ -28,11 +28,19 @@ import {
 } from './token-classification.ts'
 import { type ZeroShotOptions, type ZeroShotResult, zeroShotByEmbeddings } from './zero-shot.ts'
 
-/** What each task takes, how it is asked, and what it gives for each input; `one` where it gives something else for a single one. */
+/**
+ * What each task takes, how it is asked, and what it gives for each input: `one` where it gives something else for a single
+ * one, `each` for those of a list when no `topK` is asked for.
+ */
 export interface PipelineTasks {
   'fill-mask': { input: string; options: FillMaskOptions; output: FillMaskResult }
   'text-generation': { input: string; options: TextGenerationOptions; output: GeneratedText[] }
-  'text-classification': { input: TextOrPair; options: TextClassificationOptions; output: LabelScore[] }
+  'text-classification': {
+    input: TextOrPair
+    options: TextClassificationOptions
+    output: LabelScore[]
+    each: LabelScore
+  }
   'token-classification': {
     input: string
     options: TokenClassificationOptions
@@ -50,6 +58,9 @@ type Input<T extends PipelineTask> = PipelineTasks[T]['input']
 type Output<T extends PipelineTask> = PipelineTasks[T]['output']
 type OutputOfOne<T extends PipelineTask> = PipelineTasks[T] extends { one: infer One } ? One : Output<T>
 
+type OutputOfEach<T extends PipelineTask> = PipelineTasks[T] extends { each: infer Each } ? Each : Output<T>
+type WithoutTopK<T extends PipelineTask> = PipelineTasks[T] extends { each: unknown } ? { topK?: undefined } : unknown
+
 export interface BatchOptions {
   /** How many inputs go through the model together; 8 by default. */
   batchSize?: number
@@ -58,7 +69,14 @@ export interface BatchOptions {
 /** A task ready to run: call it with one input, or with an array of them. */
 export interface Pipeline<T extends PipelineTask> {
   (input: Input<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<OutputOfOne<T>>
-  (inputs: readonly Input<T>[], options?: PipelineTasks[T]['options'] & BatchOptions): Promise<Output<T>[]>
+  (
+    inputs: readonly Input<T>[],
+    options?: PipelineTasks[T]['options'] & BatchOptions & WithoutTopK<T>,
+  ): Promise<OutputOfEach<T>[]>
+  (
+    inputs: readonly Input<T>[],
+    options: PipelineTasks[T]['options'] & BatchOptions & { topK: number | null },
+  ): Promise<Output<T>[]>
   readonly model: PretrainedModel
   readonly tokenizer: Tokenizer
   /** Frees the model. */
@@ -69,13 +87,15 @@ interface TaskEntry {
   model: { fromPretrained(location: string, options?: LoadOptions): Promise<PretrainedModel> }
   /** Whether a single input gives a list of one output, as HF's text-to-text tasks do. */
   givesList?: true
+  /** Whether inputs of a list give their likeliest label alone where no `topK` is asked for. */
+  givesLikeliest?: true
   run(parts: TextModel<never>, inputs: readonly never[], options: never): Promise<readonly unknown[]>
 }
 
 const tasks: { readonly [T in PipelineTask]: TaskEntry } = {
   'fill-mask': { model: AutoModelForMaskedLM, run: fillMasks },
   'text-generation': { model: AutoModelForCausalLM, run: continueTexts },
-  'text-classification': { model: AutoModelForSequenceClassification, run: classifyTexts },
+  'text-classification': { model: AutoModelForSequenceClassification, run: classifyTexts, givesLikeliest: true },
   'token-classification': { model: AutoModelForTokenClassification, run: classifyTokens },
   'question-answering': { model: AutoModelForQuestionAnswering, run: answerQuestions },
   'feature-extraction': { model: AutoModel, run: extractFeatures },
@@ -106,7 +126,7 @@ export async function pipeline<T extends PipelineTask>(
 
   async function run(
     given: Input<T> | readonly Input<T>[],
-    { batchSize = DEFAULT_BATCH_SIZE, ...settings }: BatchOptions = {},
+    { batchSize = DEFAULT_BATCH_SIZE, ...settings }: BatchOptions & { topK?: number | null } = {},
   ): Promise<unknown> {
     const isList = Array.isArray(given) // a pair of texts is given within a list: [['text', 'pair']]
     const inputs = (isList ? given : [given]) as Input<T>[]
@@ -115,6 +135,7 @@ export async function pipeline<T extends PipelineTask>(
       const batch = inputs.slice(i, i + batchSize) as never[]
       outputs.push(...(await entry!.run({ model, tokenizer } as TextModel<never>, batch, settings as never)))
     }
+    if (isList && entry!.givesLikeliest && settings.topK === undefined) return outputs.flat()
     return isList || entry!.givesList ? outputs : outputs[0]
   }
   return Object.assign(run as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })

@@ -81,6 +81,12 @@ describe('transformers gives the same for', () => {
     const classify = await pipeline('text-classification', `${folder}/text-classification`)
     expectLike(await classify(inputs, { topK: null, batchSize: 3 }), outputs)
     expectLike(await classify(inputs[0]!), outputs[0]!.slice(0, 1))
+    const likeliest = outputs.map(([best]) => best)
+    expectLike(await classify(inputs), likeliest)
+    expectLike(
+      await classify(inputs, { topK: 1 }),
+      likeliest.map(best => [best]),
+    )
     classify.dispose()
   })
 
