@@ -11,17 +11,24 @@
 
 namespace {
 
-// A tile is kTileRows x kTileCols: its sums fill the registers, less those for a row of B and one element of A.
+// A tile is kTileRows x kTileCols: its sums fill the registers, less those for a row of B and one element of A. V8 loads
+// all elements of A for a step at once, so that with them 15 of its registers must do.
 #if defined(HEED_AVX512)
 constexpr int kTileRows = 12;
 #elif defined(HEED_AVX2)
 constexpr int kTileRows = 6;
 #elif defined(HEED_NEON)
 constexpr int kTileRows = 8;
+#elif defined(__wasm_relaxed_simd__)
+constexpr int kTileRows = 3;
 #else
 constexpr int kTileRows = 4;
 #endif
+#if defined(__wasm_relaxed_simd__)
+constexpr int kTileVectors = 3;
+#else
 constexpr int kTileVectors = 2;
+#endif
 constexpr int kTileCols = kTileVectors * Vec::kLanes;
 
 /** A matrix by its strides: element (i, j) lies at data[i * row + j * col]; one of the strides is 1. */
@@ -109,12 +116,19 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
 
 using TileProduct = void (*)(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols, const Output& to);
 
+template <int kRows, bool kIsPacked, int kVectors = kTileVectors>
+TileProduct tile_product_of(int cols) {
+    if constexpr (kVectors == 1) return tile_product<kRows, 1, kIsPacked>;
+    else if (cols <= (kVectors - 1) * Vec::kLanes) return tile_product_of<kRows, kIsPacked, kVectors - 1>(cols);
+    else return tile_product<kRows, kVectors, kIsPacked>;
+}
+
 /** tile_product by its numbers of rows, 1 to kTileRows, and of columns. */
 template <bool kIsPacked, int kRows = kTileRows>
 TileProduct tile_product_for(int rows, int cols) {
     if constexpr (kRows == 0) return nullptr;
     else if (rows < kRows) return tile_product_for<kIsPacked, kRows - 1>(rows, cols);
-    else return cols > Vec::kLanes ? tile_product<kRows, 2, kIsPacked> : tile_product<kRows, 1, kIsPacked>;
+    else return tile_product_of<kRows, kIsPacked>(cols);
 }
 
 /** Columns [0, cols) of B as rows of kTileCols floats, zeros after the last column: to[p * kTileCols + j]. cols <= kTileCols. */
@@ -146,7 +160,7 @@ inline void pack_rows_of_panels(Matrix b, int depth, int cols, float* to) {
         int j = 0;
         for (; j + kTileCols <= cols; j += kTileCols, row += (size_t)depth * kTileCols) {
             for (size_t byte = 0; byte < sizeof(float) * kTileCols; byte += 64) __builtin_prefetch((const char*)(ahead + j) + byte);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < kTileVectors; v++) store(row + v * Vec::kLanes, load(from + j + v * Vec::kLanes));
         }
         for (int v = 0; j < cols && v < kTileVectors; v++) {
@@ -168,9 +182,14 @@ inline void pack_columns(Matrix b, int depth, int cols, float* to) {
     }
 }
 
-/** Rows [0, rows) of an A whose columns are contiguous: to[p * rows + i]. */
+/** Rows [0, rows) of A: to[p * rows + i]. */
 inline void pack_rows(Matrix a, int rows, int depth, float* to) {
-    for (int p = 0; p < depth; p++) {
+    if (a.col == 1) return transpose_block(a.data, a.row, to, rows, rows, depth);
+    int p = 0;
+    // Whole vectors: the lane too much is the first of the next column, and is written over by it.
+    if (rows == Vec::kLanes - 1)
+        for (; p + 1 < depth; p++) store(to + p * rows, load(a.data + p * a.col));
+    for (; p < depth; p++) {
         const float* from = a.data + p * a.col;
         HEED_FOR_VECTORS(i, n, rows, { store_n(to + p * rows + i, load_n(from + i, n), n); });
     }

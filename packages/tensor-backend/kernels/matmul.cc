@@ -1,5 +1,7 @@
 // The matrix product C = activation(op(A) · op(B) (+ C) (+ bias)) for any sizes, blocked for the caches and split over
 // threads; matrix-vector products and other short left sides go row by row of B, at the speed of memory.
+#include <limits.h>
+
 #include "allocator.h"
 #include "api.h"
 #include "gemm.h"
@@ -18,6 +20,12 @@ constexpr int kMaxDepth = 384;
 #endif
 // Rows of A a task works on before it returns to B: kMaxDepth x that many floats stay in the second-level cache.
 constexpr int kPanelsPerTask = 144 / kTileRows;
+// Panels of B that pay for packing an A whose rows are contiguous: tiles of fewer rows read them as fast where they lie.
+#if defined(HEED_AVX512)
+constexpr int kMinPackPanels = 12;
+#else
+constexpr int kMinPackPanels = INT_MAX / kTileCols;
+#endif
 // Floats apart that two addresses fall into the same set of the first-level cache, or one of two.
 constexpr int kSameSet = 512;
 // Panels of B that pay for a copy of A.
@@ -146,8 +154,8 @@ void row_product(const Product& p) {
 void multiply_panels(const Product& p, const float* packed_b, int first_panel, int last_panel, int row_panels, int begin, int end) {
     const auto row_of = [&](int panel) { return part_begin(p.rows, row_panels, panel); };
     const int first_row = row_of(first_panel);
+    const bool is_packed_a = p.a.col != 1 || end - begin >= kMinPackPanels * kTileCols;
     // Rows of A so far apart fall into the same sets of the first-level cache, more than it holds: a copy lies closer.
-    const bool is_packed_a = p.a.col != 1;
     const bool is_copied_a = !is_packed_a && p.a.row % kSameSet == 0 && end - begin >= kMinCopyPanels * kTileCols;
     const size_t a_row = is_packed_a ? (size_t)p.depth : is_copied_a ? copied_row(p.depth) : p.a.row;
     float* own_a = nullptr;
