@@ -78,7 +78,7 @@ export async function openGgufCheckpoint(path: string, source: ByteSourceLike = 
     return {
       config: { ...config, architectures: [`${prefix}ForCausalLM`] },
       source: path,
-      openTensors: async () => openTensors(await openGguf(source), numbers),
+      openTensors: async () => openTensors(await openGguf(source, { header: file }), numbers),
     }
   } finally {
     await file.close()

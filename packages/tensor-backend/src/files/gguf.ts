@@ -30,22 +30,32 @@ export interface GgufFile extends GgufHeader {
   close(): Promise<void>
 }
 
+export interface GgufOptions extends UrlOptions {
+  /** What an earlier opening of the same file read, to be used again. */
+  header?: GgufHeader
+}
+
 /**
  * Opens a GGUF file of version 2 or 3 and checks its whole header; tensors are read on demand, one at a time.
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
  */
-export async function openGguf(source: ByteSourceLike, options: UrlOptions = {}): Promise<GgufFile> {
+export async function openGguf(
+  source: ByteSourceLike,
+  { header: known, ...options }: GgufOptions = {},
+): Promise<GgufFile> {
   return openWith(source, options, async opened => {
-    const header = await readGgufHeader(opened)
+    const { version, metadata, tensors } = known ?? (await readGgufHeader(opened))
     const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
-    const infoOf = (name: string) => tensorInfo(opened.name, header.tensors, name)
+    const infoOf = (name: string) => tensorInfo(opened.name, tensors, name)
     const readRaw: GgufFile['readRaw'] = async (name, part) => {
       const { byteOffset, byteLength } = infoOf(name)
       const { offset, length, room } = part ?? { offset: 0, length: byteLength }
       return opened.read(byteOffset + offset, length, room)
     }
     return {
-      ...header,
+      version,
+      metadata,
+      tensors,
       name: opened.name,
       placeOf: name => (opened.fd === undefined ? undefined : { fd: opened.fd, offset: infoOf(name).byteOffset }),
       readRaw,

@@ -4,6 +4,9 @@ import type { GgufType, GgufValue } from './types.ts'
 /** Thrown inside when the part of the header read so far ends; the reader fetches more and parses again. */
 export class HeaderGoesOn extends Error {}
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** Reads values in order, never beyond the bytes at hand nor the end of the file. */
 export class Cursor {
   at = 0
@@ -56,9 +59,7 @@ export class Cursor {
     const length = this.uint64(what)
     const start = this.skip(length, what)
     try {
-      return new TextDecoder('utf-8', { fatal: isFatal, ignoreBOM: true }).decode(
-        this.bytes.subarray(start, start + length),
-      )
+      return (isFatal ? strictDecoder : decoder).decode(this.bytes.subarray(start, start + length))
     } catch (cause) {
       throw new HeedError('HEED_FILE_INVALID', `${this.file}: ${what} is not valid UTF-8. The file is damaged.`, {
         cause,
