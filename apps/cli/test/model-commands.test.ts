@@ -56,6 +56,10 @@ test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answ
   expect(conversation[0].content).toBe('Once upon \na time')
   expect(told.stdout).toContain(conversation[1].content)
 
+  const twice = { input: lines('Once upon a time', 'Once upon a time', 'Once upon a time') }
+  const long = await heed(['chat', stories, '--temperature', '1', '--seed', '3'], twice)
+  expect([long.code, long.stderr]).toEqual([0, '']) // the oldest is left out: no more than the model was trained on
+
   const stopped = await heed([...greedy, '--max-new-tokens', '400'], {
     input: lines('Once upon a time', '/nonsense'),
     interruptWhen: 'little',

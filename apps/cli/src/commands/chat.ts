@@ -4,7 +4,7 @@ import { init } from '@heed/tensor-backend'
 import { type ChatMessage, Tokenizer } from '@heed/tokenizer'
 import { type CausalLm, PromptCache, streamText } from '@heed/transformer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, isHeedError, type LoadOptions } from 'heed'
+import { AutoModelForCausalLM, isHeedError, type LoadOptions, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { dtypeOption } from '../load-options.ts'
@@ -42,8 +42,9 @@ export function chatCommand(): Command {
     .addOption(dtypeOption())
     .addHelpText('after', `\nExample:\n  heed chat runs/book/model --temperature 0.5\n\nIn the conversation:\n${help}`)
     .action(
-      action(async (path: string, { dtype, ...options }: ChatOptions) => {
+      action(async (source: string, { dtype, ...options }: ChatOptions) => {
         await init()
+        const path = await resolveModel(source)
         const tokenizer = await Tokenizer.fromPretrained(path)
         const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
         const chat = new Chat(model, tokenizer, options)
@@ -203,12 +204,35 @@ class Chat {
     }
   }
 
+  get #contextLength(): number {
+    return (this.model.config as { maxPositionEmbeddings?: number }).maxPositionEmbeddings ?? Infinity
+  }
+
+  /** What was said, with its length in tokens; the oldest is left out where it takes more than half of the context. */
+  #prompt(): { prompt: ChatMessage[] | string; length: number } {
+    const system = this.#messages.filter(({ role }) => role === 'system')
+    const said = this.#messages.slice(system.length)
+    for (;;) {
+      const messages = [...system, ...said]
+      const text = messages.map(({ content }) => String(content)).join('')
+      const { ids } = this.#hasTemplate
+        ? this.tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true })
+        : this.tokenizer.encode(text)
+      if (ids.length <= this.#contextLength / 2 || said.length === 1) {
+        return { prompt: this.#hasTemplate ? messages : text, length: ids.length }
+      }
+      said.shift()
+      while (this.#hasTemplate && said[0]!.role !== 'user') said.shift() // templates begin with a question
+    }
+  }
+
   async #ask(text: string): Promise<void> {
     this.#messages.push({ role: 'user', content: text })
-    const { temperature, topP, maxNewTokens, seed } = this.options
+    const { temperature, topP, seed } = this.options
     this.#turn += 1
     this.#answering = new AbortController()
-    const prompt = this.#hasTemplate ? this.#messages : this.#messages.map(({ content }) => String(content)).join('')
+    const { prompt, length } = this.#prompt()
+    const maxNewTokens = Math.max(1, Math.min(this.options.maxNewTokens, this.#contextLength - length))
     let answer = ''
     try {
       const pieces = streamText({ model: this.model, tokenizer: this.tokenizer }, prompt, {
