@@ -15,7 +15,14 @@ export class TextMemory<Value> {
   add(text: string, value: Value): Value {
     if (text.length > LONGEST_KEPT) return value
     if (this.kept.size >= MOST_KEPT) this.kept.clear()
-    this.kept.set(text, value)
+    this.kept.set(detached(text), value)
     return value
   }
+}
+
+/** A copy that stands alone: a part that was cut out of a text keeps the whole text in memory. */
+function detached(part: string): string {
+  const units = new Array<number>(part.length)
+  for (let i = 0; i < part.length; i++) units[i] = part.charCodeAt(i)
+  return String.fromCharCode(...units)
 }
