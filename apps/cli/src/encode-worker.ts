@@ -10,13 +10,24 @@ const tokenizer = await Tokenizer.fromPretrained(folder)
 const whole = { addSpecialTokens: false, truncation: false, padding: false } as const
 
 parentPort!.on('message', ({ texts, endsLast }: TextPieces) => {
-  const ids: number[] = []
+  const parts: number[][] = []
   let numBytes = 0
   for (const [i, text] of texts.entries()) {
-    for (const id of tokenizer.encode(text, whole).ids) ids.push(id)
-    if (endId !== undefined && (endsLast || i < texts.length - 1)) ids.push(endId)
+    parts.push(tokenizer.encode(text, whole).ids)
+    if (endId !== undefined && (endsLast || i < texts.length - 1)) parts.push([endId])
     numBytes += Buffer.byteLength(text)
   }
-  const array = tokenizer.vocabSize <= 2 ** 16 ? Uint16Array.from(ids) : Uint32Array.from(ids)
-  parentPort!.postMessage({ ids: array, numBytes } satisfies TokenPiece, [array.buffer])
+  const ids = joined(parts)
+  parentPort!.postMessage({ ids, numBytes } satisfies TokenPiece, [ids.buffer])
 })
+
+function joined(parts: readonly number[][]): Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+  const count = parts.reduce((sum, { length }) => sum + length, 0)
+  const ids = tokenizer.vocabSize <= 2 ** 16 ? new Uint16Array(count) : new Uint32Array(count)
+  let at = 0
+  for (const part of parts) {
+    ids.set(part, at)
+    at += part.length
+  }
+  return ids
+}

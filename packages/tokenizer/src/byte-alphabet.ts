@@ -21,20 +21,25 @@ export function byteOfUnit(unit: number): number {
   return unit < bytes.length ? bytes[unit]! : -1
 }
 
-const encoder = new TextEncoder()
-
-/** The UTF-8 bytes of a text, each as its character. */
+/** The UTF-8 bytes of a text, each as its character; those of U+FFFD for a lone surrogate. */
 export function toByteCharacters(text: string): string {
   let result = ''
   for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit < 0x80) result += characters[unit]
-    else {
-      let end = i + 1
-      while (end < text.length && text.charCodeAt(end) >= 0x80) end++
-      for (const byte of encoder.encode(text.slice(i, end))) result += characters[byte]
-      i = end - 1
+    const code = text.codePointAt(i)!
+    if (code < 0x80) result += characters[code]
+    else if (code < 0x800) result += characters[0xc0 | (code >> 6)]! + characters[0x80 | (code & 0x3f)]
+    else if (code < 0x10000) {
+      const known = code >= 0xd800 && code <= 0xdfff ? 0xfffd : code
+      result += characters[0xe0 | (known >> 12)]! + tailOf(known)
+    } else {
+      result += characters[0xf0 | (code >> 18)]! + characters[0x80 | ((code >> 12) & 0x3f)] + tailOf(code)
+      i++
     }
   }
   return result
+}
+
+/** The last two bytes of a code point of three or four. */
+function tailOf(code: number): string {
+  return characters[0x80 | ((code >> 6) & 0x3f)]! + characters[0x80 | (code & 0x3f)]
 }

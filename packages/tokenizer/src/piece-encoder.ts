@@ -7,43 +7,67 @@ import { TextMemory } from './text-memory.ts'
 
 /** Turns the pieces of texts into columns of tokens, remembering pieces it has met. */
 export class PieceEncoder {
-  private readonly memory = new TextMemory<PieceTokens>()
+  private readonly tokensOf: (piece: string) => PieceTokens
+  private readonly tokensOfBytes: (piece: string) => PieceTokens
 
-  constructor(private readonly model: Model) {}
+  constructor(model: Model) {
+    const plain = (piece: string): PieceTokens => model.tokenize(piece)
+    const byteLevel = (piece: string): PieceTokens => tokenizeBytes(piece, model)
+    const [memory, bytesMemory] = [new TextMemory(plain), new TextMemory(byteLevel)]
+    this.tokensOf = model.isDeterministic ? piece => memory.of(piece) : plain
+    this.tokensOfBytes = model.isDeterministic ? piece => bytesMemory.of(piece) : byteLevel
+  }
 
   /** Offsets are UTF-16 units of the original. */
   encode(text: PreTokenizedText, typeId: number, wordId?: number): EncodingColumns {
     const { segments, isByteLevel } = text
     const found = new Array<PieceTokens>(text.pieceCount)
     let at = 0
+    const tokensOf = isByteLevel ? this.tokensOfBytes : this.tokensOf
     for (const { pieces, source, addedToken } of segments) {
       for (let p = 0; p < pieces.length; p++) {
-        found[at++] = addedToken === undefined ? this.tokensOf(pieces[p]!, isByteLevel) : wholeToken(addedToken, source)
+        found[at++] = addedToken === undefined ? tokensOf(pieces[p]!) : wholeToken(addedToken, source)
       }
     }
     const ids = joinIds(found)
     return new DeferredColumns(ids, new PieceSource(found, ids.length, typeId, segments, wordId))
   }
+}
 
-  private tokensOf(piece: string, isByteLevel: boolean): PieceTokens {
-    if (!this.model.isDeterministic) return this.tokenize(piece, isByteLevel)
-    return this.memory.get(piece) ?? this.memory.add(piece, this.tokenize(piece, isByteLevel))
+/** The tokens of a piece that the model gets spelled in byte characters. */
+function tokenizeBytes(piece: string, model: Model): PieceTokens {
+  const bytes = toByteCharacters(piece)
+  const tokens = model.tokenize(bytes)
+  return bytes.length === piece.length ? tokens : new ByteTokens(piece, tokens)
+}
+
+/** Tokens of bytes, whose places in the piece are worked out when they are asked for. */
+class ByteTokens implements PieceTokens {
+  readonly ids: readonly number[]
+  private made: readonly number[] | undefined
+
+  constructor(
+    private readonly piece: string,
+    private readonly tokens: PieceTokens,
+  ) {
+    this.ids = tokens.ids
   }
 
-  private tokenize(piece: string, isByteLevel: boolean): PieceTokens {
-    if (!isByteLevel) return this.model.tokenize(piece)
-    const bytes = toByteCharacters(piece)
-    const tokens = this.model.tokenize(bytes)
-    if (bytes.length === piece.length) return tokens
-    const starts = byteStarts(piece)
-    const spans = tokens.spans.map((index, i) => {
+  get spans(): readonly number[] {
+    this.made ??= this.codePointSpans()
+    return this.made
+  }
+
+  private codePointSpans(): readonly number[] {
+    const starts = byteStarts(this.piece)
+    const { spans } = this.tokens
+    return spans.map((index, i) => {
       if (i % 2 === 0) return starts[index]!
       // The end of the code point that the last byte belongs to: where the next other start is.
       let next = index
-      while (next < bytes.length && starts[next] === starts[index - 1]) next++
+      while (next < starts.length - 1 && starts[next] === starts[index - 1]) next++
       return starts[next]!
     })
-    return { ...tokens, spans }
   }
 }
 

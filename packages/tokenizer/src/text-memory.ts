@@ -3,19 +3,22 @@ const LONGEST_KEPT = 128
 /** About 10 MB of short words; past it the memory starts anew, so that a change of subject is followed. */
 const MOST_KEPT = 65536
 
-/** Remembers what short texts became. */
+/** What texts become by `make`, remembered for short ones. */
 export class TextMemory<Value> {
   private readonly kept = new Map<string, Value>()
 
-  get(text: string): Value | undefined {
-    return text.length > LONGEST_KEPT ? undefined : this.kept.get(text)
+  constructor(private readonly make: (text: string) => Value) {}
+
+  /** What `text` becomes. */
+  of(text: string): Value {
+    if (text.length > LONGEST_KEPT) return this.make(text)
+    return this.kept.get(text) ?? this.keep(detached(text))
   }
 
-  /** Keeps the value of a text that is short enough; gives it back. */
-  add(text: string, value: Value): Value {
-    if (text.length > LONGEST_KEPT) return value
+  private keep(text: string): Value {
     if (this.kept.size >= MOST_KEPT) this.kept.clear()
-    this.kept.set(detached(text), value)
+    const value = this.make(text)
+    this.kept.set(text, value)
     return value
   }
 }

@@ -28,7 +28,7 @@ const alone = 3
  * pieces of their own, so nothing that becomes of a word hangs on the words around it.
  */
 export class WordEncoder {
-  private readonly words = new TextMemory<WordTokens>()
+  private readonly words = new TextMemory<WordTokens>(word => this.tokensOf(word))
   private readonly characters: (WordTokens | undefined)[] = []
   private readonly kinds = new Uint8Array(0x10000)
 
@@ -58,7 +58,7 @@ export class WordEncoder {
       const kind = i < text.length ? this.kindOf(text.charCodeAt(i)) : space
       if (kind === inWord) continue
       if (start < i) {
-        found.push(this.wordTokens(text.slice(start, i)))
+        found.push(this.words.of(text.slice(start, i)))
         starts.push(start)
       }
       if (kind === alone) {
@@ -79,10 +79,6 @@ export class WordEncoder {
     const kind = wordSpace.test(character) ? space : isAlone ? alone : inWord
     this.kinds[unit] = kind
     return kind
-  }
-
-  private wordTokens(word: string): WordTokens {
-    return this.words.get(word) ?? this.words.add(word, this.tokensOf(word))
   }
 
   private characterTokens(unit: number): WordTokens {

@@ -45,7 +45,7 @@ export class BpeModel implements Model {
 
   private boundaries: MergeBoundaries | undefined
   /** Parts of long pieces that were met before. */
-  private readonly parts = new TextMemory<Word>()
+  private readonly parts = new TextMemory<Word>(part => this.mergeWhole(part))
   /** Whether a symbol's text is the text it stands for, without a prefix or suffix. */
   private readonly isSeparable: boolean
   /** Whether every unknown character can be spelled in tokens of bytes. */
@@ -138,16 +138,12 @@ export class BpeModel implements Model {
           (areUnknownAlone || (this.unitIds[left]! >= 0 && this.unitIds[right]! >= 0)))
       left = right
       if (!isCut) continue
-      const part = this.mergePart(piece.slice(start, i))
+      const part = this.parts.of(piece.slice(start, i))
       for (const id of part.ids) ids.push(id)
       for (const position of part.spans) spans.push(start + position)
       start = i
     }
     return { ids, spans }
-  }
-
-  private mergePart(text: string): Word {
-    return this.parts.get(text) ?? this.parts.add(text, this.mergeWhole(text))
   }
 
   private symbolsOf(piece: string): Word {
