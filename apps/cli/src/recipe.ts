@@ -1,7 +1,8 @@
 import { dirname, join, resolve } from 'node:path'
 import { HeedError, parseStrictJson, readText } from '@heed/tensor-backend'
-import type { TrainingArguments } from '@heed/trainer'
+import { nearestName, type TrainingArguments } from '@heed/trainer'
 import type { GenerationSettings, TransformerConfig } from '@heed/transformer'
+import { parse as parseYaml } from 'yaml'
 
 /** Two sides of a parallel corpus, as paths. */
 export interface ParallelPaths {
@@ -26,13 +27,14 @@ export interface TranslationRecipe {
 
 const tasks = ['translation']
 const keys = ['task', 'data', 'tokenizer', 'model', 'training', 'averageCheckpoints', 'generation']
+const tokenizerKeys = ['vocabSize', 'minFrequency']
 
 /**
- * Reads a recipe file; its data lies in `dataFolder`, by default beside it. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID,
+ * Reads a recipe file, YAML by its ending and else JSON; its data lies in `dataFolder`, by default beside it. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID,
  * HEED_CONFIG_INVALID. What the parts may hold is checked by whom they are for.
  */
 export async function readRecipe(file: string, dataFolder: string = dirname(file)): Promise<TranslationRecipe> {
-  const recipe = parseStrictJson(await readText(file), file) as Record<string, unknown>
+  const recipe = recipeObject(await readText(file), file)
   const invalid = (name: string, rule: string, mend: string): HeedError =>
     new HeedError(
       'HEED_CONFIG_INVALID',
@@ -41,12 +43,42 @@ export async function readRecipe(file: string, dataFolder: string = dirname(file
   if (!tasks.includes(recipe.task as string)) {
     throw invalid('task', `one of ${tasks.join(', ')}`, 'Without a recipe, heed train makes a language model.')
   }
-  const unknown = Object.keys(recipe).find(key => !keys.includes(key))
-  if (unknown !== undefined) throw invalid(unknown, `only the keys ${keys.join(', ')}`, `Remove ${unknown}.`)
+  checkKeys(file, '', recipe, keys)
   const objects = ['data', 'tokenizer', 'model', 'training']
   const missing = objects.find(key => typeof recipe[key] !== 'object' || recipe[key] === null)
   if (missing !== undefined) throw invalid(missing, 'an object', 'See examples/recipes.')
+  checkKeys(file, 'tokenizer.', recipe.tokenizer as Record<string, unknown>, tokenizerKeys)
   return { ...(recipe as unknown as TranslationRecipe), data: dataPaths(file, recipe.data as object, dataFolder) }
+}
+
+function recipeObject(text: string, file: string): Record<string, unknown> {
+  const recipe = /\.ya?ml$/i.test(file) ? yamlOf(text, file) : parseStrictJson(text, file)
+  if (typeof recipe === 'object' && recipe !== null && !Array.isArray(recipe)) return recipe as Record<string, unknown>
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `${file}: the recipe is ${JSON.stringify(recipe)}, expected an object with the keys ${keys.join(', ')}. See examples/recipes.`,
+  )
+}
+
+function yamlOf(text: string, file: string): unknown {
+  try {
+    return parseYaml(text)
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split('\n')
+    throw new HeedError('HEED_FILE_INVALID', `${file}: the text is not YAML, expected YAML. ${reason}`, { cause })
+  }
+}
+
+/** Throws HEED_CONFIG_INVALID for the first key that is not `known`, with the known one that was likely meant. */
+function checkKeys(file: string, path: string, given: Record<string, unknown>, known: readonly string[]): void {
+  const unknown = Object.keys(given).find(key => !known.includes(key))
+  if (unknown === undefined) return
+  const meant = nearestName(unknown, known)
+  const rule = meant ? `no such key. Write ${path}${meant}.` : `only the keys ${known.join(', ')}. Remove ${unknown}.`
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `${file}: ${path}${unknown} is ${JSON.stringify(given[unknown])}, expected ${rule}`,
+  )
 }
 
 /** The files of each split, found in `dataFolder`. */

@@ -27,6 +27,7 @@ import {
   type TrainOutput,
 } from '@heed/trainer'
 import { pipeline, Transformer, transformerConfig } from 'heed'
+import { type DryRun, dryRun } from './dry-run.ts'
 import { tokenizerFolder } from './language-model.ts'
 import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
@@ -60,16 +61,22 @@ const [padTokenId, bosTokenId, eosTokenId] = [0, 1, 2]
 
 const testBatchSize = 32
 
-/** Trains the 2017 Transformer of a recipe, and saves it with its tokenizer. Throws as the steps it is made of. */
-export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
-  const { out, isJson } = run
+interface TranslationParts {
+  tokenizer: Tokenizer
+  trainDataset: Dataset<Seq2SeqExample>
+  evalDataset: Dataset<Seq2SeqExample>
+  model: Transformer
+}
+
+/** Tokenizer, data and model of a recipe; the tokenizer comes from `tokenizerFrom` where it was trained before. */
+async function makeParts(recipe: TranslationRecipe, isJson: boolean, tokenizerFrom?: string): Promise<TranslationParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
 
   const train = await loadParallelText(recipe.data.train)
   const validation = await loadParallelText(recipe.data.validation)
-  const tokenizer = run.resume
-    ? await Tokenizer.fromPretrained(tokenizerFolder(out))
+  const tokenizer = tokenizerFrom
+    ? await Tokenizer.fromPretrained(tokenizerFrom)
     : await trainJointBpe(train, recipe.tokenizer, isJson)
   const trainDataset = await encodePairs(train, tokenizer)
   const evalDataset = await encodePairs(validation, tokenizer)
@@ -80,8 +87,29 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
   const model = new Transformer(transformerConfig.complete(config), { seed })
   model.generationConfig = { ...recipe.generation, otherKeys: {} }
   say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
+  return { tokenizer, trainDataset, evalDataset, model }
+}
+
+const collator = seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId })
+
+/** What training a recipe would take; see `dryRun`. */
+export async function dryRunTranslation(recipe: TranslationRecipe, isJson: boolean): Promise<DryRun> {
+  const { model, trainDataset } = await makeParts(recipe, isJson)
   try {
-    const trainer = makeTrainer(recipe, run, model, tokenizer, trainDataset, evalDataset)
+    return await dryRun({ model, args: recipe.training, trainDataset, collator })
+  } finally {
+    model.dispose()
+  }
+}
+
+/** Trains the 2017 Transformer of a recipe, and saves it with its tokenizer. Throws as the steps it is made of. */
+export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
+  const { out, isJson } = run
+  const say = sayTo(isJson)
+  const parts = await makeParts(recipe, isJson, run.resume ? tokenizerFolder(out) : undefined)
+  const { tokenizer, model } = parts
+  try {
+    const trainer = makeTrainer(recipe, run, parts)
     const output = await trainer.train({ resumeFromCheckpoint: run.resume, signal: run.signal })
     say('trained', describeTraining(output))
     if (!output.isInterrupted) await averageLast(recipe.averageCheckpoints ?? 1, out, model)
@@ -105,17 +133,14 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
 function makeTrainer(
   { training, averageCheckpoints: numAveraged = 1 }: TranslationRecipe,
   { out, resume, isJson }: TranslationRun,
-  model: Transformer,
-  tokenizer: Tokenizer,
-  trainDataset: Dataset<Seq2SeqExample>,
-  evalDataset: Dataset<Seq2SeqExample>,
+  { model, tokenizer, trainDataset, evalDataset }: TranslationParts,
 ): Trainer<Seq2SeqExample> {
   return new Trainer({
     model,
     trainDataset,
     evalDataset,
     args: { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume },
-    collator: seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId }),
+    collator,
     callbacks: [
       onFirstProcess({ onTrainBegin: () => tokenizer.save(tokenizerFolder(out)) }),
       trainingReport(isJson),

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -173,6 +173,11 @@ describe('a translation recipe', () => {
         { ...recipe, optimiser: 1 },
         'optimiser is 1, expected only the keys task, data, tokenizer, model, training, averageCheckpoints, generation. Remove optimiser.',
       ],
+      [{ ...recipe, average_checkpoints: 2 }, 'average_checkpoints is 2, expected no such key. Write averageCheckpoints.'],
+      [
+        { ...recipe, tokenizer: { vocabsize: 300 } },
+        'tokenizer.vocabsize is 300, expected no such key. Write tokenizer.vocabSize.',
+      ],
       [{ ...recipe, model: 3 }, 'model is 3, expected an object. See examples/recipes.'],
       [
         { ...recipe, data: { train: recipe.data.train } },
@@ -187,5 +192,48 @@ describe('a translation recipe', () => {
       const file = write(`wrong-${i}.json`, content)
       await expect(readRecipe(file)).rejects.toThrow(`${file}: ${message}`)
     }
+    const broken = join(folder, 'broken.yaml')
+    writeFileSync(broken, 'task: translation\ndata: [1')
+    await expect(readRecipe(broken)).rejects.toThrow(/broken\.yaml: the text is not YAML, expected YAML\. .*line 2/)
+    writeFileSync(broken, 'just words')
+    await expect(readRecipe(broken)).rejects.toThrow(/the recipe is "just words", expected an object/)
+  })
+
+  test('is the same in YAML', async () => {
+    const yaml = join(folder, 'recipe.yaml')
+    const sides = '{ source: train.en, target: train.de }'
+    const [model, training] = [recipe.model, recipe.training].map(part => JSON.stringify(part))
+    writeFileSync(
+      yaml,
+      `# a translator
+task: translation
+data:
+  train: ${sides}
+  validation: ${sides}
+  test: ${sides}
+tokenizer:
+  vocabSize: 300
+model: ${model}
+training: ${training}
+averageCheckpoints: 1
+generation: { numBeams: 2, maxNewTokens: 8 }
+`,
+    )
+    expect(await readRecipe(yaml)).toEqual(await readRecipe(write('same.json', recipe)))
+  })
+
+  test('is tried by a dry run, which writes nothing', async () => {
+    const out = join(folder, 'dry')
+    const args = ['train', '--recipe', write('dry.json', recipe), '--out', out, '--dry-run']
+    const [forMachines, forPeople] = [await heed([...args, '--json']), await heed(args)]
+    expect(forMachines.code, forMachines.stderr).toBe(0)
+    const [found] = objects<Record<string, number>>(forMachines)
+    expect(found).toMatchObject({ event: 'dryRun', steps: 120 })
+    expect(found!.seconds).toBeCloseTo(120 * found!.secondsPerStep!, 5)
+    expect(found!.weightBytes).toBe(8 * found!.numParameters!)
+    expect(forPeople.stdout).toMatch(
+      /^parameters [\d,]+\nmemory {5}[\d.]+ MB, of it [\d.]+ KB .*\ntokens {5}[\d,]+: 120 steps of [\d,]+\ntime {7}\d+s at /,
+    )
+    expect(existsSync(out)).toBe(false)
   })
 })

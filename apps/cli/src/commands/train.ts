@@ -8,19 +8,21 @@ import {
   splitText,
   type TokenExample,
   TokenShards,
+  type TrainingArguments,
   textCorpus,
 } from '@heed/trainer'
 import { Command, Option } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
+import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { action, exitCodes } from '../failure.ts'
 import { type LanguageModelResult, tokenizerFolder, trainLanguageModel } from '../language-model.ts'
-import { readRecipe } from '../recipe.ts'
+import { readRecipe, type TranslationRecipe } from '../recipe.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
 import { endOfText, trainTokenizer } from '../train-tokenizer.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
-import { type TranslationResult, trainTranslation } from '../translation-model.ts'
+import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
 export interface TrainRecipe {
@@ -73,7 +75,7 @@ export function trainCommand(): Command {
   return new Command('train')
     .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
     .argument('[files...]', 'UTF-8 text files, or one folder of heed data prepare')
-    .option('--recipe <file>', 'train what this JSON file describes, such as a translation model; see examples/recipes')
+    .option('--recipe <file>', 'train what this YAML or JSON file describes, such as a translation model; see examples/recipes')
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
     .option('--tokenizer <folder>', 'use this tokenizer; one is trained when left out')
@@ -95,6 +97,7 @@ export function trainCommand(): Command {
     .option('--save-steps <n>', 'save a checkpoint every so many steps', count, recipe.saveSteps)
     .option('--seed <n>', 'of the weights and of the order of the data', wholeNumber(0), recipe.seed)
     .option('--resume', 'go on from the newest checkpoint in --out', false)
+    .option('--dry-run', 'train four steps, write nothing, and print what the whole takes: memory, tokens, time')
     .addOption(new Option('--json', 'print one JSON object per line'))
     .addHelpText(
       'after',
@@ -103,6 +106,7 @@ export function trainCommand(): Command {
     .action(
       action(async (files: string[], options: TrainOptions) => {
         const isJson = options.json === true
+        if (options.dryRun) return printDryRun(await dryRunOf(files, options), isJson)
         const { isInterrupted } = options.recipe
           ? await trainByRecipe(files, options, options.recipe)
           : await runRecipe(await trainingData(files), options, isJson)
@@ -114,21 +118,36 @@ export function trainCommand(): Command {
 interface TrainOptions extends TrainRecipe {
   recipe?: string
   data?: string
+  dryRun?: boolean
   json?: boolean
+}
+
+async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
+  if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options.json === true)
+  const { model, corpus } = await makeParts(await trainingData(files), options, options.json === true)
+  try {
+    return await dryRun({ model, args: argumentsOf(options), trainDataset: corpus.train })
+  } finally {
+    model.dispose()
+  }
+}
+
+/** The recipe that a file holds; with it no other files are given. */
+function recipeOf(files: readonly string[], { data }: TrainOptions, recipeFile: string): Promise<TranslationRecipe> {
+  if (files.length === 0) return readRecipe(recipeFile, data)
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `heed train: files are ${files.join(', ')}, expected none with --recipe, which names its own. Give their folder by --data.`,
+  )
 }
 
 async function trainByRecipe(
   files: readonly string[],
-  { out, resume, data, json }: TrainOptions,
+  options: TrainOptions,
   recipeFile: string,
 ): Promise<TranslationResult> {
-  if (files.length > 0) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `heed train: files are ${files.join(', ')}, expected none with --recipe, which names its own. Give their folder by --data.`,
-    )
-  }
-  const recipe = await readRecipe(recipeFile, data)
+  const { out, resume, json } = options
+  const recipe = await recipeOf(files, options, recipeFile)
   const { signal, release } = interruptSignal()
   try {
     const result = await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
@@ -179,15 +198,15 @@ async function corpusOfText(text: string, recipe: TrainRecipe, isQuiet: boolean)
   return { ...corpus, tokenizer, validation: corpus.validation! }
 }
 
-/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
-export async function runRecipe(
-  data: TrainingData,
-  recipe: TrainRecipe,
-  isJson: boolean,
-): Promise<LanguageModelResult> {
+interface RunParts {
+  model: CausalLm
+  corpus: Corpus
+}
+
+/** Tokenizer, data and model of a run. */
+async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
-
   const corpus =
     'folder' in data ? await preparedCorpus(data.folder, recipe) : await corpusOfText(data.text, recipe, isJson)
   const { tokenizer } = corpus
@@ -195,36 +214,49 @@ export async function runRecipe(
     'data',
     `${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
   )
-
   const model = recipe.model ? await AutoModelForCausalLM.fromPretrained(recipe.model) : newLlama(recipe, tokenizer)
   say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
+  return { model, corpus }
+}
 
+function argumentsOf(recipe: TrainRecipe): Partial<TrainingArguments> & { outputDir: string } {
+  return {
+    outputDir: recipe.out,
+    overwriteOutputDir: !recipe.resume,
+    perDeviceTrainBatchSize: recipe.batchSize,
+    perDeviceEvalBatchSize: 2 * recipe.batchSize,
+    gradientAccumulationSteps: recipe.gradientAccumulationSteps,
+    maxSteps: recipe.steps,
+    learningRate: recipe.learningRate,
+    lrSchedulerType: 'cosine',
+    warmupSteps: Math.min(recipe.warmupSteps, Math.ceil(recipe.steps / 10)),
+    weightDecay: recipe.weightDecay,
+    adamBeta2: 0.99,
+    loggingSteps: 10,
+    evalStrategy: 'steps',
+    evalSteps: recipe.evalSteps,
+    saveSteps: recipe.saveSteps,
+    saveTotalLimit: 1,
+    seed: recipe.seed,
+  }
+}
+
+/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
+export async function runRecipe(
+  data: TrainingData,
+  recipe: TrainRecipe,
+  isJson: boolean,
+): Promise<LanguageModelResult> {
+  const say = sayTo(isJson)
+  const { model, corpus } = await makeParts(data, recipe, isJson)
   const { signal, release } = interruptSignal()
   try {
     const result = await trainLanguageModel({
       model,
-      tokenizer,
+      tokenizer: corpus.tokenizer,
       trainDataset: corpus.train,
       evalDataset: corpus.validation,
-      args: {
-        outputDir: recipe.out,
-        overwriteOutputDir: !recipe.resume,
-        perDeviceTrainBatchSize: recipe.batchSize,
-        perDeviceEvalBatchSize: 2 * recipe.batchSize,
-        gradientAccumulationSteps: recipe.gradientAccumulationSteps,
-        maxSteps: recipe.steps,
-        learningRate: recipe.learningRate,
-        lrSchedulerType: 'cosine',
-        warmupSteps: Math.min(recipe.warmupSteps, Math.ceil(recipe.steps / 10)),
-        weightDecay: recipe.weightDecay,
-        adamBeta2: 0.99,
-        loggingSteps: 10,
-        evalStrategy: 'steps',
-        evalSteps: recipe.evalSteps,
-        saveSteps: recipe.saveSteps,
-        saveTotalLimit: 1,
-        seed: recipe.seed,
-      },
+      args: argumentsOf(recipe),
       resume: recipe.resume,
       signal,
       isJson,
