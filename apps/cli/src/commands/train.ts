@@ -175,12 +175,15 @@ interface Corpus {
   numTokens: number
 }
 
+/** Tokens of a prepared corpus that are for validation at most: more would take longer than they tell. */
+const mostValidationTokens = 2 ** 18
+
 /** The blocks of a prepared corpus; the tokens at its end, 1 in 100 and a block at least, are for validation. */
 async function preparedCorpus(folder: string, { blockSize, tokenizer }: TrainRecipe): Promise<Corpus> {
   const all = await TokenShards.open(folder, { blockSize })
   const { numTokens, numBytes } = all.index
   await all.close()
-  const cut = numTokens - Math.max(blockSize, Math.floor(numTokens / 100))
+  const cut = numTokens - Math.max(blockSize, Math.min(mostValidationTokens, Math.floor(numTokens / 100)))
   return {
     tokenizer: await Tokenizer.fromPretrained(tokenizer ?? folder),
     train: await TokenShards.open(folder, { blockSize, end: cut }),
