@@ -106,7 +106,7 @@ test('pretrain-bert learns a tokenizer and a model from a small text that fill m
   expect(evalLoss).toBeLessThan(Math.log(2048) - 1) // a guess among all tokens costs ln 2048
 
   const fill = await pipeline('fill-mask', join(folder, 'bert'))
-  const guesses = [await fill('We [MASK] hungry for bread.')].flat()
+  const guesses = (await fill('We [MASK] hungry for bread.')).flat()
   expect(guesses.length).toBe(5)
   const scores = guesses.map(({ score }) => score)
   expect(scores).toEqual(scores.toSorted((a, b) => b - a))
