@@ -30,7 +30,10 @@ function run(command, args) {
   const startedAt = performance.now()
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', env })
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: it failed. ${stderr}`)
-  return { ...JSON.parse(stdout.split('\n').find(line => line.startsWith('{'))), wallSeconds: (performance.now() - startedAt) / 1000 }
+  return {
+    ...JSON.parse(stdout.split('\n').find(line => line.startsWith('{'))),
+    wallSeconds: (performance.now() - startedAt) / 1000,
+  }
 }
 
 const { values } = parseArgs({
@@ -50,7 +53,19 @@ try {
   writeRows(rows, values.megabytes * 1e6)
   const { tokenizer: json } = vocabulary(values.vocabulary)
   await Tokenizer.fromJSON(json, { tokenizer_class: 'PreTrainedTokenizerFast' }).save(tokenizer)
-  const prepare = ['data', 'prepare', rows, '--format', 'json', '--tokenizer', tokenizer, '--workers', '1', '--no-eos', '--json']
+  const prepare = [
+    'data',
+    'prepare',
+    rows,
+    '--format',
+    'json',
+    '--tokenizer',
+    tokenizer,
+    '--workers',
+    '1',
+    '--no-eos',
+    '--json',
+  ]
   const rounds = Array.from({ length: Number(values.rounds) }, (_, i) => {
     const ours = run(process.execPath, [here('../../apps/cli/bin/heed.js'), ...prepare, '--out', join(folder, `${i}`)])
     const theirs = run(python, [here('python/datasets_map.py'), rows, tokenizer])

@@ -33,8 +33,12 @@ export async function dryRun<T>(options: TrainerOptions<T>): Promise<DryRun> {
     args: { ...args, loggingStrategy: 'no', evalStrategy: 'no', saveStrategy: 'no', loadBestModelAtEnd: false },
     callbacks: [
       {
-        onTrainBegin: ({ state }) => void (steps = state.maxSteps),
-        onStepBegin: () => void (startedAt = performance.now()),
+        onTrainBegin({ state }) {
+          steps = state.maxSteps
+        },
+        onStepBegin() {
+          startedAt = performance.now()
+        },
         onStepEnd({ state, control, progress }) {
           seconds.push((performance.now() - startedAt) / 1000)
           memoryBytes = Math.max(memoryBytes, progress.memoryBytes ?? 0)
@@ -64,7 +68,10 @@ export async function dryRun<T>(options: TrainerOptions<T>): Promise<DryRun> {
 
 /** Prints what `heed train --dry-run` found, for machines as one JSON object. */
 export function printDryRun(run: DryRun, isJson: boolean): void {
-  if (isJson) return console.log(JSON.stringify({ event: 'dryRun', ...run }))
+  if (isJson) {
+    console.log(JSON.stringify({ event: 'dryRun', ...run }))
+    return
+  }
   const lines = [
     `parameters ${formatCount(run.numParameters)}`,
     `memory     ${formatBytes(run.memoryBytes)}, of it ${formatBytes(run.weightBytes)} for weights and gradients`,

@@ -69,7 +69,11 @@ interface TranslationParts {
 }
 
 /** Tokenizer, data and model of a recipe; the tokenizer comes from `tokenizerFrom` where it was trained before. */
-async function makeParts(recipe: TranslationRecipe, isJson: boolean, tokenizerFrom?: string): Promise<TranslationParts> {
+async function makeParts(
+  recipe: TranslationRecipe,
+  isJson: boolean,
+  tokenizerFrom?: string,
+): Promise<TranslationParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
 

@@ -173,7 +173,10 @@ describe('a translation recipe', () => {
         { ...recipe, optimiser: 1 },
         'optimiser is 1, expected only the keys task, data, tokenizer, model, training, averageCheckpoints, generation. Remove optimiser.',
       ],
-      [{ ...recipe, average_checkpoints: 2 }, 'average_checkpoints is 2, expected no such key. Write averageCheckpoints.'],
+      [
+        { ...recipe, average_checkpoints: 2 },
+        'average_checkpoints is 2, expected no such key. Write averageCheckpoints.',
+      ],
       [
         { ...recipe, tokenizer: { vocabsize: 300 } },
         'tokenizer.vocabsize is 300, expected no such key. Write tokenizer.vocabSize.',

@@ -75,7 +75,10 @@ export function trainCommand(): Command {
   return new Command('train')
     .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
     .argument('[files...]', 'UTF-8 text files, or one folder of heed data prepare')
-    .option('--recipe <file>', 'train what this YAML or JSON file describes, such as a translation model; see examples/recipes')
+    .option(
+      '--recipe <file>',
+      'train what this YAML or JSON file describes, such as a translation model; see examples/recipes',
+    )
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
     .option('--tokenizer <folder>', 'use this tokenizer; one is trained when left out')
