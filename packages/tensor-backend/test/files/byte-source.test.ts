@@ -122,8 +122,10 @@ test('a file that shrinks while open is an error, not a short read', async () =>
 
 test('a closed file cannot be read', async () => {
   const source = await openByteSource(path)
+  expect(source.fd).toBeGreaterThan(2)
   await source.close()
   await source.close()
+  expect(source.fd).toBe(-1)
   await expect(source.read(0, 1)).rejects.toMatchObject({
     code: 'HEED_DISPOSED',
     message: `${path}: the file was closed. Open it again to read from it.`,

@@ -46,7 +46,9 @@ function fileSource(path: string, handle: FileHandle, byteLength: number): ByteS
   const source = {
     name: path,
     byteLength,
-    fd: handle.fd,
+    get fd(): number {
+      return handle.fd // -1 once it is closed, so that nobody reads from the file that takes its number
+    },
     async read(offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
       if (!isOpen) throw new HeedError('HEED_DISPOSED', `${path}: the file was closed. Open it again to read from it.`)
       checkRange(source, offset, length)
