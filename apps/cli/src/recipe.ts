@@ -30,8 +30,8 @@ const keys = ['task', 'data', 'tokenizer', 'model', 'training', 'averageCheckpoi
 const tokenizerKeys = ['vocabSize', 'minFrequency']
 
 /**
- * Reads a recipe file, YAML by its ending and else JSON; its data lies in `dataFolder`, by default beside it. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID,
- * HEED_CONFIG_INVALID. What the parts may hold is checked by whom they are for.
+ * Reads a recipe file, YAML by its ending and else JSON; its data lies in `dataFolder`, by default beside it. What the parts
+ * may hold is checked by whom they are for. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID.
  */
 export async function readRecipe(file: string, dataFolder: string = dirname(file)): Promise<TranslationRecipe> {
   const recipe = recipeObject(await readText(file), file)

@@ -305,7 +305,7 @@ export interface KernelLibrary {
   readonly instructionSet: string
   readonly threads: number
   readonly kernels: Kernels
-  /** Makes many calls again and again; `args` of each are read when `run` is called. */
+  /** Calls to be made again and again; their arguments are copied, and changed in `numbers` from then on. */
   program(calls: readonly KernelCall[]): CallProgram
   /** `quantizedPack` of rows that lie in a file, where the library can read one; false when they are not all there. */
   readStrips?(
