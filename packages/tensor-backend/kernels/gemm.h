@@ -85,6 +85,9 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
             __builtin_prefetch(to.c + i * to.stride + v * L, 1);  // arrives while the sums are formed
         }
     }
+#if defined(HEED_AVX512)
+#pragma GCC unroll 4  // else the counting takes turns of a port that multiplies
+#endif
     for (int p = 0; p < depth; p++) {
         Vec row[kVectors];
 #pragma GCC unroll 4

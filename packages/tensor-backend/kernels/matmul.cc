@@ -130,9 +130,9 @@ void add_rows(const float* x, size_t x_stride, Matrix b, float* c, int cols) {
 
 /** One row of A times a B whose rows are contiguous: reads B once, in its order. */
 void row_product(const Product& p) {
-    // Floats of C that stay in the second-level cache: memory is read fastest in long pieces.
+    // Floats of C that stay in the second-level cache: memory is read fastest in long pieces, two for each thread.
     constexpr int kSteps = 8, kStrip = 16384;
-    const int piece = max_of(64 + (int)(kParallelWork / 4 / p.depth), ceil_div(p.cols, 2 * heed::num_threads()));
+    const int piece = max_of(64 + (int)(kParallelWork / 4 / p.depth), p.cols / (2 * heed::num_threads()));
     parallel_for(p.cols, piece, [&](int begin, int end) {
         for (int j = begin; j < end; j += kStrip) {
             const int cols = min_of(kStrip, end - j);

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import {
   type Contestant,
   heedContestant,
@@ -85,12 +86,16 @@ function byName(contestants: Contestant[], value: (index: number) => number): Re
   return Object.fromEntries(contestants.slice(1).map(({ name }, i) => [name, value(i + 1)]))
 }
 
+/** Milliseconds in which the threads of the contestant before, which may wait in a loop for more work, fall asleep. */
+const settlingTime = 300
+
 /** Each contestant's seconds, round after round: they take turns. */
 async function takeTurns(contestants: Contestant[], task: Task, repeats: number, rounds: number): Promise<number[][]> {
   for (const contestant of contestants) await contestant.measure(task, 1)
   const seconds = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
     for (const [i, contestant] of contestants.entries()) {
+      await setTimeout(settlingTime)
       seconds[i]!.push(median(await contestant.measure(task, repeats)))
     }
   }

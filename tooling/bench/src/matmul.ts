@@ -29,7 +29,7 @@ const vectorCases = vectorShapes.flatMap(([n, k]) =>
     (kind): BenchCase => ({
       title: kind === 'transposed' ? `matvec ${k} · (${n}x${k})ᵀ` : `matvec ${k} · ${k}x${n}`,
       task: { name: 'matmul', kind, sizes: { m: 1, n, k } },
-      repeats: 15,
+      repeats: 60,
       rate: seconds => (4 * n * k) / seconds / 1e9,
       unit: 'GB/s',
     }),
