@@ -161,13 +161,17 @@ bool give_back(Header* header) {
     return true;
 }
 
+// Cached blocks may come to this beyond what was ever in use at once: without it the steps of a small model, whose sizes
+// differ, would trade pages with the system all the time.
+constexpr size_t kSpare = size_t(64) << 20;
+
 /**
  * Before `bytes` more are taken from the system: gives cached blocks back to it, the largest first, as long as with them
- * there would be more than was ever in use at once. The cache then never raises the peak.
+ * there would be more than was ever in use at once, and kSpare. The cache then hardly raises the peak.
  */
 void make_room(size_t bytes) {
     const size_t needed = bytes_in_use + bytes;
-    const size_t limit = needed > peak_in_use ? needed : peak_in_use;
+    const size_t limit = (needed > peak_in_use ? needed : peak_in_use) + kSpare;
     for (int i = kNumClasses - 1; i >= 0 && needed + bytes_cached > limit; i--) {
         while (free_lists[i] && needed + bytes_cached > limit) {
             Header* header = free_lists[i];

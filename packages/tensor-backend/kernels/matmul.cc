@@ -2,10 +2,13 @@
 // threads; matrix-vector products and other short left sides go row by row of B, at the speed of memory.
 #include <limits.h>
 
+#include <atomic>
+
 #include "allocator.h"
 #include "api.h"
 #include "gemm.h"
 #include "threads.h"
+#include "tiles.h"
 
 using heed::parallel_for;
 
@@ -234,6 +237,106 @@ void blocked_product(const Product& p) {
     heed::release(packed);
 }
 
+#if HEED_TILES
+// Steps of the sum per pass, whole chunks.
+constexpr int kMaxTileDepth = 24 * kChunk;
+// Rows or columns of the operand that all tasks share: 9 MB when packed, at that depth.
+constexpr int kMaxShared = 64 * kBlock;
+// Panels of the other operand that a task packs for itself: they and a shared panel stay in the second-level cache.
+constexpr int kOwnPanels = 4;
+// Packing is paid back by products of at least so many rows and columns, and so long sums.
+constexpr int kMinTileSide = 16;
+constexpr int kMinTileDepth = 32;
+
+bool takes_tiles(const Product& p) {
+    return p.rows >= kMinTileSide && p.cols >= kMinTileSide && p.depth >= kMinTileDepth && p.work() >= kParallelWork / 4 && has_tiles();
+}
+
+/** One pass. The operand with fewer rows or columns is packed into `shared` first, then each task packs its part of the other. */
+void multiply_tiled(const Product& p, uint32_t* shared) {
+    const bool is_parallel = heed::num_threads() > 1 && p.work() > kParallelWork;
+    const bool shares_rows = p.rows <= p.cols;
+    const int shared_count = shares_rows ? p.rows : p.cols, own_count = shares_rows ? p.cols : p.rows;
+    const int shared_panels = ceil_div(shared_count, kBlock), own_panels = ceil_div(own_count, kBlock);
+    const size_t panel_words = (size_t)ceil_div(p.depth, kChunk) * kChunkWords;
+    const auto pack = [&](TilePacker& packer, bool is_left, int panel, uint32_t* to) {
+        const int first = panel * kBlock, count = min_of(kBlock, (is_left ? p.rows : p.cols) - first);
+        if (is_left) packer.pack_rows(p.a.at(first, 0), count, p.depth, to);
+        else packer.pack_cols(p.b.at(0, first), count, p.depth, to);
+    };
+    std::atomic<bool> can_split_shared{true};
+    parallel_for(shared_panels, is_parallel ? 1 + (1 << 13) / (p.depth * kBlock) : shared_panels, [&](int begin, int end) {
+        TilePacker packer;
+        for (int panel = begin; panel < end; panel++) pack(packer, shares_rows, panel, shared + panel * panel_words);
+        if (!packer.can_split()) can_split_shared.store(false, std::memory_order_relaxed);
+    });
+    const int wanted = is_parallel ? 4 * heed::num_threads() : 1;
+    const int own_tasks = ceil_div(own_panels, min_of(kOwnPanels, max_of(1, own_panels / wanted)));
+    const int shared_tasks = min_of(shared_panels, max_of(1, wanted / 2 / own_tasks));
+    const int tasks = own_tasks * shared_tasks;
+    parallel_for(tasks, is_parallel ? 1 : tasks, [&](int begin, int end) {
+        auto* own = static_cast<uint32_t*>(heed::allocate(sizeof(uint32_t) * panel_words * kOwnPanels));
+        const TileScope tiles;
+        bool can_split = true;
+        int packed_task = -1;
+        for (int task = begin; task < end; task++) {
+            const int own_task = task / shared_tasks, shared_task = task % shared_tasks;
+            const int own_begin = part_begin(own_panels, own_tasks, own_task), own_end = part_begin(own_panels, own_tasks, own_task + 1);
+            if (packed_task != own_task) {
+                TilePacker packer;
+                for (int panel = own_begin; panel < own_end; panel++) pack(packer, !shares_rows, panel, own + (panel - own_begin) * panel_words);
+                can_split = can_split_shared.load(std::memory_order_relaxed) && packer.can_split();
+                packed_task = own_task;
+            }
+            const int shared_begin = part_begin(shared_panels, shared_tasks, shared_task);
+            const int shared_end = part_begin(shared_panels, shared_tasks, shared_task + 1);
+            if (!can_split) {
+                const int row = (shares_rows ? shared_begin : own_begin) * kBlock, col = (shares_rows ? own_begin : shared_begin) * kBlock;
+                const int end_row = min_of(p.rows, (shares_rows ? shared_end : own_end) * kBlock);
+                const int end_col = min_of(p.cols, (shares_rows ? own_end : shared_end) * kBlock);
+                blocked_product({end_row - row, end_col - col, p.depth, p.a.at(row, 0), p.b.at(0, col), p.to.at(row, col)});
+                continue;
+            }
+            // While a shared panel meets the task's own ones the next one is fetched.
+            const int lines_ahead = ceil_div(kChunkWords / kSide / kPartProducts, own_end - own_begin);
+            const size_t words_ahead = (size_t)lines_ahead * kPartProducts * kSide * ceil_div(p.depth, kChunk);
+            for (int i = shared_begin; i < shared_end; i++) {
+                for (int j = own_begin; j < own_end; j++) {
+                    const uint32_t *panel = shared + i * panel_words, *own_panel = own + (j - own_begin) * panel_words;
+                    const int row = (shares_rows ? i : j) * kBlock, col = (shares_rows ? j : i) * kBlock;
+                    tile_block(shares_rows ? panel : own_panel, shares_rows ? own_panel : panel, p.depth, min_of(kBlock, p.rows - row),
+                               min_of(kBlock, p.cols - col), p.to.at(row, col), panel + panel_words + (j - own_begin) * words_ahead,
+                               lines_ahead);
+                }
+            }
+        }
+        heed::release(own);
+    });
+}
+
+void tiled_product(const Product& p) {
+    const bool shares_rows = p.rows <= p.cols;
+    const int shared_count = shares_rows ? p.rows : p.cols;
+    const int max_depth = ceil_div(ceil_div(p.depth, ceil_div(p.depth, kMaxTileDepth)), kChunk) * kChunk;
+    const int max_shared = ceil_div(ceil_div(shared_count, ceil_div(shared_count, kMaxShared)), kBlock) * kBlock;
+    auto* shared = static_cast<uint32_t*>(heed::allocate(sizeof(uint32_t) * (max_shared / kBlock) * (max_depth / kChunk) * kChunkWords));
+    for (int first = 0; first < shared_count; first += max_shared) {
+        const int count = min_of(max_shared, shared_count - first);
+        const int row = shares_rows ? first : 0, col = shares_rows ? 0 : first;
+        for (int k = 0; k < p.depth; k += max_depth) {
+            Output to = p.to.at(row, col);
+            to.accumulate = to.accumulate || k > 0;
+            if (k > 0) to.bias = nullptr;
+            if (k + max_depth < p.depth) to.activation = Activation::kNone;
+            multiply_tiled({shares_rows ? count : p.rows, shares_rows ? p.cols : count, min_of(max_depth, p.depth - k), p.a.at(row, k),
+                            p.b.at(k, col), to},
+                           shared);
+        }
+    }
+    heed::release(shared);
+}
+#endif
+
 /** The sums over no element: 0, C or the bias. */
 void empty_product(const Product& p) {
     for (int i = 0; i < p.rows; i++) {
@@ -255,6 +358,9 @@ void multiply(const Product& p) {
     if (p.cols == 1 && p.a.col == 1 && p.b.row == 1 && !p.to.bias) {
         return dot_product({1, p.rows, p.depth, {p.b.data, (size_t)p.depth, 1}, {p.a.data, 1, p.a.row}, p.to});
     }
+#if HEED_TILES
+    if (takes_tiles(p)) return tiled_product(p);
+#endif
     blocked_product(p);
 }
 

@@ -47,7 +47,7 @@ public:
         workers_.clear();
         stopping_.store(false);
         size_ = count;
-        for (int i = 1; i < count; i++) workers_.emplace_back([this] { work(); });
+        for (int i = 1; i < count; i++) workers_.emplace_back([this, i] { work(i); });
     }
 
     void run(int count, int grain, Task task, const void* body) {
@@ -61,7 +61,7 @@ public:
         ticket_.fetch_add(1, std::memory_order_seq_cst);
         if (sleeping_.load(std::memory_order_seq_cst) > 0) wake();
         inside_loop = true;
-        loop_.drain();
+        loop_.drain(0);
         inside_loop = false;
         loop_.close([](int spins) {
             // On a busy machine a worker inside the loop may have lost its core: let it have this one.
@@ -71,13 +71,13 @@ public:
     }
 
 private:
-    void work() {
+    void work(int thread) {
         inside_loop = true;
         unsigned seen = ticket_.load();
         while (!stopping_.load()) {
             if (!await(seen)) continue;
             seen = ticket_.load();
-            loop_.join();
+            loop_.join(thread);
         }
     }
 

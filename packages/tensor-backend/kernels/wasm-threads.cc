@@ -47,7 +47,7 @@ void run_parallel(int count, int grain, Task task, const void* body) {
     ticket.fetch_add(1, std::memory_order_seq_cst);
     if (sleeping.load(std::memory_order_seq_cst) > 0) __builtin_wasm_memory_atomic_notify(ticket_address(), UINT32_MAX);
     inside_loop = true;
-    loop.drain();
+    loop.drain(0);
     inside_loop = false;
     loop.close([](int spins) {
         // On a busy machine a worker inside the loop may have lost its core: let it have this one.
@@ -68,12 +68,14 @@ __attribute__((export_name("set_num_threads"))) void wasm_set_num_threads(int co
 
 /** What a worker does until its process or page ends. */
 __attribute__((export_name("work"))) void wasm_work() {
+    static std::atomic<int> workers{0};
+    const int thread = ++workers;
     heed::inside_loop = true;
     int seen = heed::ticket.load();
     for (;;) {
         heed::await(seen);
         seen = heed::ticket.load();
-        heed::loop.join();
+        heed::loop.join(thread);
     }
 }
 
