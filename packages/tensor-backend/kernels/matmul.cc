@@ -259,16 +259,16 @@ void multiply_tiled(const Product& p, uint32_t* shared) {
     const int shared_count = shares_rows ? p.rows : p.cols, own_count = shares_rows ? p.cols : p.rows;
     const int shared_panels = ceil_div(shared_count, kBlock), own_panels = ceil_div(own_count, kBlock);
     const size_t panel_words = (size_t)ceil_div(p.depth, kChunk) * kChunkWords;
-    const auto pack = [&](TilePacker& packer, bool is_left, int panel, uint32_t* to) {
-        const int first = panel * kBlock, count = min_of(kBlock, (is_left ? p.rows : p.cols) - first);
-        if (is_left) packer.pack_rows(p.a.at(first, 0), count, p.depth, to);
-        else packer.pack_cols(p.b.at(0, first), count, p.depth, to);
+    const auto can_pack = [&](bool is_left, int begin, int end, uint32_t* to) {
+        const int first = begin * kBlock, count = min_of(end * kBlock, is_left ? p.rows : p.cols) - first;
+        TilePacker packer;
+        if (is_left) packer.pack_rows(p.a.at(first, 0), count, p.depth, to, panel_words);
+        else packer.pack_cols(p.b.at(0, first), count, p.depth, to, panel_words);
+        return packer.can_split();
     };
     std::atomic<bool> can_split_shared{true};
     parallel_for(shared_panels, is_parallel ? 1 + (1 << 13) / (p.depth * kBlock) : shared_panels, [&](int begin, int end) {
-        TilePacker packer;
-        for (int panel = begin; panel < end; panel++) pack(packer, shares_rows, panel, shared + panel * panel_words);
-        if (!packer.can_split()) can_split_shared.store(false, std::memory_order_relaxed);
+        if (!can_pack(shares_rows, begin, end, shared + begin * panel_words)) can_split_shared.store(false, std::memory_order_relaxed);
     });
     const int wanted = is_parallel ? 4 * heed::num_threads() : 1;
     const int own_tasks = ceil_div(own_panels, min_of(kOwnPanels, max_of(1, own_panels / wanted)));
@@ -283,9 +283,7 @@ void multiply_tiled(const Product& p, uint32_t* shared) {
             const int own_task = task / shared_tasks, shared_task = task % shared_tasks;
             const int own_begin = part_begin(own_panels, own_tasks, own_task), own_end = part_begin(own_panels, own_tasks, own_task + 1);
             if (packed_task != own_task) {
-                TilePacker packer;
-                for (int panel = own_begin; panel < own_end; panel++) pack(packer, !shares_rows, panel, own + (panel - own_begin) * panel_words);
-                can_split = can_split_shared.load(std::memory_order_relaxed) && packer.can_split();
+                can_split = can_pack(!shares_rows, own_begin, own_end, own) && can_split_shared.load(std::memory_order_relaxed);
                 packed_task = own_task;
             }
             const int shared_begin = part_begin(shared_panels, shared_tasks, shared_task);

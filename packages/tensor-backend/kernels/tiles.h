@@ -84,9 +84,9 @@ public:
         return _mm512_reduce_max_epu32(largest_) < kTooLarge;
     }
 
-    /** `count` rows of A, at most kBlock, by `depth` steps; zeros beyond them. */
-    void pack_rows(Matrix a, int count, int depth, uint32_t* to) {
-        for_tiles(count, depth, to, [&](int first, int k, int rows, int steps, uint32_t* tile) {
+    /** `count` rows of A by `depth` steps, zeros beyond them: panels of kBlock rows, panel_words apart. */
+    void pack_rows(Matrix a, int count, int depth, uint32_t* to, size_t panel_words) {
+        for_tiles(count, depth, a.col == 1, to, panel_words, [&](int first, int k, int rows, int steps, uint32_t* tile) {
             const Matrix from = a.at(first, k);
             if (from.col != 1) pack_turned(from.data, from.col, rows, steps, kChunk, tile);
             else if (steps == kChunk && rows == kSide) pack_row_tile(from, [](const float* x, int) { return load(x); }, tile);
@@ -95,8 +95,8 @@ public:
     }
 
     /** `count` columns of B, likewise. */
-    void pack_cols(Matrix b, int count, int depth, uint32_t* to) {
-        for_tiles(count, depth, to, [&](int first, int k, int cols, int steps, uint32_t* tile) {
+    void pack_cols(Matrix b, int count, int depth, uint32_t* to, size_t panel_words) {
+        for_tiles(count, depth, b.row == 1, to, panel_words, [&](int first, int k, int cols, int steps, uint32_t* tile) {
             const Matrix from = b.at(k, first);
             if (from.col != 1) pack_turned(from.data, from.col, steps, cols, kSide, tile);
             else if (steps == kChunk && cols == kSide) pack_col_tile(from, [](const float* x, int) { return load(x); }, tile);
@@ -105,12 +105,17 @@ public:
     }
 
 private:
+    /** Calls `pack` for each tile in an order that reads memory in long pieces: along the steps first, or across them. */
     template <class Pack>
-    HEED_INLINE void for_tiles(int count, int depth, uint32_t* to, const Pack& pack) {
-        for (int k = 0; k < depth; k += kChunk, to += kChunkWords) {
-            const int steps = depth - k < kChunk ? depth - k : kChunk;
-            for (int first = 0; first < count; first += kSide)
-                pack(first, k, count - first < kSide ? count - first : kSide, steps, to + first / kSide * kTileWords);
+    HEED_INLINE void for_tiles(int count, int depth, bool is_along, uint32_t* to, size_t panel_words, const Pack& pack) {
+        const int width = is_along ? kBlock : count;
+        for (int begin = 0; begin < count; begin += width) {
+            for (int k = 0; k < depth; k += kChunk) {
+                for (int first = begin; first < begin + width && first < count; first += kSide) {
+                    pack(first, k, count - first < kSide ? count - first : kSide, depth - k < kChunk ? depth - k : kChunk,
+                         to + first / kBlock * panel_words + (size_t)(k / kChunk) * kChunkWords + first / kSide % 2 * kTileWords);
+                }
+            }
         }
     }
 
