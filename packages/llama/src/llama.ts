@@ -34,6 +34,7 @@ import {
   type DecoderInputs,
   decoderStep,
   type HfConfig,
+  isNextToken,
   type LoadOptions,
   lastPositions,
   loadPretrained,
@@ -225,11 +226,6 @@ export class LlamaModel extends PretrainedModel {
   }
 }
 
-/** Whether a pass is of one token that goes on from a cached text, as decoding makes it again and again. */
-function isNextToken({ ids, full }: LlamaPass, { outputHiddenStates }: DecoderInputs): boolean {
-  return ids.shape[1] === 1 && !outputHiddenStates && !full.weights
-}
-
 /** LLaMA with a head that scores the next token. */
 export class LlamaForCausalLM extends CausalLm {
   readonly architecture: string
@@ -273,7 +269,7 @@ export class LlamaForCausalLM extends CausalLm {
     return tf.tidy(() => {
       const pass = this.model.prepare(inputs)
       const { cache } = inputs
-      if (cache instanceof KvCache && !labels && isNextToken(pass, inputs)) {
+      if (cache instanceof KvCache && !labels && isNextToken({ ids: pass.ids, attention: pass.full }, inputs)) {
         const next = (): tf.Tensor => this.#score(this.model.run(pass, inputs).lastHiddenState)
         return { logits: cache.step(this, tensorsOf(pass), next) }
       }

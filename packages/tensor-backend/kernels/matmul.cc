@@ -131,26 +131,70 @@ void add_rows(const float* x, size_t x_stride, Matrix b, float* c, int cols) {
     HEED_FOR_VECTORS(j, n, cols, { step(j, n); });
 }
 
-/** One row of A times a B whose rows are contiguous: reads B once, in its order. */
-void row_product(const Product& p) {
+/** c[cols] += x · B over `depth` rows of B, kSteps at a time. */
+template <int kSteps>
+void add_all_rows(const float* x, size_t x_stride, Matrix b, int depth, float* c, int cols) {
+    int k = 0;
+    for (; k + kSteps <= depth; k += kSteps) add_rows<kSteps>(x + k * x_stride, x_stride, b.at(k, 0), c, cols);
+    for (; k < depth; k++) add_rows<1>(x + k * x_stride, x_stride, b.at(k, 0), c, cols);
+}
+
+/** What the sums are added to: C, the bias, both or nothing. */
+void start_row(const Output& to, int cols) {
+    HEED_FOR_VECTORS(j, n, cols, {
+        Vec start = to.accumulate ? load_n(to.c + j, n) : all(0);
+        if (to.bias) start = start + load_n(to.bias + j, n);
+        store_n(to.c + j, start, n);
+    });
+}
+
+/** One row of A times a B of long rows: each thread sums some of the columns. */
+void row_product_by_columns(const Product& p) {
     // Floats of C that stay in the second-level cache: memory is read fastest in long pieces, two for each thread.
-    constexpr int kSteps = 8, kStrip = 16384;
+    constexpr int kStrip = 16384;
     const int piece = max_of(64 + (int)(kParallelWork / 4 / p.depth), p.cols / (2 * heed::num_threads()));
     parallel_for(p.cols, piece, [&](int begin, int end) {
         for (int j = begin; j < end; j += kStrip) {
             const int cols = min_of(kStrip, end - j);
             const Output to = p.to.at(0, j);
-            HEED_FOR_VECTORS(i, n, cols, {
-                Vec start = to.accumulate ? load_n(to.c + i, n) : all(0);
-                if (to.bias) start = start + load_n(to.bias + i, n);
-                store_n(to.c + i, start, n);
-            });
-            int k = 0;
-            for (; k + kSteps <= p.depth; k += kSteps) add_rows<kSteps>(p.a.at(0, k).data, p.a.col, p.b.at(k, j), to.c, cols);
-            for (; k < p.depth; k++) add_rows<1>(p.a.at(0, k).data, p.a.col, p.b.at(k, j), to.c, cols);
+            start_row(to, cols);
+            add_all_rows<8>(p.a.data, p.a.col, p.b.at(0, j), p.depth, to.c, cols);
             if (to.activation != Activation::kNone) activate_tile(to, 1, cols);
         }
     });
+}
+
+/**
+ * The same with rows so short that pieces of them would be read slowly: each thread sums over some of the rows, which follow
+ * one another in memory.
+ */
+void row_product_by_rows(const Product& p) {
+    const int parts = 2 * heed::num_threads();  // fixed: the result does not depend on which thread comes first
+    float* sums = static_cast<float*>(heed::allocate(sizeof(float) * parts * p.cols));
+    parallel_for(parts, 1, [&](int begin, int end) {
+        for (int part = begin; part < end; part++) {
+            const int k = part_begin(p.depth, parts, part);
+            float* c = sums + (size_t)part * p.cols;
+            memset(c, 0, sizeof(float) * p.cols);
+            add_all_rows<2>(p.a.at(0, k).data, p.a.col, p.b.at(k, 0), part_begin(p.depth, parts, part + 1) - k, c, p.cols);
+        }
+    });
+    start_row(p.to, p.cols);
+    HEED_FOR_VECTORS(j, n, p.cols, {
+        Vec sum = load_n(p.to.c + j, n);
+        for (int part = 0; part < parts; part++) sum = sum + load_n(sums + (size_t)part * p.cols + j, n);
+        store_n(p.to.c + j, sum, n);
+    });
+    heed::release(sums);
+    if (p.to.activation != Activation::kNone) activate_tile(p.to, 1, p.cols);
+}
+
+/** One row of A times a B whose rows are contiguous: reads B once, in its order. */
+void row_product(const Product& p) {
+    constexpr int kLongRow = 16384;  // floats for each thread
+    const int threads = heed::num_threads();
+    if (threads > 1 && p.work() > kParallelWork && p.cols / threads < kLongRow && p.depth >= 16 * threads) row_product_by_rows(p);
+    else row_product_by_columns(p);
 }
 
 /** The rows and columns of C that one task fills, in panels of tiles. */

@@ -114,6 +114,14 @@ export function learnedPositions(
   return table.forward(tf.tensor2d(shifted, [rows.length, seqLen], 'int32'))
 }
 
+/** Whether a pass is of one token that goes on from a cached text, as decoding makes it again and again. */
+export function isNextToken(
+  { ids, attention }: Pick<DecoderStep, 'ids' | 'attention'>,
+  { outputHiddenStates }: DecoderInputs,
+): boolean {
+  return ids.shape[1] === 1 && !outputHiddenStates && !attention.weights
+}
+
 /** The last `count` positions of x [batch, seqLen, hiddenSize]; all when `count` is left out. */
 export function lastPositions(x: tf.Tensor, count: number | undefined): tf.Tensor {
   const [batch, seqLen, hiddenSize] = x.shape as [number, number, number]

@@ -31,7 +31,7 @@ import {
   type SequenceClassifierInputs,
   sequenceLoss,
 } from './classification.ts'
-import { decoderStep, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
+import { decoderStep, isNextToken, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
 import { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
 import type { HfConfig } from './hf-json.ts'
 import { flattenIds, idRows } from './inputs.ts'
@@ -140,6 +140,13 @@ export interface Gpt2Options {
   seed?: number
 }
 
+/** What a forward pass is given besides the weights. */
+interface Gpt2Pass {
+  ids: tf.Tensor2D // int32 [batch, seqLen]
+  positions: tf.Tensor // [1 | batch, seqLen, hiddenSize]
+  attention: AttentionStep
+}
+
 /** The decoder without a head: embeddings, blocks, a last norm. */
 export class Gpt2Model extends PretrainedModel {
   readonly architecture = 'GPT2Model'
@@ -177,15 +184,20 @@ export class Gpt2Model extends PretrainedModel {
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
   forward(inputs: DecoderInputs): BaseModelOutput {
-    return tf.tidy(() => {
-      const { attention, ...step } = decoderStep(this.architecture, inputs, this.config.vocabSize)
-      const positions = learnedPositions(this.architecture, this.wpe, step)
-      const x = this.drop.forward(tf.add(this.wte.forward(step.ids), positions)) // [batch, seqLen, hiddenSize]
-      const run = (block: Gpt2Block, y: tf.Tensor, i: number): tf.Tensor =>
-        block.forward(y, attention, inputs.cache?.layers[i])
-      const states = runLayers(x, this.h, run, inputs.outputHiddenStates)
-      return stackOutput(this.lnF.forward(states.last), states, attention.weights)
-    })
+    return tf.tidy(() => this.run(this.prepare(inputs), inputs))
+  }
+
+  /** What depends on the inputs and their positions. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
+  prepare(inputs: DecoderInputs): Gpt2Pass {
+    const { attention, ...step } = decoderStep(this.architecture, inputs, this.config.vocabSize)
+    return { ids: step.ids, positions: learnedPositions(this.architecture, this.wpe, step), attention }
+  }
+
+  run({ ids, positions, attention }: Gpt2Pass, { cache, outputHiddenStates }: DecoderInputs): BaseModelOutput {
+    const x = this.drop.forward(tf.add(this.wte.forward(ids), positions)) // [batch, seqLen, hiddenSize]
+    const block = (of: Gpt2Block, y: tf.Tensor, i: number): tf.Tensor => of.forward(y, attention, cache?.layers[i])
+    const states = runLayers(x, this.h, block, outputHiddenStates)
+    return stackOutput(this.lnF.forward(states.last), states, attention.weights)
   }
 }
 
@@ -224,7 +236,15 @@ export class Gpt2LMHeadModel extends CausalLm {
 
   forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
-      const { lastHiddenState, ...states } = this.transformer.forward(inputs)
+      const pass = this.transformer.prepare(inputs)
+      const { cache } = inputs
+      if (cache instanceof KvCache && !this.isTraining && !labels && isNextToken(pass, inputs)) {
+        const { ids, positions, attention } = pass
+        const mask = attention.keyPaddingMask ? [attention.keyPaddingMask] : []
+        const next = (): tf.Tensor => this.lmHead.forward(this.transformer.run(pass, inputs).lastHiddenState)
+        return { logits: cache.step(this, [ids, positions, ...mask], next) }
+      }
+      const { lastHiddenState, ...states } = this.transformer.run(pass, inputs)
       const logits = this.lmHead.forward(lastPositions(lastHiddenState, logitsToKeep)) // [batch, seqLen, vocabSize]
       return { logits, ...nextTokenLoss(this.architecture, logits, labels), ...states }
     })

@@ -66,6 +66,7 @@ export {
 export {
   type DecoderStep,
   decoderStep,
+  isNextToken,
   lastPositions,
   nextTokenLoss,
   paddingMask,
