@@ -32,20 +32,23 @@ describe.each(['native', 'wasm'] as const)('blocks of memory on %s', name => {
     library.release(again)
   })
 
-  test.runIf(name === 'native')('go back to the system rather than let the cache raise the peak by more than 64 MB', () => {
-    // More than anything in this file took before, so that it is the most that was ever in use.
-    const first = [200, 24, 0.5].map(size => library.allocate(size * MEGABYTE))
-    const peak = library.memoryUse().inUse
-    const spare = 64 * MEGABYTE
-    for (const block of first) library.release(block)
-    expect(taken()).toBeLessThanOrEqual(peak + spare)
-    const second = [150, 10, 170, 9].map(size => {
-      const block = library.allocate(size * MEGABYTE)
-      expect(taken()).toBeLessThanOrEqual(Math.max(peak, library.memoryUse().inUse) + spare)
-      return block
-    })
-    for (const block of second) library.release(block)
-  })
+  test.runIf(name === 'native')(
+    'go back to the system rather than let the cache raise the peak by more than 64 MB',
+    () => {
+      // More than anything in this file took before, so that it is the most that was ever in use.
+      const first = [200, 24, 0.5].map(size => library.allocate(size * MEGABYTE))
+      const peak = library.memoryUse().inUse
+      const spare = 64 * MEGABYTE
+      for (const block of first) library.release(block)
+      expect(taken()).toBeLessThanOrEqual(peak + spare)
+      const second = [150, 10, 170, 9].map(size => {
+        const block = library.allocate(size * MEGABYTE)
+        expect(taken()).toBeLessThanOrEqual(Math.max(peak, library.memoryUse().inUse) + spare)
+        return block
+      })
+      for (const block of second) library.release(block)
+    },
+  )
 
   test.runIf(name === 'wasm')('are cut out of larger ones that were released once the memory is full', () => {
     const all = (megabytes: number): number[] => {
