@@ -28,6 +28,8 @@ constexpr int kMaxTile = 2;
 #endif
 // Rows of activations that stay in the second cache while the strips go by.
 constexpr int kRowBlock = 64;
+// Bytes of weights that are on their way while one row of activations is multiplied.
+constexpr int kAhead = 2048;
 
 /** Quantised rows: quanta [rows, cols], scales [rows, cols / 32], sums of 16 quanta [rows, cols / 16]; or floats. */
 struct Activations {
@@ -328,7 +330,11 @@ __attribute__((noinline)) void strip_rows(const uint8_t* strip, const Activation
     Totals<kTile> totals;
     for (int t = 0; t < kTile; t++)
         for (int s = 0; s < kSegments; s++) totals.v[t][s] = all(0);
-    for (int col = 0; col < x.cols; col += Format::kCols, strip += Format::kBytes) Format::template add<kTile>(strip, x, row, col, totals);
+    for (int col = 0; col < x.cols; col += Format::kCols, strip += Format::kBytes) {
+        // One row waits for memory: some processors fetch ahead too little by themselves.
+        for (int byte = 0; kTile == 1 && byte < Format::kBytes; byte += 64) __builtin_prefetch(strip + kAhead + byte);
+        Format::template add<kTile>(strip, x, row, col, totals);
+    }
     for (int s = 0; s < kSegments; s++) {
         const int at = first + s * Vec::kLanes;
         const int n = out - at < Vec::kLanes ? out - at : Vec::kLanes;
