@@ -348,6 +348,43 @@ await onKernelBackends(() => {
       })
       expectSameAsCpu([fill([29, 1000]), fill([1000, 37])], (a, b) => tf.matMul(a!, b!), 0)
     })
+    test.each([
+      [64, 96, 40, false, false],
+      [33, 1000, 70, true, false],
+      [70, 300, 33, false, true],
+      [300, 129, 31, true, true],
+    ])('%ix%i · %i is as exact as sums in float32', (m, k, n, transposeA, transposeB) => {
+      const a = tf.randomNormal<tf.Rank.R2>(transposeA ? [k, m] : [m, k], 0, 1, 'float32', 1)
+      const b = tf.randomNormal<tf.Rank.R2>(transposeB ? [n, k] : [k, n], 0, 1, 'float32', 2)
+      const [x, y] = [a.dataSync(), b.dataSync()]
+      const got = tf.matMul(a, b, transposeA, transposeB).dataSync()
+      let worst = 0
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) {
+          let [sum, magnitude] = [0, 0]
+          for (let p = 0; p < k; p++) {
+            const term = x[transposeA ? p * m + i : i * k + p]! * y[transposeB ? j * k + p : p * n + j]!
+            sum += term
+            magnitude += Math.abs(term)
+          }
+          worst = Math.max(worst, Math.abs(got[i * n + j]! - sum) / magnitude)
+        }
+      }
+      expect(worst).toBeLessThan(4e-7)
+      tf.disposeVariables()
+    })
+    test('infinite, huge and no numbers stay what they are, and in their rows', () => {
+      const [m, k, n] = [40, 64, 48]
+      const rows = tf.buffer([m, k], 'float32', new Float32Array(m * k).fill(1))
+      rows.set(Number.POSITIVE_INFINITY, 5, 3)
+      rows.set(Number.NaN, 6, 3)
+      rows.set(3e38, 7, 3)
+      const product = tf.matMul(rows.toTensor() as tf.Tensor2D, tf.fill<tf.Rank.R2>([k, n], 1.0625))
+      const column = product.slice([0, n - 1], [m, 1]).dataSync()
+      expect([column[4], column[5], column[6], column[7]]).toEqual([68, Infinity, Number.NaN, Math.fround(3.1875e38)])
+      expect(column.filter(value => value === 68)).toHaveLength(m - 3)
+      tf.disposeVariables()
+    })
     test('a batch equals its products one by one, its axes broadcast', () => {
       const a = tf.randomUniform([2, 1, 3, 4], -1, 1, 'float32', 1)
       const b = tf.randomUniform([1, 3, 4, 5], -1, 1, 'float32', 2)
