@@ -11,6 +11,7 @@
 #define HEED_TILES 1
 
 #include <cpuid.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,9 +30,10 @@ constexpr int kPart = 2 * kTileWords;
 constexpr int kChunkWords = 3 * kPart;
 constexpr int kPartProducts = 6;
 
-/** Whether this processor has the tiles and the system lets this process use them. */
+/** Whether this processor has the tiles and the system lets this process use them; not where a smaller instruction set is asked for. */
 inline bool has_tiles() {
     static const bool result = [] {
+        if (getenv("HEED_INSTRUCTION_SET")) return false;
         unsigned a, b, c, d, low, high;
         if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
         constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
