@@ -1,11 +1,11 @@
 import { HeedError } from '@heed/tensor-backend'
 import { show } from '../checks.ts'
 import type { Row, RowReaderOptions } from './load-dataset.ts'
-import { readTextChunks, splitLines } from './read-rows.ts'
+import { readLines } from './read-rows.ts'
 
 /** The objects of a file with one JSON value a line. Throws HEED_FILE_INVALID naming the line. */
 export async function* readJsonLines(file: string, { onBadRow = 'stop' }: RowReaderOptions = {}): AsyncGenerator<Row> {
-  for await (const [line, number] of splitLines(readTextChunks(file))) {
+  for await (const [line, number] of readLines(file)) {
     if (line.trim() === '') continue
     const row = parse(line)
     if (typeof row === 'object' && row !== null && !Array.isArray(row)) yield row as Row

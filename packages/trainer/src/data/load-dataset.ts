@@ -5,7 +5,7 @@ import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { readJsonLines } from './jsonl.ts'
 import { readParquet } from './parquet.ts'
-import { readTextChunks, splitLines } from './read-rows.ts'
+import { readLines } from './read-rows.ts'
 import { IterableDataset } from './stream.ts'
 
 /** One row of a file: values by column. */
@@ -57,7 +57,7 @@ function readRows(format: DatasetFormat, file: string, options: LoadDatasetOptio
 
 async function* readTextRows(file: string, sampleBy: 'line' | 'paragraph' | 'document'): AsyncGenerator<Row> {
   let lines: string[] = []
-  for await (const [line] of splitLines(readTextChunks(file))) {
+  for await (const [line] of readLines(file)) {
     if (sampleBy === 'line') yield { text: line }
     else if (sampleBy === 'document' || line.trim() !== '') lines.push(line)
     else if (lines.length > 0) {

@@ -63,11 +63,25 @@ export async function* readTextChunks(file: string): AsyncGenerator<string> {
   yield decode()
 }
 
-/** The lines of a text in pieces, without their ends, each with its number from 1. */
-export async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<[line: string, number: number]> {
+/** Characters of a line at most: a file without line ends does not fill the memory. */
+const maxLineLength = 2 ** 27
+
+/**
+ * The lines of a file, `.gz` unpacked, without their ends, each with its number from 1. Throws as `readTextChunks`, and
+ * HEED_FILE_INVALID at a line of more than 128 million characters.
+ */
+export async function* readLines(file: string): AsyncGenerator<[line: string, number: number]> {
   let rest = ''
   let number = 0
-  for await (const chunk of chunks) {
+  for await (const chunk of readTextChunks(file)) {
+    if (!chunk.includes('\n')) {
+      rest += chunk
+      if (rest.length <= maxLineLength) continue
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${file}: line ${number + 1} has more than ${maxLineLength} characters, expected one row on a line. Break it into lines.`,
+      )
+    }
     const lines = (rest + chunk).split('\n')
     rest = lines.pop()!
     for (const line of lines) yield [line.endsWith('\r') ? line.slice(0, -1) : line, ++number]

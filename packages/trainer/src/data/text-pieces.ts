@@ -11,11 +11,14 @@ export interface TextPieces {
 
 /** Characters in a batch: enough to make a message between threads cheap. */
 const batchLength = 2 ** 18
+/** Characters that are kept in memory at most, looking for a cut. */
+const maxLength = 2 ** 22
 
 /**
- * The text of files in pieces of some 256 KB, for data larger than memory. A text file is one document, cut only between
- * lines where the next begins with a letter, which no tokenizer joins with what stands before; in other formats a row is one,
- * by its column `textColumn`. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID.
+ * The text of files in pieces of some 256 KB, for data larger than memory. A text file is one document, cut between lines
+ * where the next begins with a letter, which no tokenizer joins with what stands before; where 4 MB hold no such line, at the
+ * start of another line, else before a word. In other formats a row is a document, by its column `textColumn`. Throws
+ * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, also at 4 MB without any of these.
  */
 export async function* readTextPieces(
   format: DatasetFormat,
@@ -30,24 +33,47 @@ export async function* readTextPieces(
 
 async function* piecesOfText(file: string): AsyncGenerator<TextPieces> {
   let rest = ''
+  let searched = 0 // before it no line begins with a letter
   for await (const chunk of readTextChunks(file)) {
     rest += chunk
-    while (rest.length >= batchLength) {
-      const cut = lastCut(rest, batchLength)
-      if (cut <= 0) break
+    while (rest.length >= searched + batchLength) {
+      let cut = lastLetterLine(rest, searched, searched + batchLength)
+      if (cut === 0) {
+        searched += batchLength - 2 // the line end and half of the letter may stand there
+        if (searched < maxLength) continue
+        cut = lastLineOrWord(rest, file)
+      }
       yield { texts: [rest.slice(0, cut)], endsLast: false }
       rest = rest.slice(cut)
+      searched = 0
     }
   }
   yield { texts: [rest], endsLast: true }
 }
 
-/** The last place before `end` at which a line begins with a letter; 0 when there is none. */
-function lastCut(text: string, end: number): number {
-  let lineEnd = text.lastIndexOf('\n', end - 2)
-  while (lineEnd > 0 && !/^\p{L}/u.test(text.slice(lineEnd + 1, lineEnd + 3)))
-    lineEnd = text.lastIndexOf('\n', lineEnd - 1)
-  return Math.max(0, lineEnd + 1)
+const isLetter = (text: string, at: number): boolean => /^\p{L}/u.test(text.slice(at, at + 2))
+
+/** The last place from `start` to `end` at which a line begins with a letter; 0 when there is none. */
+function lastLetterLine(text: string, start: number, end: number): number {
+  for (let at = end - 2; at > start; at--) {
+    at = text.lastIndexOf('\n', at - 1) + 1
+    if (at > start && isLetter(text, at)) return at
+  }
+  return 0
+}
+
+/** The last place at which a line begins or a word follows on a word. Throws HEED_FILE_INVALID when there is none. */
+function lastLineOrWord(text: string, file: string): number {
+  const line = text.lastIndexOf('\n', text.length - 2) + 1
+  if (line > 0) return line
+  for (let at = text.length - 3; at > 0; at--) {
+    at = text.lastIndexOf(' ', at)
+    if (at > 0 && isLetter(text, at - 1) && isLetter(text, at + 1)) return at
+  }
+  throw new HeedError(
+    'HEED_FILE_INVALID',
+    `${file}: ${text.length} characters have no line end and no space between words, expected text. Break it into lines.`,
+  )
 }
 
 async function* piecesOfRows(format: DatasetFormat, file: string, textColumn: string): AsyncGenerator<TextPieces> {

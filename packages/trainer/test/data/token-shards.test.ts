@@ -68,3 +68,26 @@ test('a long text is read in pieces that begin lines with a letter, rows by thei
     `${folder}/rows.jsonl: body is undefined, expected text in every row. The columns are other.`,
   )
 })
+
+test.each([
+  ['numbers', '1 234 567\n', /^\d/],
+  ['one line', 'word after word ', /^ \p{L}/u],
+])('a text of %s is read in pieces of some megabytes', async (_, unit, start) => {
+  const file = `${temporaryFolder()}/odd.txt`
+  const text = unit.repeat(12_000_000 / unit.length)
+  writeFileSync(file, text)
+  const pieces: string[] = []
+  for await (const { texts } of readTextPieces('text', [file])) pieces.push(texts[0]!)
+  expect(pieces.join('') === text).toBe(true)
+  expect(Math.max(...pieces.map(piece => piece.length))).toBeLessThan(6e6)
+  for (const piece of pieces.slice(1)) expect(piece.slice(0, 2)).toMatch(start)
+})
+
+test('a text without lines or words is refused before it fills the memory', async () => {
+  const file = `${temporaryFolder()}/odd.txt`
+  writeFileSync(file, '0'.repeat(6_000_000))
+  const read = async (): Promise<void> => {
+    for await (const _ of readTextPieces('text', [file]));
+  }
+  await expect(read()).rejects.toThrow(/odd.txt: \d+ characters have no line end and no space between words, expected/)
+})
