@@ -1,11 +1,12 @@
 """Files of rows and what HF's `datasets` reads from them, for packages/trainer/test/fixtures/rows/.
 
-Run: python tooling/oracle/datasets_rows.py   (datasets, pyarrow; nothing random)
+Run: python tooling/oracle/datasets_rows.py   (datasets, pyarrow, zstandard and the zstd command; nothing random)
 """
 
 import gzip
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +30,18 @@ lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 with open(OUT / "packed.jsonl.gz", "wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed:
     packed.write(lines.encode())
 
+# The command writes a checksum, which pyarrow does not; some tools write several frames.
+packed = subprocess.run(["zstd", "-19", "--zstd=wlog=10", "-c"], input=lines.encode(), capture_output=True, check=True).stdout
+(OUT / "packed.jsonl.zst").write_bytes(packed)
+# Several blocks, which refer to what came before them.
+blocks = "".join(f"row {i % 1000} of {i % 7}\n" for i in range(40_000))
+packed = subprocess.run(["zstd", "-19", "-c"], input=blocks.encode(), capture_output=True, check=True).stdout
+(OUT / "blocks.txt.zst").write_bytes(packed)
+codec = pa.Codec("zstd")
+half = len(lines) // 2
+frames = [codec.compress(part.encode(), asbytes=True) for part in (lines[:half], lines[half:])]
+(OUT / "frames.jsonl.zst").write_bytes(b"".join(frames))
+
 flat = Dataset.from_list([{key: row[key] for key in ("text", "label", "score")} for row in rows])
 flat.to_csv(OUT / "plain.csv", index=False)
 flat.to_csv(OUT / "plain.tsv", index=False, sep="\t")
@@ -40,6 +53,8 @@ expected = {
     "zstd.parquet": read("parquet", "zstd.parquet"),
     "plain.jsonl": read("json", "plain.jsonl"),
     "packed.jsonl.gz": read("json", "packed.jsonl.gz"),
+    "packed.jsonl.zst": read("json", "packed.jsonl.zst"),
+    "frames.jsonl.zst": read("json", "frames.jsonl.zst"),
     "plain.csv": read("csv", "plain.csv"),
     "plain.tsv": read("csv", "plain.tsv", sep="\t"),
     "poem.txt by line": read("text", "poem.txt"),

@@ -25,7 +25,7 @@ export function dataCommand(): Command {
 function prepareSubcommand(): Command {
   return new Command('prepare')
     .description('Tokenise files of any size into a folder that heed train reads from the disk.')
-    .argument('<files...>', 'text, JSON lines, CSV or Parquet files; the first two also packed as .gz')
+    .argument('<files...>', 'text, JSON lines, CSV or Parquet files; all but Parquet also packed as .gz or .zst')
     .requiredOption('--tokenizer <folder>', 'the tokenizer; it is copied into the folder')
     .requiredOption('--out <folder>', 'where the tokens go')
     .addOption(

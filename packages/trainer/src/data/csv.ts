@@ -1,6 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import type { Row, RowReaderOptions } from './load-dataset.ts'
-import { readTextChunks } from './read-rows.ts'
+import { readTextChunks, unpackedName } from './read-rows.ts'
 
 export interface CsvOptions extends RowReaderOptions {
   /** `,` by default, a tab for `.tsv` files. */
@@ -72,7 +72,7 @@ async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, fi
 
 /** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line. */
 export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGenerator<{ [column: string]: string }> {
-  const { delimiter = /\.tsv(\.gz)?$/.test(file) ? '\t' : ',', onBadRow = 'stop' } = options
+  const { delimiter = unpackedName(file).endsWith('.tsv') ? '\t' : ',', onBadRow = 'stop' } = options
   let columns = options.columnNames
   for await (const { fields, line } of readRecords(readTextChunks(file), delimiter, file)) {
     if (!columns) {

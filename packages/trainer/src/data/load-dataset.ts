@@ -20,7 +20,7 @@ const formats = ['text', 'json', 'csv', 'parquet'] as const
 export type DatasetFormat = (typeof formats)[number]
 
 export interface LoadDatasetOptions extends CsvOptions {
-  /** Paths; a `*` in the last part stands for any letters. Text, JSON lines and CSV may end in `.gz`. */
+  /** Paths; a `*` in the last part stands for any letters. Text, JSON lines and CSV may be packed: `.gz` or `.zst`. */
   dataFiles: string | readonly string[]
   /** What a row of a text file is: a line (default), what stands between blank lines, or the whole file. */
   sampleBy?: 'line' | 'paragraph' | 'document'

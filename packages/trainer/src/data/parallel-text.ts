@@ -9,7 +9,7 @@ export interface TextPair {
   target: string
 }
 
-/** Files of a parallel corpus: line n of the one side is the translation of line n of the other. `.gz` is unpacked. */
+/** Files of a parallel corpus: line n of the one side is the translation of line n of the other. `.gz` and `.zst` are unpacked. */
 export interface ParallelFiles {
   source: string | readonly string[]
   target: string | readonly string[]

@@ -1,4 +1,5 @@
 import { type ByteSourceLike, HeedError, openByteSource } from '@heed/tensor-backend'
+import { unzstd } from './zstd.ts'
 
 /** Bytes asked for at a time. */
 const CHUNK = 2 ** 20
@@ -43,8 +44,17 @@ async function* gunzip(chunks: AsyncIterable<Uint8Array>, file: string): AsyncGe
   }
 }
 
+/** The name of a file without the end that says how it is packed. */
+export const unpackedName = (file: string): string => file.replace(/\.(?:gz|zst)$/, '')
+
+function unpacked(file: string): AsyncIterable<Uint8Array> {
+  const chunks = readChunks(file)
+  if (file.endsWith('.gz')) return gunzip(chunks, file)
+  return file.endsWith('.zst') ? unzstd(chunks, file) : chunks
+}
+
 /**
- * The text of a file in pieces, `.gz` unpacked, without a byte order mark. Throws HEED_FILE_NOT_FOUND, HEED_IO, and
+ * The text of a file in pieces, `.gz` and `.zst` unpacked, without a byte order mark. Throws HEED_FILE_NOT_FOUND, HEED_IO, and
  * HEED_FILE_INVALID when it is not UTF-8.
  */
 export async function* readTextChunks(file: string): AsyncGenerator<string> {
@@ -58,8 +68,7 @@ export async function* readTextChunks(file: string): AsyncGenerator<string> {
       })
     }
   }
-  const chunks = readChunks(file)
-  for await (const bytes of file.endsWith('.gz') ? gunzip(chunks, file) : chunks) yield decode(bytes)
+  for await (const bytes of unpacked(file)) yield decode(bytes)
   yield decode()
 }
 
@@ -67,7 +76,7 @@ export async function* readTextChunks(file: string): AsyncGenerator<string> {
 const maxLineLength = 2 ** 27
 
 /**
- * The lines of a file, `.gz` unpacked, without their ends, each with its number from 1. Throws as `readTextChunks`, and
+ * The lines of a file, `.gz` and `.zst` unpacked, without their ends, each with its number from 1. Throws as `readTextChunks`, and
  * HEED_FILE_INVALID at a line of more than 128 million characters.
  */
 export async function* readLines(file: string): AsyncGenerator<[line: string, number: number]> {

@@ -18,6 +18,8 @@ describe('rows of a file are those that HF datasets reads', () => {
     ['zstd.parquet', 'parquet', {}],
     ['plain.jsonl', 'json', {}],
     ['packed.jsonl.gz', 'json', {}],
+    ['packed.jsonl.zst', 'json', {}],
+    ['frames.jsonl.zst', 'json', {}],
     ['plain.csv', 'csv', {}],
     ['plain.tsv', 'csv', {}],
     ['poem.txt by line', 'text', { sampleBy: 'line' }],
@@ -34,6 +36,17 @@ describe('rows of a file are those that HF datasets reads', () => {
     for await (const row of stream.take(3)) first.push(row)
     expect(first).toEqual(expected['plain.jsonl']!.slice(0, 3))
     expect((await stream.toDataset()).length).toBe(20)
+  })
+
+  test('of a packed file whose blocks refer to earlier ones', async () => {
+    const rows = [...(await loadDataset('text', { dataFiles: `${folder}/blocks.txt.zst` }))]
+    expect(rows).toEqual(Array.from({ length: 40_000 }, (_, i) => ({ text: `row ${i % 1000} of ${i % 7}` })))
+  })
+
+  test('of a packed TSV file, known by its name', async () => {
+    const file = `${temporaryFolder()}/x.tsv.gz`
+    writeFileSync(file, gzipSync('a\tb\n1\tx,y\n'))
+    expect([...(await loadDataset('csv', { dataFiles: file }))]).toEqual([{ a: 1, b: 'x,y' }])
   })
 
   test('of all files that a pattern fits, in the order of their names', async () => {
@@ -98,6 +111,31 @@ describe('a file that cannot be read', () => {
     )
     expect(await rowsOf('parquet', 'x.parquet', 'not parquet at all')).toMatch(
       /^HEED_FILE_INVALID: FILE: it cannot be read as Parquet: .+\.$/,
+    )
+  })
+
+  test('packed by zstd is refused wherever it was cut off; a byte changed makes an error or no difference', async () => {
+    const whole = readFileSync(`${folder}/packed.jsonl.zst`)
+    const cut = Array.from(whole.keys(), length => whole.subarray(0, length))
+    const changed = Array.from(whole.keys(), at => whole.map((byte, i) => (i === at ? byte ^ 1 : byte)))
+    expect(await rowsOf('json', 'x.jsonl.zst', cut.at(-1)!)).toBe(
+      'HEED_FILE_INVALID: FILE: the zstd data is damaged or cut off. Copy or download it again.',
+    )
+    const added = [Buffer.concat([whole, Buffer.from('more')])]
+    for (const content of [...cut, ...changed, ...added]) {
+      const read = await rowsOf('json', 'x.jsonl.zst', content)
+      if (typeof read === 'string') expect(read).toMatch(/^HEED_FILE_INVALID: FILE: /)
+      else expect(read).toEqual(expected['packed.jsonl.zst'])
+    }
+  })
+
+  test('packed by zstd in a way that asks too much is refused before the memory is taken', async () => {
+    const frame = (...header: number[]): Uint8Array => Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, ...header, 0, 0, 0)
+    expect(await rowsOf('text', 'x.txt.zst', frame(0, 0x90))).toBe(
+      'HEED_FILE_INVALID: FILE: the zstd data needs 268435456 bytes of memory, expected at most 134217728. Pack it again without --long.',
+    )
+    expect(await rowsOf('text', 'x.txt.zst', frame(1, 0x50, 7))).toBe(
+      'HEED_FILE_INVALID: FILE: the zstd data needs a dictionary, expected data packed without one. Pack it again.',
     )
   })
 
