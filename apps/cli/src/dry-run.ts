@@ -4,6 +4,8 @@ import { formatBytes, formatCount, formatSeconds } from './terminal/format.ts'
 /** What a training would take. */
 export interface DryRun {
   numParameters: number
+  /** Those that are trained. */
+  numTrainable: number
   /** Of the weights and of the gradients of those that are trained. */
   weightBytes: number
   /** Resident memory of the process while it trained. */
@@ -54,9 +56,11 @@ export async function dryRun<T>(options: TrainerOptions<T>): Promise<DryRun> {
   const parameters = [...options.model.namedParameters()].map(([, parameter]) => parameter)
   const sizeOf = (variables: typeof parameters): number => variables.reduce((sum, { size }) => sum + size, 0)
   const numParameters = sizeOf(parameters)
+  const numTrainable = sizeOf(parameters.filter(({ trainable }) => trainable))
   return {
     numParameters,
-    weightBytes: 4 * (numParameters + sizeOf(parameters.filter(({ trainable }) => trainable))),
+    numTrainable,
+    weightBytes: 4 * (numParameters + numTrainable),
     memoryBytes,
     steps,
     tokensPerStep,
@@ -66,14 +70,14 @@ export async function dryRun<T>(options: TrainerOptions<T>): Promise<DryRun> {
   }
 }
 
-/** Prints what `heed train --dry-run` found, for machines as one JSON object. */
+/** Prints what `--dry-run` found, for machines as one JSON object. */
 export function printDryRun(run: DryRun, isJson: boolean): void {
   if (isJson) {
     console.log(JSON.stringify({ event: 'dryRun', ...run }))
     return
   }
   const lines = [
-    `parameters ${formatCount(run.numParameters)}`,
+    `parameters ${formatCount(run.numParameters)}, of them ${formatCount(run.numTrainable)} trained`,
     `memory     ${formatBytes(run.memoryBytes)}, of it ${formatBytes(run.weightBytes)} for weights and gradients`,
     `tokens     ${formatCount(run.tokens)}: ${formatCount(run.steps)} steps of ${formatCount(run.tokensPerStep)}`,
     `time       ${formatSeconds(run.seconds)} at ${run.secondsPerStep.toFixed(3)} s a step, without evaluations`,

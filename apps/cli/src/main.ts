@@ -11,6 +11,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { embedCommand } from './commands/embed.ts'
 import { evalCommand } from './commands/eval.ts'
 import { fillMaskCommand } from './commands/fill-mask.ts'
+import { finetuneCommand } from './commands/finetune.ts'
 import { generateCommand } from './commands/generate.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { quickstartCommand } from './commands/quickstart.ts'
@@ -34,6 +35,7 @@ for (const command of [
   quickstartCommand(),
   dataCommand(),
   trainCommand(),
+  finetuneCommand(),
   generateCommand(),
   chatCommand(),
   serveCommand(),

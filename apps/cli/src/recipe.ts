@@ -1,8 +1,8 @@
 import { dirname, join, resolve } from 'node:path'
-import { HeedError, parseStrictJson, readText } from '@heed/tensor-backend'
-import { nearestName, type TrainingArguments } from '@heed/trainer'
+import { HeedError } from '@heed/tensor-backend'
+import type { TrainingArguments } from '@heed/trainer'
 import type { GenerationSettings, TransformerConfig } from '@heed/transformer'
-import { parse as parseYaml } from 'yaml'
+import { checkKeys, readRecipeFile } from './recipe-file.ts'
 
 /** Two sides of a parallel corpus, as paths. */
 export interface ParallelPaths {
@@ -34,7 +34,7 @@ const tokenizerKeys = ['vocabSize', 'minFrequency']
  * may hold is checked by whom they are for. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID.
  */
 export async function readRecipe(file: string, dataFolder: string = dirname(file)): Promise<TranslationRecipe> {
-  const recipe = recipeObject(await readText(file), file)
+  const recipe = await readRecipeFile(file, keys)
   const invalid = (name: string, rule: string, mend: string): HeedError =>
     new HeedError(
       'HEED_CONFIG_INVALID',
@@ -49,36 +49,6 @@ export async function readRecipe(file: string, dataFolder: string = dirname(file
   if (missing !== undefined) throw invalid(missing, 'an object', 'See examples/recipes.')
   checkKeys(file, 'tokenizer.', recipe.tokenizer as Record<string, unknown>, tokenizerKeys)
   return { ...(recipe as unknown as TranslationRecipe), data: dataPaths(file, recipe.data as object, dataFolder) }
-}
-
-function recipeObject(text: string, file: string): Record<string, unknown> {
-  const recipe = /\.ya?ml$/i.test(file) ? yamlOf(text, file) : parseStrictJson(text, file)
-  if (typeof recipe === 'object' && recipe !== null && !Array.isArray(recipe)) return recipe as Record<string, unknown>
-  throw new HeedError(
-    'HEED_CONFIG_INVALID',
-    `${file}: the recipe is ${JSON.stringify(recipe)}, expected an object with the keys ${keys.join(', ')}. See examples/recipes.`,
-  )
-}
-
-function yamlOf(text: string, file: string): unknown {
-  try {
-    return parseYaml(text)
-  } catch (cause) {
-    const [reason] = (cause as Error).message.split('\n')
-    throw new HeedError('HEED_FILE_INVALID', `${file}: the text is not YAML, expected YAML. ${reason}`, { cause })
-  }
-}
-
-/** Throws HEED_CONFIG_INVALID for the first key that is not `known`, with the known one that was likely meant. */
-function checkKeys(file: string, path: string, given: Record<string, unknown>, known: readonly string[]): void {
-  const unknown = Object.keys(given).find(key => !known.includes(key))
-  if (unknown === undefined) return
-  const meant = nearestName(unknown, known)
-  const rule = meant ? `no such key. Write ${path}${meant}.` : `only the keys ${known.join(', ')}. Remove ${unknown}.`
-  throw new HeedError(
-    'HEED_CONFIG_INVALID',
-    `${file}: ${path}${unknown} is ${JSON.stringify(given[unknown])}, expected ${rule}`,
-  )
 }
 
 /** The files of each split, found in `dataFolder`. */

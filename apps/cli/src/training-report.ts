@@ -45,10 +45,11 @@ function progressLine(): TrainerCallback {
     onEvaluate({ state, metrics }) {
       if (metrics?.evalLoss === undefined) return
       bar?.clear()
-      const bits = metrics.evalBitsPerByte
+      const { evalBitsPerByte: bits, evalAccuracy } = metrics
       process.stderr.write(
         `step ${String(state.globalStep).padStart(5)}  validation loss ${metrics.evalLoss.toFixed(3)}` +
-          `${bits === undefined ? '' : `  ${bits.toFixed(3)} bits per byte`}\n`,
+          `${bits === undefined ? '' : `  ${bits.toFixed(3)} bits per byte`}` +
+          `${evalAccuracy === undefined ? '' : `  accuracy ${evalAccuracy.toFixed(3)}`}\n`,
       )
     },
     onStepEnd({ state }) {

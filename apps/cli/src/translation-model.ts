@@ -28,12 +28,12 @@ import {
 } from '@heed/trainer'
 import { pipeline, Transformer, transformerConfig } from 'heed'
 import { type DryRun, dryRun } from './dry-run.ts'
-import { tokenizerFolder } from './language-model.ts'
 import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-command.ts'
 import { describeBackend, sayTo, trainingReport } from './training-report.ts'
+import { tokenizerFolder } from './training-session.ts'
 import { translationSettings } from './translation-settings.ts'
 
 export interface TranslationRun {

@@ -82,6 +82,7 @@ export {
 } from './data/token-shards.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
 export type { ComputeMetrics, PredictedLabels } from './evaluation.ts'
+export { freezeLayers } from './freeze-layers.ts'
 export { type LoraConfig, LoraModel } from './lora.ts'
 export { accuracy, bitsPerByte, f1Score, perplexity } from './metrics.ts'
 export type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'

@@ -23,6 +23,8 @@ export interface LoraConfig {
   loraDropout?: number
   /** Last parts of the paths of the layers to adapt, such as `q_proj`. */
   targetModules: readonly string[]
+  /** Paths, or last parts of them, of modules that learn whole and are saved with the adapter, such as a new head: `score`. */
+  modulesToSave?: readonly string[]
   /** Scales by loraAlpha / sqrt(r) instead (arXiv:2312.03732). */
   useRslora?: boolean
   /** PEFT's name, `CAUSAL_LM` by default; empty for a model that PEFT has no task for, such as one that fills masks. */
@@ -83,9 +85,11 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
   readonly config: Required<LoraConfig>
   readonly #layers = new Map<string, LoraLayer>()
   readonly #trainable: Parameter[]
+  /** Of the modules that learn whole, by their own names. */
+  readonly #whole = new Map<string, Parameter>()
   #isMerged = false
 
-  /** Throws HEED_CONFIG_INVALID when a target is not a linear layer of the model. */
+  /** Throws HEED_CONFIG_INVALID when a target is not a linear layer of the model, or it has no module to save of that name. */
   constructor(
     readonly model: M,
     config: LoraConfig,
@@ -96,6 +100,10 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
     const targets = findTargets(model, this.config.targetModules)
     this.#trainable = model.parameters().filter(parameter => parameter.trainable)
     model.requiresGrad(false)
+    for (const [name, parameter] of findWhole(model, this.config.modulesToSave)) {
+      parameter.trainable = true
+      this.#whole.set(name, parameter)
+    }
     this.child('base_model.model', model)
     for (const [path, layer] of targets) {
       const scale = loraAlpha / (useRslora ? Math.sqrt(r) : r)
@@ -107,12 +115,13 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
     }
   }
 
-  /** The adapter's matrices alone, under PEFT's keys. */
+  /** The adapter's matrices and the modules that learn whole, under PEFT's keys. */
   override *namedParameters(): Generator<[key: string, parameter: Parameter]> {
     for (const [path, { a, b }] of this.#layers) {
       yield [`base_model.model.${path}.lora_A.weight`, a]
       yield [`base_model.model.${path}.lora_B.weight`, b]
     }
+    for (const [name, parameter] of this.#whole) yield [`base_model.model.${name}`, parameter]
   }
 
   /** None: those of the model stay its own. */
@@ -161,18 +170,28 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
     })
   }
 
-  /** Gives the model its own layers back, trainable as they were, and frees the adapter; after `merge` the weights stay adapted. */
+  /**
+   * Gives the model its own layers back, trainable as they were, and frees the adapter; after `merge` the weights stay adapted,
+   * and modules that learned whole stay as they are.
+   */
   detach(): M {
     for (const { base } of this.#layers.values()) Reflect.deleteProperty(base, 'forward')
+    for (const parameter of this.model.parameters()) parameter.trainable = false
     for (const parameter of this.#trainable) parameter.trainable = true
     this.dispose()
     this.#layers.clear()
+    this.#whole.clear()
     return this.model
+  }
+
+  /** Frees the adapter's matrices; what is of the model stays. */
+  override dispose(): void {
+    for (const layer of this.#layers.values()) layer.dispose()
   }
 
   /** Writes `adapter_model.safetensors` and `adapter_config.json` for PEFT. Throws HEED_IO. */
   async savePretrained(folder: string): Promise<void> {
-    const { targetModules, baseModelNameOrPath, taskType, ...config } = this.config
+    const { targetModules, modulesToSave, baseModelNameOrPath, taskType, ...config } = this.config
     await writeSafetensors(`${folder}/adapter_model.safetensors`, this.stateDict())
     const json = {
       ...renameKeys<unknown>(config, snakeCase),
@@ -181,7 +200,7 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
       fan_in_fan_out: [...this.#layers.values()].some(({ base }) => base instanceof Conv1D),
       inference_mode: true,
       init_lora_weights: true,
-      modules_to_save: null,
+      modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
       peft_type: 'LORA',
       target_modules: targetModules,
       task_type: taskType || null,
@@ -192,7 +211,9 @@ export class LoraModel<M extends Module & TrainableModel = Module & TrainableMod
   /** A model with the adapter of a folder that PEFT or Heed wrote. Throws HEED_FILE_NOT_FOUND, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH. */
   static async fromPretrained<M extends Module & TrainableModel>(model: M, folder: string): Promise<LoraModel<M>> {
     const file = `${folder}/adapter_config.json`
-    const adapted = new LoraModel(model, readConfig(file, parseStrictJson(await readText(file), file)))
+    const config = readConfig(file, parseStrictJson(await readText(file), file))
+    const modulesToSave = config.modulesToSave?.filter(name => isAmong(model, name)) ?? [] // PEFT lists heads that a model may lack
+    const adapted = new LoraModel(model, { ...config, modulesToSave })
     try {
       const tensors = await readSafetensors(`${folder}/adapter_model.safetensors`)
       adapted.#load(folder, tensors)
@@ -225,6 +246,7 @@ function completeConfig(config: LoraConfig): Required<LoraConfig> {
     r: 8,
     loraAlpha: 8,
     loraDropout: 0,
+    modulesToSave: [],
     useRslora: false,
     taskType: 'CAUSAL_LM',
     baseModelNameOrPath: '',
@@ -256,8 +278,29 @@ function findTargets(model: Module, names: readonly string[]): Array<[path: stri
   return modules.filter(([path]) => names.some(name => isTarget(path, name))) as Array<[string, Linear | Conv1D]>
 }
 
+/** The parameters of the modules with one of these names, by their keys. */
+function findWhole(model: Module, names: readonly string[]): Array<[name: string, parameter: Parameter]> {
+  for (const name of names) {
+    if (isAmong(model, name)) continue
+    const choices = [...model.namedModules()].flatMap(([path]) =>
+      /\.\d+(\.|$)/.test(path) || path === '' ? [] : [path],
+    )
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `LoraConfig: modulesToSave include "${name}", expected names of modules with float32 weights: ${choices.join(', ')}.`,
+    )
+  }
+  return [...model.namedParameters()].filter(([key]) => names.some(name => isInside(key, name)))
+}
+
+/** Whether a key belongs to a module of that name. */
+const isInside = (key: string, name: string): boolean => `.${key}`.includes(`.${name}.`)
+
+const isAmong = (model: Module, name: string): boolean =>
+  [...model.namedParameters()].some(([key]) => isInside(key, name))
+
 /** Features that change the numbers and are not served: an adapter with one of them is refused. */
-const unserved = { use_dora: false, bias: 'none', modules_to_save: null, rank_pattern: {}, alpha_pattern: {} }
+const unserved = { use_dora: false, bias: 'none', rank_pattern: {}, alpha_pattern: {} }
 
 function readConfig(file: string, json: unknown): LoraConfig {
   const config = (json ?? {}) as Record<string, unknown>
@@ -280,6 +323,7 @@ function readConfig(file: string, json: unknown): LoraConfig {
     'task_type',
     'base_model_name_or_path',
     'target_modules',
+    'modules_to_save',
   ]
   const picked = known.flatMap(key => (config[key] == null ? [] : [[camelCase(key), config[key]] as const]))
   return Object.fromEntries(picked) as unknown as LoraConfig

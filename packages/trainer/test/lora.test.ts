@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { FeedForward, type Module } from '@heed/layers'
 import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { init, linear, readSafetensors, tf } from '@heed/tensor-backend'
+import { AutoModelForSequenceClassification, bertArchitectures, registerArchitecture } from '@heed/transformer'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { LoraModel } from '../src/lora.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from '../src/model.ts'
@@ -199,6 +200,57 @@ describe('an adapter', () => {
       'base_model.model.lm_head.lora_B.weight',
     ])
     loaded.detach().dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
+  test('of a classifier that PEFT saved with its head gives the logits of PEFT, and is saved as it was', async () => {
+    const base = fileURLToPath(new URL('../../../examples/models/countries-bert', import.meta.url))
+    const config = { id2label: { 0: 'a', 1: 'b', 2: 'c' } }
+    registerArchitecture(...bertArchitectures)
+    const loaded = await AutoModelForSequenceClassification.fromPretrained(base, { config, onWarning: () => {} })
+    const model = loaded as typeof loaded & TrainableModel
+    const adapted = await LoraModel.fromPretrained(model, path('lora-bert'))
+    const { inputIds, attentionMask, logits } = JSON.parse(readFileSync(path('lora-bert/expected.json'), 'utf8'))
+    const [ids, mask] = [inputIds, attentionMask].map(rows => tf.tensor2d(rows, undefined, 'int32')) as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+    ]
+    const found = tf.tidy(() => adapted.forward({ inputIds: ids, attentionMask: mask }).logits.dataSync().slice())
+    expect(found).toBeAllclose(logits.flat(), { atol: 1e-5, rtol: 1e-5 })
+    tf.dispose([ids, mask])
+
+    const folder = temporaryFolder()
+    await adapted.savePretrained(folder)
+    const [saved, given] = await Promise.all(
+      [folder, path('lora-bert')].map(each => readSafetensors(`${each}/adapter_model.safetensors`)),
+    )
+    expect(Object.keys(saved!).sort()).toEqual(Object.keys(given!).sort())
+    for (const [key, tensor] of Object.entries(given!)) expect(saved![key]!.dataSync(), key).toEqual(tensor.dataSync())
+    expect(JSON.parse(readFileSync(`${folder}/adapter_config.json`, 'utf8')).modules_to_save).toEqual([
+      'classifier',
+      'bert.pooler.dense',
+      'classifier',
+    ])
+    tf.dispose([saved!, given!])
+    adapted.detach().dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
+  test('trains the modules to save whole, and detaching leaves them trained', async () => {
+    const model = new TinyModel()
+    const options = { targetModules: ['lm_head'], modulesToSave: ['embed_tokens'] }
+    expect(() => new LoraModel(model, { ...options, modulesToSave: ['score'] })).toThrow(
+      /^LoraConfig: modulesToSave include "score", expected names of modules with float32 weights: .*embed_tokens/,
+    )
+    const before = model.stateDict().get('embed_tokens.weight')!.dataSync().slice()
+    const adapted = new LoraModel(model, options)
+    const args = { maxSteps: 2, learningRate: 0.05 }
+    await new Trainer({ model: adapted, args, trainDataset: tinyDataset() }).train()
+    const trained = adapted.stateDict().get('base_model.model.embed_tokens.weight')!.dataSync().slice()
+    expect(trained).not.toEqual(before)
+    adapted.detach()
+    expect(model.stateDict().get('embed_tokens.weight')!.dataSync()).toEqual(trained)
+    model.dispose()
     expect(tf.memory().numTensors).toBe(0)
   })
 

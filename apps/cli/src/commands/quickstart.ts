@@ -45,6 +45,6 @@ export function quickstartCommand(): Command {
 
 function report({ model, validationLoss, bitsPerByte }: Awaited<ReturnType<typeof runRecipe>>): void {
   console.log(`${bold('validation loss')}  ${validationLoss.toFixed(3)} nats per token`)
-  console.log(`${bold('bits per byte')}    ${bitsPerByte.toFixed(3)}`)
+  console.log(`${bold('bits per byte')}    ${bitsPerByte!.toFixed(3)}`)
   console.log(`\nWrite more:  npx heed generate ${model} "JULIET:"`)
 }

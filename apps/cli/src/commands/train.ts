@@ -1,51 +1,28 @@
+import { join } from 'node:path'
 import { HeedError, init } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
-import {
-  type IndexedDataset,
-  interruptSignal,
-  isTokenShards,
-  readTextFiles,
-  splitText,
-  type TokenExample,
-  TokenShards,
-  type TrainingArguments,
-  textCorpus,
-} from '@heed/trainer'
-import { Command, Option } from 'commander'
+import type { Tokenizer } from '@heed/tokenizer'
+import { interruptSignal, type TrainingArguments } from '@heed/trainer'
+import { Command } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
-import { numberBetween, wholeNumber } from '../arguments.ts'
+import { wholeNumber } from '../arguments.ts'
+import { type Corpus, type CorpusRecipe, makeCorpus, type TrainingData, trainingData } from '../corpus.ts'
 import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { action, exitCodes } from '../failure.ts'
-import { type LanguageModelResult, tokenizerFolder, trainLanguageModel } from '../language-model.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
-import { formatCount, formatSeconds } from '../terminal/format.ts'
-import { ProgressBar } from '../terminal/progress.ts'
-import { endOfText, trainTokenizer } from '../train-tokenizer.ts'
+import { formatCount } from '../terminal/format.ts'
+import { endOfText } from '../train-tokenizer.ts'
+import { argumentsOf, type RunFlags, type TrainingFlags, trainingOptions } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
+import { runTraining, type TrainingResult } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
-export interface TrainRecipe {
-  out: string
-  tokenizer?: string
-  model?: string
-  vocabSize: number
+export interface TrainRecipe extends CorpusRecipe, Required<TrainingFlags> {
   hiddenSize: number
   intermediateSize: number
   numHiddenLayers: number
   numAttentionHeads: number
   numKeyValueHeads: number
-  blockSize: number
-  batchSize: number
-  gradientAccumulationSteps: number
-  steps: number
-  learningRate: number
-  warmupSteps: number
-  weightDecay: number
-  evalSteps: number
-  saveSteps: number
-  seed: number
-  resume: boolean
 }
 
 export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
@@ -72,7 +49,7 @@ export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
 export function trainCommand(): Command {
   const recipe = defaultRecipe
   const count = wholeNumber(1)
-  return new Command('train')
+  const command = new Command('train')
     .description('Train a LLaMA on text files, and save it with its tokenizer as a HuggingFace folder.')
     .argument('[files...]', 'UTF-8 text files, or one folder of heed data prepare')
     .option(
@@ -90,18 +67,7 @@ export function trainCommand(): Command {
     .option('--num-attention-heads <n>', 'query heads', count, recipe.numAttentionHeads)
     .option('--num-key-value-heads <n>', 'key and value heads', count, recipe.numKeyValueHeads)
     .option('--block-size <n>', 'tokens the model sees at once', wholeNumber(2), recipe.blockSize)
-    .option('--batch-size <n>', 'blocks in a batch', count, recipe.batchSize)
-    .option('--gradient-accumulation-steps <n>', 'batches in a step', count, recipe.gradientAccumulationSteps)
-    .option('--steps <n>', 'steps to train', count, recipe.steps)
-    .option('--learning-rate <x>', 'its highest, after the warm-up', numberBetween(0, 10), recipe.learningRate)
-    .option('--warmup-steps <n>', 'steps of rising learning rate', wholeNumber(0), recipe.warmupSteps)
-    .option('--weight-decay <x>', 'decay of matrices', numberBetween(0, 10), recipe.weightDecay)
-    .option('--eval-steps <n>', 'evaluate every so many steps', count, recipe.evalSteps)
-    .option('--save-steps <n>', 'save a checkpoint every so many steps', count, recipe.saveSteps)
-    .option('--seed <n>', 'of the weights and of the order of the data', wholeNumber(0), recipe.seed)
-    .option('--resume', 'go on from the newest checkpoint in --out', false)
-    .option('--dry-run', 'train four steps, write nothing, and print what the whole takes: memory, tokens, time')
-    .addOption(new Option('--json', 'print one JSON object per line'))
+  return trainingOptions(command, recipe)
     .addHelpText(
       'after',
       '\nExamples:\n  heed train book.txt --out runs/book --steps 1000\n  heed train book.txt --out runs/book --steps 1000 --resume',
@@ -118,18 +84,16 @@ export function trainCommand(): Command {
     )
 }
 
-interface TrainOptions extends TrainRecipe {
+interface TrainOptions extends Omit<TrainRecipe, keyof RunFlags>, RunFlags {
   recipe?: string
   data?: string
-  dryRun?: boolean
-  json?: boolean
 }
 
 async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
   if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options.json === true)
   const { model, corpus } = await makeParts(await trainingData(files), options, options.json === true)
   try {
-    return await dryRun({ model, args: argumentsOf(options), trainDataset: corpus.train })
+    return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
   } finally {
     model.dispose()
   }
@@ -161,49 +125,6 @@ async function trainByRecipe(
   }
 }
 
-/** A text, or the folder of a corpus that was tokenised before. */
-export type TrainingData = { text: string } | { folder: string }
-
-async function trainingData(files: readonly string[]): Promise<TrainingData> {
-  const [folder, ...others] = files
-  if (folder !== undefined && others.length === 0 && (await isTokenShards(folder))) return { folder }
-  return { text: await readTextFiles(files) }
-}
-
-interface Corpus {
-  tokenizer: Tokenizer
-  train: IndexedDataset<TokenExample>
-  validation: IndexedDataset<TokenExample>
-  numBytes: number
-  numTokens: number
-}
-
-/** Tokens of a prepared corpus that are for validation at most: more would take longer than they tell. */
-const mostValidationTokens = 2 ** 18
-
-/** The blocks of a prepared corpus; the tokens at its end, 1 in 100 and a block at least, are for validation. */
-async function preparedCorpus(folder: string, { blockSize, tokenizer }: TrainRecipe): Promise<Corpus> {
-  const all = await TokenShards.open(folder, { blockSize })
-  const { numTokens, numBytes } = all.index
-  await all.close()
-  const cut = numTokens - Math.max(blockSize, Math.min(mostValidationTokens, Math.floor(numTokens / 100)))
-  return {
-    tokenizer: await Tokenizer.fromPretrained(tokenizer ?? folder),
-    train: await TokenShards.open(folder, { blockSize, end: cut }),
-    validation: await TokenShards.open(folder, { blockSize, start: cut }),
-    ...{ numBytes, numTokens },
-  }
-}
-
-async function corpusOfText(text: string, recipe: TrainRecipe, isQuiet: boolean): Promise<Corpus> {
-  const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
-  const tokenizer = source
-    ? await Tokenizer.fromPretrained(source)
-    : await newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isQuiet)
-  const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
-  return { ...corpus, tokenizer, validation: corpus.validation! }
-}
-
 interface RunParts {
   model: CausalLm
   corpus: Corpus
@@ -213,8 +134,7 @@ interface RunParts {
 async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
-  const corpus =
-    'folder' in data ? await preparedCorpus(data.folder, recipe) : await corpusOfText(data.text, recipe, isJson)
+  const corpus = await makeCorpus(data, recipe, isJson)
   const { tokenizer } = corpus
   say(
     'data',
@@ -225,72 +145,38 @@ async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolea
   return { model, corpus }
 }
 
-function argumentsOf(recipe: TrainRecipe): Partial<TrainingArguments> & { outputDir: string } {
+function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outputDir: string } {
   return {
+    ...argumentsOf(recipe),
     outputDir: recipe.out,
     overwriteOutputDir: !recipe.resume,
-    perDeviceTrainBatchSize: recipe.batchSize,
-    perDeviceEvalBatchSize: 2 * recipe.batchSize,
-    gradientAccumulationSteps: recipe.gradientAccumulationSteps,
-    maxSteps: recipe.steps,
-    learningRate: recipe.learningRate,
     lrSchedulerType: 'cosine',
     warmupSteps: Math.min(recipe.warmupSteps, Math.ceil(recipe.steps / 10)),
-    weightDecay: recipe.weightDecay,
     adamBeta2: 0.99,
     loggingSteps: 10,
-    evalStrategy: 'steps',
-    evalSteps: recipe.evalSteps,
-    saveSteps: recipe.saveSteps,
     saveTotalLimit: 1,
-    seed: recipe.seed,
   }
 }
 
 /** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
-export async function runRecipe(
-  data: TrainingData,
-  recipe: TrainRecipe,
-  isJson: boolean,
-): Promise<LanguageModelResult> {
-  const say = sayTo(isJson)
+export async function runRecipe(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
   const { model, corpus } = await makeParts(data, recipe, isJson)
-  const { signal, release } = interruptSignal()
+  const { tokenizer, train, validation } = corpus
   try {
-    const result = await trainLanguageModel({
-      model,
-      tokenizer: corpus.tokenizer,
-      trainDataset: corpus.train,
-      evalDataset: corpus.validation,
-      args: argumentsOf(recipe),
+    return await runTraining({
+      ...{ model, tokenizer, trainDataset: train, evalDataset: validation },
+      args: runArguments(recipe),
       resume: recipe.resume,
-      signal,
       isJson,
+      folder: join(recipe.out, 'model'),
+      async save(folder) {
+        await model.savePretrained(folder)
+        await tokenizer.save(folder)
+      },
     })
-    say(
-      'trained',
-      `${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
-        `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
-    )
-    say('saved', `${result.model}, ${result.plot}`)
-    return result
   } finally {
-    release()
     model.dispose()
   }
-}
-
-const validationSplit = 0.1
-
-async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {
-  const bar = new ProgressBar('tokenizer', vocabSize, isQuiet)
-  const tokenizer = await trainTokenizer(text.split(/(?<=\n)/), {
-    type: 'bpe',
-    vocabSize,
-    onProgress: ({ stage, done }) => stage === 'Compute merges' && bar.update(done, `${formatCount(done)} merges`),
-  })
-  bar.clear()
-  return tokenizer
 }
 
 function newLlama(recipe: TrainRecipe, tokenizer: Tokenizer): CausalLm {

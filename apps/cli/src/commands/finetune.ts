@@ -1,0 +1,111 @@
+import { Command, Option } from 'commander'
+import { numberBetween, wholeNumber } from '../arguments.ts'
+import { printDryRun } from '../dry-run.ts'
+import { action, exitCodes } from '../failure.ts'
+import {
+  completeRecipe,
+  type FinetuneTask,
+  finetuneTasks,
+  type GivenRecipe,
+  type QuantizedType,
+  quantizedTypes,
+  readFinetuneRecipe,
+} from '../finetune/recipe.ts'
+import { dryRunFinetune, finetune } from '../finetune/run.ts'
+import { argumentsOf, type RunFlags, type TrainingFlags, trainingOptions } from '../training-options.ts'
+
+interface FinetuneOptions extends RunFlags, TrainingFlags {
+  recipe?: string
+  data?: string
+  task?: FinetuneTask
+  validation?: string[]
+  validationSplit?: number
+  blockSize?: number
+  epochs?: number
+  freezeLayers?: number
+  loraR?: number
+  loraAlpha?: number
+  loraDropout?: number
+  targetModules?: string[]
+  quantize?: QuantizedType
+  merge?: boolean
+}
+
+/** `heed finetune`: a pretrained model and some data in, a model or an adapter out. */
+export function finetuneCommand(): Command {
+  const command = new Command('finetune')
+    .description(
+      'Teach a pretrained model from texts, chats or labelled texts: all of it, its last layers, or adapters (LoRA).',
+    )
+    .argument('[model]', 'an HF folder or hub id, or a .gguf file; left out when the recipe names one')
+    .argument('[files...]', 'texts; .jsonl of chats (messages); .jsonl, .csv, .tsv or .parquet of text and label')
+    .option('--recipe <file>', 'a YAML or JSON file that says all of it; options go before it. See examples/recipes')
+    .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
+    .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ or adapter/ go')
+    .addOption(
+      new Option(
+        '--task <task>',
+        'what to learn; by the files when left out: rows with labels, chats, or text',
+      ).choices(finetuneTasks),
+    )
+    .option('--validation <file>', 'to validate with; may be given again', append)
+    .option('--validation-split <x>', 'else this part of the data is (default: 0.1)', numberBetween(0.0001, 0.9))
+    .option('--block-size <n>', 'most tokens of an example (default: what the model takes, up to 512)', wholeNumber(2))
+    .option('--epochs <x>', 'times through the data, unless --steps says (default: 3)', numberBetween(0.001, 100_000))
+    .option('--freeze-layers <n>', 'keep the embeddings and the first n layers as they are', wholeNumber(0))
+    .option('--lora-r <n>', 'train adapters of this rank, and leave the weights as they are', wholeNumber(1))
+    .option('--lora-alpha <x>', 'their scale times the rank (default: 8)', numberBetween(0.001, 100_000))
+    .option('--lora-dropout <x>', 'dropout before them (default: 0)', numberBetween(0, 0.99))
+    .option(
+      '--target-modules <names>',
+      'layers they are beside, such as q_proj,v_proj (default: query and value)',
+      list,
+    )
+    .addOption(
+      new Option('--quantize <type>', 'keep the base in few bits while adapters learn (QLoRA)').choices(quantizedTypes),
+    )
+    .option('--merge', 'write model/ with the adapters in its weights too')
+  return trainingOptions(command)
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  heed finetune my-model book.txt --out runs/book --freeze-layers 8\n' +
+        '  heed finetune my-model chats.jsonl --out runs/chat --lora-r 8 --lora-alpha 16 --merge\n' +
+        '  heed finetune my-bert opinions.csv --out runs/opinions --epochs 10\n' +
+        '  heed finetune --recipe recipe.yaml --out runs/chat --dry-run',
+    )
+    .action(
+      action(async (model: string | undefined, files: string[], options: FinetuneOptions) => {
+        const isJson = options.json === true
+        const file = options.recipe === undefined ? {} : await readFinetuneRecipe(options.recipe, options.data)
+        const recipe = completeRecipe(file, givenBy(model, files, options))
+        if (options.dryRun) return printDryRun(await dryRunFinetune(recipe, options), isJson)
+        const result = await finetune(recipe, options)
+        if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
+        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+      }),
+    )
+}
+
+const append = (path: string, paths: readonly string[] = []): string[] => [...paths, path]
+const list = (names: string): string[] => names.split(',').map(name => name.trim())
+
+/** What the command line says of a recipe; what it leaves open is absent. */
+function givenBy(model: string | undefined, files: readonly string[], options: FinetuneOptions): GivenRecipe {
+  const { task, blockSize, freezeLayers, quantize, merge, validation, validationSplit, epochs } = options
+  const { loraR: r, loraAlpha, loraDropout, targetModules } = options
+  const lora = present({ r, loraAlpha, loraDropout, targetModules })
+  return {
+    ...present({ model, task, blockSize, freezeLayers, quantize, merge }),
+    data: present({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
+    ...(Object.keys(lora).length > 0 && { lora }),
+    training: { ...argumentsOf(options), ...present({ numTrainEpochs: epochs }) },
+  }
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+/** The values that are there. */
+function present<T extends object>(values: T): Present<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Present<T>
+}

@@ -1,0 +1,209 @@
+import { HeedError } from '@heed/tensor-backend'
+import type { Tokenizer } from '@heed/tokenizer'
+import {
+  type ChatMessage,
+  type ClassificationExample,
+  chatExample,
+  Dataset,
+  type DatasetFormat,
+  type IndexedDataset,
+  ignoreIndex,
+  loadDataset,
+  PackedTokens,
+  type Row,
+  readTextFiles,
+  splitText,
+  type TokenExample,
+} from '@heed/trainer'
+import type { FinetuneRecipe } from './recipe.ts'
+
+/** Examples to learn from and to validate with. */
+export interface Split<T> {
+  train: IndexedDataset<T>
+  validation: IndexedDataset<T>
+}
+
+const defaultValidationSplit = 0.1
+
+/** Texts as blocks of tokens; those of rows end with the tokenizer's end of text. Throws HEED_ARGUMENT_INVALID when there are too few. */
+export async function textBlocks(
+  { data, training }: FinetuneRecipe,
+  tokenizer: Tokenizer,
+  blockSize: number,
+): Promise<Split<TokenExample>> {
+  const { train, validation, validationSplit = defaultValidationSplit } = data
+  const pack = (name: string, texts: readonly string[]): PackedTokens => packed(texts, tokenizer, blockSize, name)
+  if (validation) {
+    return {
+      train: pack('training text', await textsOf(train)),
+      validation: pack('validation text', await textsOf(validation)),
+    }
+  }
+  if (train.every(isPlainText)) {
+    const [first, last] = splitText(await readTextFiles(train), validationSplit)
+    return { train: pack('training text', [first]), validation: pack('validation text', [last]) }
+  }
+  const texts = new Dataset(await textsOf(train))
+  const parts = texts.trainTestSplit({ testSize: validationSplit, seed: training.seed ?? 42 })
+  return { train: pack('training texts', [...parts.train]), validation: pack('validation texts', [...parts.test]) }
+}
+
+function packed(texts: readonly string[], tokenizer: Tokenizer, blockSize: number, name: string): PackedTokens {
+  const end = texts.length > 1 ? tokenizer.specialTokenId('eos_token') : undefined
+  const ids: number[] = []
+  let numBytes = 0
+  for (const text of texts) {
+    for (const id of tokenizer.encode(text, { addSpecialTokens: false }).ids) ids.push(id)
+    if (end !== undefined) ids.push(end)
+    numBytes += Buffer.byteLength(text)
+  }
+  return new PackedTokens(Int32Array.from(ids), { blockSize, bytesPerToken: numBytes / ids.length, name })
+}
+
+async function textsOf(files: readonly string[]): Promise<string[]> {
+  if (files.every(isPlainText)) return [await readTextFiles(files)]
+  return Array.from(await rowsOf(files), row => textOf(row, 'text'))
+}
+
+/** Chats of which the assistant's turns are learned, cut to `blockSize` tokens. Throws HEED_CONFIG_INVALID, HEED_FILE_INVALID. */
+export async function chatExamples(
+  recipe: FinetuneRecipe,
+  tokenizer: Tokenizer,
+  blockSize: number,
+): Promise<Split<TokenExample>> {
+  if (tokenizer.config.chat_template === undefined) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${recipe.model}: chat_template is missing, expected one to write chats with. ` +
+        'Add it to tokenizer_config.json, or give texts and --task text.',
+    )
+  }
+  const { train, validation } = await splitRows(recipe)
+  const encode = async (rows: Dataset<Row>): Promise<Dataset<TokenExample>> => {
+    const examples = await rows.map((row, index) => {
+      const { inputIds, labels } = chatExample(tokenizer as never, messagesOf(row, index))
+      return {
+        inputIds: Array.from(inputIds).slice(0, blockSize),
+        labels: Array.from(labels!).slice(0, blockSize),
+      }
+    })
+    // what is cut before the first answer teaches nothing
+    const some = await examples.filter(({ labels }) => labels.some(label => label !== ignoreIndex))
+    if (some.length > 0) return some
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed finetune: none of ${rows.length} chats has an answer in its first ${blockSize} tokens. Raise --block-size.`,
+    )
+  }
+  return { train: await encode(train), validation: await encode(validation) }
+}
+
+function messagesOf(row: Row, index: number): ChatMessage[] {
+  const { messages } = row
+  const isMessage = (value: unknown): boolean => {
+    const { role, content } = (value ?? {}) as Partial<ChatMessage>
+    return typeof role === 'string' && typeof content === 'string'
+  }
+  if (Array.isArray(messages) && messages.length > 0 && messages.every(isMessage)) return messages
+  throw new HeedError(
+    'HEED_FILE_INVALID',
+    `heed finetune: messages of row ${index + 1} is ${JSON.stringify(messages)}, ` +
+      'expected a list of objects with the texts role and content. Rows without chats are for --task text or classification.',
+  )
+}
+
+/** Texts with labels. */
+export interface LabelledTexts extends Split<ClassificationExample> {
+  /** The labels, sorted, or those that `known` has in its order; a number in the examples is a place among them. */
+  labels: string[]
+}
+
+/**
+ * Texts, `text` and where there is one `textPair`, with the class that `label` names, cut to `blockSize` tokens.
+ * Throws HEED_FILE_INVALID when a row lacks one of them, HEED_ARGUMENT_INVALID when there are less than two labels.
+ */
+export async function labelledTexts(
+  recipe: FinetuneRecipe,
+  tokenizer: Tokenizer,
+  { blockSize, known }: { blockSize: number; known: readonly string[] },
+): Promise<LabelledTexts> {
+  const { train, validation } = await splitRows(recipe)
+  const found = new Set([...train, ...validation].map(row => labelOf(row)))
+  const labels = [...found].every(label => known.includes(label)) ? [...known] : [...found].sort(byNumberOrName)
+  if (labels.length < 2) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed finetune: the labels are ${labels.join(', ')}, expected at least two to tell apart. Check the column label.`,
+    )
+  }
+  const encode = (rows: Dataset<Row>): Promise<Dataset<ClassificationExample>> =>
+    rows.map(row => {
+      const pair = row.textPair === undefined ? {} : { pair: textOf(row, 'textPair') }
+      const options = { ...pair, truncation: { maxLength: blockSize } }
+      const { ids, typeIds } = tokenizer.encode(textOf(row, 'text'), options)
+      return {
+        inputIds: ids,
+        ...(row.textPair !== undefined && { tokenTypeIds: typeIds }),
+        label: labels.indexOf(labelOf(row)),
+      }
+    })
+  return { labels, train: await encode(train), validation: await encode(validation) }
+}
+
+const byNumberOrName = (a: string, b: string): number => Number(a) - Number(b) || (a < b ? -1 : 1)
+
+function labelOf(row: Row): string {
+  const { label } = row
+  if ((typeof label === 'string' && label !== '') || typeof label === 'number') return String(label)
+  throw missingColumn(row, 'label')
+}
+
+function textOf(row: Row, column: string): string {
+  const text = row[column]
+  if (typeof text === 'string') return text
+  throw missingColumn(row, column)
+}
+
+function missingColumn(row: Row, column: string): HeedError {
+  return new HeedError(
+    'HEED_FILE_INVALID',
+    `heed finetune: ${column} of a row is ${JSON.stringify(row[column])}, expected one in every row. ` +
+      `This one has the columns ${Object.keys(row).join(', ')}.`,
+  )
+}
+
+async function splitRows({
+  data,
+  training,
+}: FinetuneRecipe): Promise<{ train: Dataset<Row>; validation: Dataset<Row> }> {
+  const rows = await rowsOf(data.train)
+  if (data.validation) return { train: rows, validation: await rowsOf(data.validation) }
+  const testSize = data.validationSplit ?? defaultValidationSplit
+  const { train, test } = rows.trainTestSplit({ testSize, seed: training.seed ?? 42 })
+  return { train, validation: test }
+}
+
+/** How files are read, by their endings. */
+const formats: ReadonlyArray<[ending: RegExp, format: DatasetFormat]> = [
+  [/\.jsonl?(\.gz)?$/i, 'json'],
+  [/\.[ct]sv(\.gz)?$/i, 'csv'],
+  [/\.parquet$/i, 'parquet'],
+]
+
+const formatOf = (file: string): DatasetFormat | undefined => formats.find(([ending]) => ending.test(file))?.[1]
+const isPlainText = (file: string): boolean => formatOf(file) === undefined
+
+async function rowsOf(files: readonly string[]): Promise<Dataset<Row>> {
+  const rows: Row[] = []
+  for (const file of files) {
+    const format = formatOf(file)
+    if (!format) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `heed finetune: a file is ${file}, expected .jsonl, .csv, .tsv or .parquet here, since it is to have columns.`,
+      )
+    }
+    for (const row of await loadDataset(format, { dataFiles: file })) rows.push(row)
+  }
+  return new Dataset(rows)
+}

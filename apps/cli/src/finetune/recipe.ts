@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { HeedError } from '@heed/tensor-backend'
+import type { LoraConfig, TrainingArguments } from '@heed/trainer'
+import { checkKeys, readRecipeFile } from '../recipe-file.ts'
+
+/** What a model is taught: to go on with texts, to answer as the assistant of chats does, or to tell which label a text has. */
+export const finetuneTasks = ['text', 'chat', 'classification'] as const
+export type FinetuneTask = (typeof finetuneTasks)[number]
+
+export const quantizedTypes = ['q8_0', 'q4_0'] as const
+export type QuantizedType = (typeof quantizedTypes)[number]
+
+/** The part of PEFT's `LoraConfig` that is for a recipe to choose. */
+export type LoraChoice = Partial<Pick<LoraConfig, 'r' | 'loraAlpha' | 'loraDropout' | 'targetModules' | 'useRslora'>>
+
+/** A fine-tuning, from a file, from options, or from both. */
+export interface FinetuneRecipe {
+  task: FinetuneTask
+  /** An HF folder or hub id, or a GGUF file. */
+  model: string
+  data: {
+    train: string[]
+    /** Files of their own; else `validationSplit` of the training data is kept for it. */
+    validation?: string[]
+    validationSplit?: number
+  }
+  /** Adapters instead of the weights themselves. */
+  lora?: LoraChoice
+  /** Keeps the matrices of the base in few bits; with `lora` only. */
+  quantize?: QuantizedType
+  /** The embeddings and so many layers stay as they are. */
+  freezeLayers?: number
+  /** The most tokens of an example. */
+  blockSize?: number
+  /** Writes the model with its adapter in its weights too. */
+  merge?: boolean
+  /** As `Trainer` takes them. */
+  training: Partial<TrainingArguments>
+}
+
+/** What a file or options say; the rest is chosen by `completeRecipe`. */
+export type GivenRecipe = Partial<Omit<FinetuneRecipe, 'data'>> & { data?: Partial<FinetuneRecipe['data']> }
+
+const keys = ['task', 'model', 'data', 'lora', 'quantize', 'freezeLayers', 'blockSize', 'merge', 'training']
+const dataKeys = ['train', 'validation', 'validationSplit']
+const loraKeys = ['r', 'loraAlpha', 'loraDropout', 'targetModules', 'useRslora']
+
+/**
+ * Reads a recipe file; the files it names lie in `folder`, by default beside it. `training` and the numbers of `lora` are
+ * checked by whom they are for. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID.
+ */
+export async function readFinetuneRecipe(file: string, folder: string = dirname(file)): Promise<GivenRecipe> {
+  const recipe = await readRecipeFile(file, keys)
+  checkKeys(file, '', recipe, keys)
+  const check = (name: string, isRight: (value: unknown) => boolean, rule: string): void => {
+    const value = name.split('.').reduce<unknown>((part, key) => (part as Record<string, unknown>)?.[key], recipe)
+    if (value === undefined || isRight(value)) return
+    throw new HeedError('HEED_CONFIG_INVALID', `${file}: ${name} is ${JSON.stringify(value)}, expected ${rule}.`)
+  }
+  const oneOf = (choices: readonly string[]) => [isOneOf(choices), `one of ${choices.join(', ')}`] as const
+  check('task', ...oneOf(finetuneTasks))
+  check('model', isText, 'an HF folder or hub id, or a .gguf file')
+  for (const name of ['data', 'lora', 'training']) check(name, isObject, 'an object. See examples/recipes')
+  checkKeys(file, 'data.', (recipe.data ?? {}) as Record<string, unknown>, dataKeys)
+  checkKeys(file, 'lora.', (recipe.lora ?? {}) as Record<string, unknown>, loraKeys)
+  for (const name of ['data.train', 'data.validation']) check(name, isTextOrTexts, 'a file name, or a list of them')
+  check('data.validationSplit', value => isNumber(value) && value > 0 && value < 1, 'a number between 0 and 1')
+  check('lora.targetModules', isTexts, 'a list of names of layers, such as q_proj')
+  check('quantize', ...oneOf(quantizedTypes))
+  check('freezeLayers', value => Number.isSafeInteger(value) && Number(value) >= 0, 'a whole number of layers')
+  check('blockSize', value => Number.isSafeInteger(value) && Number(value) >= 2, 'a whole number of at least 2')
+  check('merge', value => typeof value === 'boolean', 'true or false')
+  const { model, data } = recipe as GivenRecipe
+  const found = (name: string): string => resolve(join(folder, name))
+  const filesOf = (names: string | string[]): string[] => [names].flat().map(found)
+  return {
+    ...(recipe as GivenRecipe),
+    ...(model !== undefined && { model: existsSync(found(model)) ? found(model) : model }),
+    ...(data && {
+      data: {
+        ...data,
+        ...(data.train && { train: filesOf(data.train) }),
+        ...(data.validation && { validation: filesOf(data.validation) }),
+      },
+    }),
+  }
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText)
+const isTextOrTexts = (value: unknown): boolean => isText(value) || isTexts(value)
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isOneOf = (choices: readonly unknown[]) => (value: unknown) => choices.includes(value)
+
+/**
+ * The recipe of a file with what options say in its place. Throws HEED_ARGUMENT_INVALID when a model or data are missing, or
+ * when parts do not go together.
+ */
+export function completeRecipe(file: GivenRecipe, options: GivenRecipe): FinetuneRecipe {
+  const { lora, ...given } = { ...file, ...options }
+  const data = { ...file.data, ...options.data }
+  const { model, quantize, freezeLayers = 0, merge } = given
+  const isLora = lora !== undefined
+  if (model === undefined) throw invalid('the model is missing', 'an HF folder or hub id, or a .gguf file', 'Name one.')
+  if (!data.train || data.train.length === 0) throw invalid('files are missing', 'some to learn from', 'Name them.')
+  if (quantize && !isLora) {
+    throw invalid(
+      `--quantize is ${quantize}`,
+      'it with --lora-r only, since weights in few bits do not learn',
+      'Add it.',
+    )
+  }
+  if (freezeLayers > 0 && isLora) {
+    throw invalid(
+      `--freeze-layers is ${freezeLayers}`,
+      'none with --lora-r, which keeps all layers as they are',
+      'Leave one of them out.',
+    )
+  }
+  if (merge && !isLora) {
+    throw invalid(
+      '--merge is given',
+      'it with --lora-r only: without adapters, the model itself is saved',
+      'Leave it out.',
+    )
+  }
+  return {
+    ...given,
+    task: given.task ?? taskOf(data.train[0]!),
+    model,
+    data: { ...data, train: data.train },
+    ...(isLora && { lora: { ...file.lora, ...options.lora } }),
+    training: { ...file.training, ...options.training },
+  }
+}
+
+/** What a file is likely for where nobody says: rows of columns have labels, JSON lines are chats. */
+function taskOf(file: string): FinetuneTask {
+  if (/\.(csv|tsv)(\.gz)?$/i.test(file)) return 'classification'
+  return /\.jsonl?(\.gz)?$/i.test(file) ? 'chat' : 'text'
+}
+
+function invalid(what: string, rule: string, mend: string): HeedError {
+  return new HeedError('HEED_ARGUMENT_INVALID', `heed finetune: ${what}, expected ${rule}. ${mend}`)
+}

@@ -1,0 +1,177 @@
+import { join } from 'node:path'
+import { init } from '@heed/tensor-backend'
+import { Tokenizer } from '@heed/tokenizer'
+import {
+  accuracy,
+  type Collator,
+  causalLmCollator,
+  classificationCollator,
+  type IndexedDataset,
+  LoraModel,
+  type TrainerOptions,
+  type TrainingArguments,
+} from '@heed/trainer'
+import { type DryRun, dryRun } from '../dry-run.ts'
+import { formatCount } from '../terminal/format.ts'
+import type { RunFlags } from '../training-options.ts'
+import { describeBackend, sayTo } from '../training-report.ts'
+import { runTraining, type TrainingResult } from '../training-session.ts'
+import { chatExamples, labelledTexts, textBlocks } from './data.ts'
+import {
+  adapt,
+  type BaseConfig,
+  type BaseModel,
+  type ClassifierHead,
+  countParameters,
+  loadBase,
+  padTokenIdOf,
+  readBaseConfig,
+} from './model.ts'
+import type { FinetuneRecipe } from './recipe.ts'
+
+/** The most tokens of an example where nobody says: enough for most, little enough for most memories. */
+const defaultBlockSize = 512
+
+/** Tokenizer, data and model of a fine-tuning. */
+interface FinetuneParts {
+  tokenizer: Tokenizer
+  data: TaskData
+  base: BaseModel
+  /** What the trainer trains: the base, or its adapters. */
+  trained: BaseModel | LoraModel<BaseModel>
+}
+
+/** What a task gives the trainer; what an example is only its collator knows. */
+interface TaskData {
+  train: IndexedDataset<unknown>
+  validation: IndexedDataset<unknown>
+  trainer: Pick<TrainerOptions<unknown>, 'collator' | 'computeMetrics'>
+  head?: ClassifierHead
+}
+
+async function makeParts(recipe: FinetuneRecipe, isJson: boolean): Promise<FinetuneParts> {
+  const say = sayTo(isJson)
+  say('backend', describeBackend(await init()))
+  const tokenizer = await Tokenizer.fromPretrained(recipe.model)
+  const data = await readData(recipe, await readBaseConfig(recipe.model), tokenizer)
+  const { train, validation, head } = data
+  const labels = head ? `, labels ${head.labels.join(', ')}` : ''
+  say(
+    'data',
+    `${recipe.task}: ${formatCount(train.length)} examples, ${formatCount(validation.length)} to validate${labels}`,
+  )
+  const base = await loadBase(recipe, head)
+  try {
+    const trained = adapt(base, recipe)
+    const { numParameters, numTrainable } = countParameters(base, trained)
+    const share = ((100 * numTrainable) / numParameters).toPrecision(3)
+    say(
+      'model',
+      `${base.config.modelType}, ${formatCount(numParameters)} parameters, ${formatCount(numTrainable)} of them (${share} %) are trained`,
+    )
+    return { tokenizer, data, base, trained }
+  } catch (error) {
+    base.dispose()
+    throw error
+  }
+}
+
+async function readData(recipe: FinetuneRecipe, config: BaseConfig, tokenizer: Tokenizer): Promise<TaskData> {
+  const { contextLength = defaultBlockSize, labels: known } = config
+  const blockSize = recipe.blockSize ?? Math.min(contextLength, defaultBlockSize)
+  const padTokenId = padTokenIdOf(config, tokenizer)
+  if (recipe.task === 'classification') {
+    const { labels, ...split } = await labelledTexts(recipe, tokenizer, { blockSize, known })
+    const collator = classificationCollator({ numLabels: labels.length, padTokenId })
+    return {
+      ...split,
+      trainer: {
+        collator: collator as Collator<unknown>,
+        computeMetrics: ({ predictions, labels: right }) => ({ accuracy: accuracy(predictions, right) }),
+      },
+      head: { labels, padTokenId },
+    }
+  }
+  const read = recipe.task === 'chat' ? chatExamples : textBlocks
+  const collator = causalLmCollator({ padTokenId }) as Collator<unknown>
+  return { ...(await read(recipe, tokenizer, blockSize)), trainer: { collator } }
+}
+
+/** As far as the recipe does not say: three epochs, evaluated and saved after each. */
+function runArguments(
+  recipe: FinetuneRecipe,
+  { out, resume }: RunFlags,
+): Partial<TrainingArguments> & { outputDir: string } {
+  return {
+    learningRate: recipe.lora ? 2e-4 : 2e-5,
+    warmupRatio: 0.03,
+    loggingSteps: 10,
+    evalStrategy: 'epoch',
+    saveStrategy: 'epoch',
+    saveTotalLimit: 1,
+    ...recipe.training,
+    outputDir: out,
+    overwriteOutputDir: !resume,
+  }
+}
+
+/** What a fine-tuning would take. Throws as `finetune`. */
+export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<DryRun> {
+  const { base, trained, data } = await makeParts(recipe, flags.json === true)
+  try {
+    const args = runArguments(recipe, flags)
+    const run = await dryRun({ ...data.trainer, model: trained, args, trainDataset: data.train })
+    return { ...run, ...countParameters(base, trained) }
+  } finally {
+    disposeOf(base, trained)
+  }
+}
+
+/**
+ * Fine-tunes a model by a recipe, and saves it under `model/`, or its adapter under `adapter/`. Throws as the steps it is
+ * made of.
+ */
+export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
+  const { tokenizer, base, trained, data } = await makeParts(recipe, flags.json === true)
+  const { out, resume, json } = flags
+  try {
+    return await runTraining({
+      ...{ model: trained, tokenizer, trainDataset: data.train, evalDataset: data.validation },
+      trainer: data.trainer,
+      args: runArguments(recipe, flags),
+      resume,
+      isJson: json === true,
+      folder: join(out, recipe.lora ? 'adapter' : 'model'),
+      async save(folder) {
+        await trained.savePretrained(folder)
+        await tokenizer.save(folder)
+        if (recipe.merge) await saveMerged(folder, join(out, 'model'), { recipe, tokenizer, head: data.head })
+      },
+    })
+  } finally {
+    disposeOf(base, trained)
+  }
+}
+
+function disposeOf(base: BaseModel, trained: BaseModel | LoraModel<BaseModel>): void {
+  if (trained instanceof LoraModel) trained.detach()
+  base.dispose()
+}
+
+/** Saves the base with the adapter of a folder in its weights, as float32: those in few bits are too coarse for an update. */
+async function saveMerged(
+  adapter: string,
+  folder: string,
+  { recipe, tokenizer, head }: { recipe: FinetuneRecipe; tokenizer: Tokenizer; head: ClassifierHead | undefined },
+): Promise<void> {
+  const base = await loadBase({ model: recipe.model }, head)
+  try {
+    const adapted = await LoraModel.fromPretrained(base, adapter)
+    adapted.merge()
+    adapted.detach()
+    await base.savePretrained(folder)
+    await tokenizer.save(folder)
+  } finally {
+    base.dispose()
+  }
+}

@@ -1,0 +1,101 @@
+import { join } from 'node:path'
+import type { Tokenizer } from '@heed/tokenizer'
+import {
+  interruptSignal,
+  lossPlot,
+  onFirstProcess,
+  Trainer,
+  type TrainerOptions,
+  type TrainingArguments,
+} from '@heed/trainer'
+import { formatCount, formatSeconds } from './terminal/format.ts'
+import { sayTo, trainingReport } from './training-report.ts'
+
+export interface TrainingSession<T> {
+  model: TrainerOptions<T>['model']
+  tokenizer: Tokenizer
+  trainDataset: NonNullable<TrainerOptions<T>['trainDataset']>
+  evalDataset: NonNullable<TrainerOptions<T>['evalDataset']>
+  /** What else the trainer is to have. */
+  trainer?: Pick<TrainerOptions<T>, 'collator' | 'computeMetrics'>
+  args: Partial<TrainingArguments> & { outputDir: string }
+  resume: boolean
+  isJson: boolean
+  /** Where the result goes. */
+  folder: string
+  /** Writes it; called in the first of several processes only. */
+  save(folder: string): Promise<unknown>
+}
+
+export interface TrainingResult {
+  /** Where the result was saved. */
+  model: string
+  /** The picture of the losses. */
+  plot: string
+  globalStep: number
+  isInterrupted: boolean
+  /** Mean over the validation labels, in nats. */
+  validationLoss: number
+  /** Where the data know their bytes. */
+  bitsPerByte?: number
+  /** Of a classifier. */
+  accuracy?: number
+  /** Of the training alone. */
+  trainSeconds: number
+  tokensPerSecond: number
+}
+
+/** Where a run keeps its tokenizer from its first step on, so that it can be resumed. */
+export function tokenizerFolder(outputDir: string): string {
+  return join(outputDir, 'tokenizer')
+}
+
+/**
+ * Trains a model, saves it, draws its losses and says how it went. After Ctrl-C the checkpoint is saved and what was reached is
+ * reported. Throws as `Trainer`.
+ */
+export async function runTraining<T>(session: TrainingSession<T>): Promise<TrainingResult> {
+  const { signal, release } = interruptSignal()
+  try {
+    const result = await trainAndSave(session, signal)
+    const say = sayTo(session.isJson)
+    say(
+      'trained',
+      `${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
+        `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
+    )
+    say('saved', `${result.model}, ${result.plot}`)
+    return result
+  } finally {
+    release()
+  }
+}
+
+async function trainAndSave<T>(session: TrainingSession<T>, signal: AbortSignal): Promise<TrainingResult> {
+  const { model, tokenizer, trainDataset, evalDataset, args, isJson } = session
+  const { outputDir } = args
+  const { folder } = session
+  const trainer = new Trainer({
+    ...session.trainer,
+    ...{ model, args, trainDataset, evalDataset },
+    callbacks: [
+      onFirstProcess({ onTrainBegin: () => tokenizer.save(tokenizerFolder(outputDir)) }),
+      trainingReport(isJson),
+      lossPlot(outputDir),
+    ],
+  })
+  const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: session.resume, signal })
+  const { evalLoss, evalBitsPerByte, evalAccuracy } = await trainer.evaluate()
+  if (trainer.state.isWorldProcessZero) await session.save(folder)
+  return {
+    model: folder,
+    plot: join(outputDir, 'loss.png'),
+    globalStep,
+    isInterrupted,
+    validationLoss: evalLoss!,
+    ...(evalBitsPerByte !== undefined && { bitsPerByte: evalBitsPerByte }),
+    ...(evalAccuracy !== undefined && { accuracy: evalAccuracy }),
+    trainSeconds: metrics.trainRuntime!,
+    tokensPerSecond: (metrics.trainStepsPerSecond! * trainer.state.numInputTokensSeen) / globalStep,
+  }
+}
