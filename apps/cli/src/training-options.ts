@@ -23,6 +23,15 @@ export interface RunFlags {
   json?: boolean
 }
 
+/** `--sample-prompt`, which may be given again. */
+export function samplePromptOption(): Option {
+  const append = (prompt: string, prompts: readonly string[] = []): string[] => [...prompts, prompt]
+  return new Option(
+    '--sample-prompt <text>',
+    'what report.html shows the answer to, at each evaluation; beginnings of the data by default',
+  ).argParser(append)
+}
+
 /** Adds the options of a training; without a default one that is not given is absent. */
 export function trainingOptions(command: Command, defaults: TrainingFlags = {}): Command {
   const count = wholeNumber(1)

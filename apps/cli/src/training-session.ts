@@ -17,7 +17,7 @@ export interface TrainingSession<T> {
   trainDataset: NonNullable<TrainerOptions<T>['trainDataset']>
   evalDataset: NonNullable<TrainerOptions<T>['evalDataset']>
   /** What else the trainer is to have. */
-  trainer?: Pick<TrainerOptions<T>, 'collator' | 'computeMetrics'>
+  trainer?: Pick<TrainerOptions<T>, 'collator' | 'computeMetrics' | 'sampleTexts'>
   args: Partial<TrainingArguments> & { outputDir: string }
   resume: boolean
   isJson: boolean
@@ -32,6 +32,8 @@ export interface TrainingResult {
   model: string
   /** The picture of the losses. */
   plot: string
+  /** A page with all curves of the run. */
+  report: string
   globalStep: number
   isInterrupted: boolean
   /** Mean over the validation labels, in nats. */
@@ -64,7 +66,7 @@ export async function runTraining<T>(session: TrainingSession<T>): Promise<Train
       `${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
         `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
     )
-    say('saved', `${result.model}, ${result.plot}`)
+    say('saved', `${result.model}, ${result.report}`)
     return result
   } finally {
     release()
@@ -90,6 +92,7 @@ async function trainAndSave<T>(session: TrainingSession<T>, signal: AbortSignal)
   return {
     model: folder,
     plot: join(outputDir, 'loss.png'),
+    report: join(outputDir, 'report.html'),
     globalStep,
     isInterrupted,
     validationLoss: evalLoss!,

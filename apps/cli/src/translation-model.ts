@@ -61,10 +61,15 @@ const [padTokenId, bosTokenId, eosTokenId] = [0, 1, 2]
 
 const testBatchSize = 32
 
+/** Sentences whose translation the report shows. */
+const numShown = 3
+
 interface TranslationParts {
   tokenizer: Tokenizer
   trainDataset: Dataset<Seq2SeqExample>
   evalDataset: Dataset<Seq2SeqExample>
+  /** Some of the validation, for the report to show. */
+  shown: TextPair[]
   model: Transformer
 }
 
@@ -91,7 +96,7 @@ async function makeParts(
   const model = new Transformer(transformerConfig.complete(config), { seed })
   model.generationConfig = { ...recipe.generation, otherKeys: {} }
   say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
-  return { tokenizer, trainDataset, evalDataset, model }
+  return { tokenizer, trainDataset, evalDataset, shown: [...validation.take(numShown)], model }
 }
 
 const collator = seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId })
@@ -137,14 +142,22 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
 function makeTrainer(
   { training, averageCheckpoints: numAveraged = 1 }: TranslationRecipe,
   { out, resume, isJson }: TranslationRun,
-  { model, tokenizer, trainDataset, evalDataset }: TranslationParts,
+  { model, tokenizer, trainDataset, evalDataset, shown }: TranslationParts,
 ): Trainer<Seq2SeqExample> {
+  const sources = shown.map(({ source }) => source)
   return new Trainer({
     model,
     trainDataset,
     evalDataset,
     args: { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume },
     collator,
+    async sampleTexts() {
+      const translate = await pipeline('translation', { model, tokenizer })
+      const made = await translate(sources, { batchSize: sources.length, numBeams: 1, maxNewTokens: 64 })
+      return shown.map(({ source, target }, i) => ({
+        ...{ prompt: source, text: made[i]!.translationText, expected: target },
+      }))
+    },
     callbacks: [
       onFirstProcess({ onTrainBegin: () => tokenizer.save(tokenizerFolder(out)) }),
       trainingReport(isJson),

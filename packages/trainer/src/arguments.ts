@@ -78,7 +78,8 @@ export interface TrainingArguments {
   shardOptimizer: boolean
 }
 
-const defaults: TrainingArguments = {
+/** HF's. */
+export const defaults: TrainingArguments = {
   outputDir: undefined,
   overwriteOutputDir: false,
   perDeviceTrainBatchSize: 8,

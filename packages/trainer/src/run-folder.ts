@@ -23,9 +23,13 @@ function checkpointStep(checkpoint: string): number {
   return Number(checkpoint.slice(checkpoint.lastIndexOf('-') + 1))
 }
 
+/** A file of a run that had not got its name yet. */
+const unnamedFile = /^\.(?:report\.html|metrics\.jsonl)\.[\da-f-]{36}\.tmp$/
+
 /** Clears away what a killed run left half-done. */
 export async function cleanRunFolder(outputDir: string): Promise<void> {
   const names = await folders.list(outputDir)
+  for (const name of names.filter(each => unnamedFile.test(each))) await folders.remove(`${outputDir}/${name}`)
   for (const name of names.filter(each => each.startsWith(unfinished))) {
     const original = name.slice(replaced.length)
     if (name.startsWith(replaced) && !names.includes(original)) {

@@ -8,6 +8,7 @@ import { type BatchPlan, batchPlan, checkNotEmpty } from './data/updates.ts'
 import { type ComputeMetrics, evaluateModel } from './evaluation.ts'
 import type { TrainableModel } from './model.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
+import type { TextSample } from './report/run-report.ts'
 import { newState, type TrainerState } from './trainer-state.ts'
 import { TrainingRun, type TrainOutput } from './training-run.ts'
 
@@ -21,6 +22,8 @@ export interface TrainerOptions<T> {
   /** More numbers for each evaluation: `({ predictions, labels }) => ({ accuracy: accuracy(predictions, labels) })`. */
   computeMetrics?: ComputeMetrics
   callbacks?: TrainerCallback[]
+  /** Texts of the model in evaluation mode, written at each evaluation and at the end, for `report.html`. */
+  sampleTexts?: () => Promise<TextSample[]>
   /** In place of the one that `args.optim` names. */
   createOptimizer?: (parameters: NamedParameter[]) => Optimizer
 }
@@ -38,6 +41,7 @@ export class Trainer<T = TokenExample> {
   readonly args: TrainingArguments
   readonly callbacks: TrainerCallback[]
   readonly createOptimizer: TrainerOptions<T>['createOptimizer']
+  readonly sampleTexts: TrainerOptions<T>['sampleTexts']
   readonly #trainDataset: DatasetLike<T> | undefined
   readonly #evalDataset: DatasetLike<T> | undefined
   readonly #collator: Collator<T>
@@ -54,6 +58,7 @@ export class Trainer<T = TokenExample> {
     this.args = completeArguments(args)
     this.callbacks = callbacks
     this.createOptimizer = options.createOptimizer
+    this.sampleTexts = options.sampleTexts
     this.world = joinWorld()
     this.#trainDataset = trainDataset
     this.#computeMetrics = computeMetrics
@@ -91,7 +96,7 @@ export class Trainer<T = TokenExample> {
       }
       return await run.finish()
     } catch (error) {
-      this.world?.fail()
+      await run.fail(error)
       throw error
     } finally {
       await run.dispose()

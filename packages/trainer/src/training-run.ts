@@ -34,6 +34,7 @@ import type { Schedule } from './optim/schedules.ts'
 import { WeightAverage } from './optim/weight-average.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
+import { type RunReport, runReport, type TextSample } from './report/run-report.ts'
 import {
   checkNewRun,
   cleanRunFolder,
@@ -64,6 +65,7 @@ interface RunOwner {
   readonly args: TrainingArguments
   readonly callbacks: TrainerCallback[]
   readonly createOptimizer: ((parameters: NamedParameter[]) => Optimizer) | undefined
+  readonly sampleTexts: (() => Promise<TextSample[]>) | undefined
   readonly world: World | undefined
   evaluate(dataset?: undefined, options?: { signal?: AbortSignal }): Promise<Record<string, number>>
 }
@@ -81,6 +83,7 @@ export class TrainingRun<T> {
   readonly #schedule: Schedule
   readonly #callbacks: CallbackList
   readonly #log: RunLog
+  readonly #report: RunReport | undefined
   readonly #parallel: DataParallel
   readonly #control: TrainerControl = {
     shouldTrainingStop: false,
@@ -130,8 +133,10 @@ export class TrainingRun<T> {
     this.#average = args.emaDecay > 0 ? new WeightAverage(optimizer, owned, args.emaDecay) : undefined
     this.#optimizer = this.#average ?? optimizer
     this.#checkpointing = args.gradientCheckpointing ? new GradientCheckpointing(model) : undefined
-    const log = args.outputDir === undefined ? [] : [metricsLog(`${args.outputDir}/metrics.jsonl`)]
-    this.#callbacks = new CallbackList([defaultFlow, ...callbacks, ...log])
+    const { outputDir } = args
+    this.#report = outputDir === undefined ? undefined : runReport(outputDir, owner.sampleTexts)
+    const files = this.#report ? [metricsLog(`${outputDir}/metrics.jsonl`), this.#report.callback] : []
+    this.#callbacks = new CallbackList([defaultFlow, ...callbacks, ...files])
   }
 
   /** Takes the run's folder, loads the checkpoint to go on from, and tells the callbacks. */
@@ -435,6 +440,12 @@ export class TrainingRun<T> {
       communicationShare: share(communicating, this.#timesBefore.communicating),
       waitingShare: share(waiting, this.#timesBefore.waiting),
     }
+  }
+
+  /** Tells the report and the other processes that the run ends by an error. */
+  async fail(error: unknown): Promise<void> {
+    await this.#report?.fail(error).catch(() => {}) // the first error is the one to tell
+    this.#parallel.world?.fail()
   }
 
   async dispose(): Promise<void> {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -64,7 +65,7 @@ test(
       expect(bytes(killed).equals(bytes(whole))).toBe(true)
     }
     expect(readdirSync(killed).sort()).toEqual(
-      [`checkpoint-${steps - 1}`, `checkpoint-${steps}`, 'metrics.jsonl'].sort(),
+      [`checkpoint-${steps - 1}`, `checkpoint-${steps}`, 'metrics.jsonl', 'report.html'].sort(),
     )
   },
   60_000 * rounds,
@@ -75,9 +76,10 @@ test('a folder half-written when the process died is cleared away, and one pushe
   await smallRun(folder, 2)
   mkdirSync(`${folder}/tmp-checkpoint-3`)
   writeFileSync(`${folder}/tmp-checkpoint-3/model.safetensors`, 'half')
+  writeFileSync(`${folder}/.report.html.${randomUUID()}.tmp`, 'half')
   renameSync(`${folder}/checkpoint-2`, `${folder}/tmp-replaced-checkpoint-2`)
   expect(await smallRun(folder, 2)).toMatchObject({ globalStep: 2, isInterrupted: false })
-  expect(readdirSync(folder).sort()).toEqual(['checkpoint-1', 'checkpoint-2', 'metrics.jsonl'])
+  expect(readdirSync(folder).sort()).toEqual(['checkpoint-1', 'checkpoint-2', 'metrics.jsonl', 'report.html'])
 })
 
 test('Ctrl-C finishes the step, saves, and ends the run cleanly', async () => {

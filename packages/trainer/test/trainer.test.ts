@@ -285,7 +285,7 @@ describe('bad input', () => {
         'The first tensor that went wrong is the weight embed_tokens.weight, in batches 2, 3 of epoch 0. ' +
         'Lower learningRate, warm up longer, or look at the data of that step.',
     )
-    expect(readdirSync(outputDir)).toEqual(['metrics.jsonl'])
+    expect(readdirSync(outputDir).sort()).toEqual(['metrics.jsonl', 'report.html'])
   })
 
   test('a weight and a gradient that are not finite are named, and the weights stay as they were', async () => {
@@ -382,7 +382,7 @@ describe('bad input', () => {
         'choose another folder, or set overwriteOutputDir.',
     )
     await train({ outputDir, maxSteps: 1, overwriteOutputDir: true })
-    expect(readdirSync(outputDir).sort()).toEqual(['checkpoint-1', 'metrics.jsonl'])
+    expect(readdirSync(outputDir).sort()).toEqual(['checkpoint-1', 'metrics.jsonl', 'report.html'])
   })
 
   test('two runs in one folder are kept apart, and a lock whose process is gone does not matter', async () => {

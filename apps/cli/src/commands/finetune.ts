@@ -12,7 +12,13 @@ import {
   readFinetuneRecipe,
 } from '../finetune/recipe.ts'
 import { dryRunFinetune, finetune } from '../finetune/run.ts'
-import { argumentsOf, type RunFlags, type TrainingFlags, trainingOptions } from '../training-options.ts'
+import {
+  argumentsOf,
+  type RunFlags,
+  samplePromptOption,
+  type TrainingFlags,
+  trainingOptions,
+} from '../training-options.ts'
 
 interface FinetuneOptions extends RunFlags, TrainingFlags {
   recipe?: string
@@ -29,6 +35,7 @@ interface FinetuneOptions extends RunFlags, TrainingFlags {
   targetModules?: string[]
   quantize?: QuantizedType
   merge?: boolean
+  samplePrompt?: string[]
 }
 
 /** `heed finetune`: a pretrained model and some data in, a model or an adapter out. */
@@ -41,7 +48,7 @@ export function finetuneCommand(): Command {
     .argument('[files...]', 'texts; .jsonl of chats (messages); .jsonl, .csv, .tsv or .parquet of text and label')
     .option('--recipe <file>', 'a YAML or JSON file that says all of it; options go before it. See examples/recipes')
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
-    .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ or adapter/ go')
+    .requiredOption('--out <folder>', 'where checkpoints, metrics, report.html and model/ or adapter/ go')
     .addOption(
       new Option(
         '--task <task>',
@@ -65,6 +72,7 @@ export function finetuneCommand(): Command {
       new Option('--quantize <type>', 'keep the base in few bits while adapters learn (QLoRA)').choices(quantizedTypes),
     )
     .option('--merge', 'write model/ with the adapters in its weights too')
+    .addOption(samplePromptOption())
   return trainingOptions(command)
     .addHelpText(
       'after',
@@ -93,10 +101,10 @@ const list = (names: string): string[] => names.split(',').map(name => name.trim
 /** What the command line says of a recipe; what it leaves open is absent. */
 function givenBy(model: string | undefined, files: readonly string[], options: FinetuneOptions): GivenRecipe {
   const { task, blockSize, freezeLayers, quantize, merge, validation, validationSplit, epochs } = options
-  const { loraR: r, loraAlpha, loraDropout, targetModules } = options
+  const { loraR: r, loraAlpha, loraDropout, targetModules, samplePrompt: samplePrompts } = options
   const lora = present({ r, loraAlpha, loraDropout, targetModules })
   return {
-    ...present({ model, task, blockSize, freezeLayers, quantize, merge }),
+    ...present({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
     data: present({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
     ...(Object.keys(lora).length > 0 && { lora }),
     training: { ...argumentsOf(options), ...present({ numTrainEpochs: epochs }) },

@@ -24,7 +24,11 @@ export function quickstartCommand(): Command {
     .action(
       action(async ({ steps, out, data, json }: { steps: number; out: string; data: string; json?: boolean }) => {
         const isJson = json === true
-        const result = await runRecipe({ text: await readTextFiles([data]) }, { ...defaultRecipe, steps, out }, isJson)
+        const result = await runRecipe(
+          { text: await readTextFiles([data]) },
+          { ...defaultRecipe, steps, out, samplePrompt: [prompt] },
+          isJson,
+        )
 
         const tokenizer = await Tokenizer.fromPretrained(result.model)
         const model = await AutoModelForCausalLM.fromPretrained(result.model)

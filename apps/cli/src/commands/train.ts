@@ -9,9 +9,16 @@ import { type Corpus, type CorpusRecipe, makeCorpus, type TrainingData, training
 import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { action, exitCodes } from '../failure.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
+import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import { endOfText } from '../train-tokenizer.ts'
-import { argumentsOf, type RunFlags, type TrainingFlags, trainingOptions } from '../training-options.ts'
+import {
+  argumentsOf,
+  type RunFlags,
+  samplePromptOption,
+  type TrainingFlags,
+  trainingOptions,
+} from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
 import { runTraining, type TrainingResult } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
@@ -23,6 +30,7 @@ export interface TrainRecipe extends CorpusRecipe, Required<TrainingFlags> {
   numHiddenLayers: number
   numAttentionHeads: number
   numKeyValueHeads: number
+  samplePrompt?: string[]
 }
 
 export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
@@ -57,7 +65,7 @@ export function trainCommand(): Command {
       'train what this YAML or JSON file describes, such as a translation model; see examples/recipes',
     )
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
-    .requiredOption('--out <folder>', 'where checkpoints, metrics, the loss picture and model/ go')
+    .requiredOption('--out <folder>', 'where checkpoints, metrics, report.html and model/ go')
     .option('--tokenizer <folder>', 'use this tokenizer; one is trained when left out')
     .option('--model <folder>', 'go on from this model and its tokenizer; a new one is made when left out')
     .option('--vocab-size <n>', 'tokens of a new tokenizer', wholeNumber(257), recipe.vocabSize)
@@ -67,6 +75,7 @@ export function trainCommand(): Command {
     .option('--num-attention-heads <n>', 'query heads', count, recipe.numAttentionHeads)
     .option('--num-key-value-heads <n>', 'key and value heads', count, recipe.numKeyValueHeads)
     .option('--block-size <n>', 'tokens the model sees at once', wholeNumber(2), recipe.blockSize)
+    .addOption(samplePromptOption())
   return trainingOptions(command, recipe)
     .addHelpText(
       'after',
@@ -165,6 +174,12 @@ export async function runRecipe(data: TrainingData, recipe: TrainRecipe, isJson:
   try {
     return await runTraining({
       ...{ model, tokenizer, trainDataset: train, evalDataset: validation },
+      trainer: {
+        sampleTexts: sampleTexts({
+          ...{ model, tokenizer, validation },
+          ...{ prompts: recipe.samplePrompt, blockSize: recipe.blockSize },
+        }),
+      },
       args: runArguments(recipe),
       resume: recipe.resume,
       isJson,

@@ -185,8 +185,8 @@ async function splitRows({
 
 /** How files are read, by their endings. */
 const formats: ReadonlyArray<[ending: RegExp, format: DatasetFormat]> = [
-  [/\.jsonl?(\.gz)?$/i, 'json'],
-  [/\.[ct]sv(\.gz)?$/i, 'csv'],
+  [/\.jsonl?(\.(gz|zst))?$/i, 'json'],
+  [/\.[ct]sv(\.(gz|zst))?$/i, 'csv'],
   [/\.parquet$/i, 'parquet'],
 ]
 

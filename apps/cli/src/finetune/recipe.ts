@@ -35,6 +35,8 @@ export interface FinetuneRecipe {
   blockSize?: number
   /** Writes the model with its adapter in its weights too. */
   merge?: boolean
+  /** What `report.html` shows the answers to. */
+  samplePrompts?: string[]
   /** As `Trainer` takes them. */
   training: Partial<TrainingArguments>
 }
@@ -42,7 +44,18 @@ export interface FinetuneRecipe {
 /** What a file or options say; the rest is chosen by `completeRecipe`. */
 export type GivenRecipe = Partial<Omit<FinetuneRecipe, 'data'>> & { data?: Partial<FinetuneRecipe['data']> }
 
-const keys = ['task', 'model', 'data', 'lora', 'quantize', 'freezeLayers', 'blockSize', 'merge', 'training']
+const keys = [
+  'task',
+  'model',
+  'data',
+  'lora',
+  'quantize',
+  'freezeLayers',
+  'blockSize',
+  'merge',
+  'samplePrompts',
+  'training',
+]
 const dataKeys = ['train', 'validation', 'validationSplit']
 const loraKeys = ['r', 'loraAlpha', 'loraDropout', 'targetModules', 'useRslora']
 
@@ -70,6 +83,7 @@ export async function readFinetuneRecipe(file: string, folder: string = dirname(
   check('quantize', ...oneOf(quantizedTypes))
   check('freezeLayers', value => Number.isSafeInteger(value) && Number(value) >= 0, 'a whole number of layers')
   check('blockSize', value => Number.isSafeInteger(value) && Number(value) >= 2, 'a whole number of at least 2')
+  check('samplePrompts', isTexts, 'a list of texts')
   check('merge', value => typeof value === 'boolean', 'true or false')
   const { model, data } = recipe as GivenRecipe
   const found = (name: string): string => resolve(join(folder, name))
@@ -138,8 +152,8 @@ export function completeRecipe(file: GivenRecipe, options: GivenRecipe): Finetun
 
 /** What a file is likely for where nobody says: rows of columns have labels, JSON lines are chats. */
 function taskOf(file: string): FinetuneTask {
-  if (/\.(csv|tsv)(\.gz)?$/i.test(file)) return 'classification'
-  return /\.jsonl?(\.gz)?$/i.test(file) ? 'chat' : 'text'
+  if (/\.(csv|tsv)(\.(gz|zst))?$/i.test(file)) return 'classification'
+  return /\.jsonl?(\.(gz|zst))?$/i.test(file) ? 'chat' : 'text'
 }
 
 function invalid(what: string, rule: string, mend: string): HeedError {

@@ -11,7 +11,9 @@ import {
   type TrainerOptions,
   type TrainingArguments,
 } from '@heed/trainer'
+import type { CausalLm, PretrainedModel } from 'heed'
 import { type DryRun, dryRun } from '../dry-run.ts'
+import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import type { RunFlags } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
@@ -46,7 +48,10 @@ interface TaskData {
   train: IndexedDataset<unknown>
   validation: IndexedDataset<unknown>
   trainer: Pick<TrainerOptions<unknown>, 'collator' | 'computeMetrics'>
+  /** Of a classifier. */
   head?: ClassifierHead
+  /** Texts that a language model writes for the report. */
+  sampleTexts?(model: CausalLm): TrainerOptions<unknown>['sampleTexts']
 }
 
 async function makeParts(recipe: FinetuneRecipe, isJson: boolean): Promise<FinetuneParts> {
@@ -94,7 +99,10 @@ async function readData(recipe: FinetuneRecipe, config: BaseConfig, tokenizer: T
   }
   const read = recipe.task === 'chat' ? chatExamples : textBlocks
   const collator = causalLmCollator({ padTokenId }) as Collator<unknown>
-  return { ...(await read(recipe, tokenizer, blockSize)), trainer: { collator } }
+  const split = await read(recipe, tokenizer, blockSize)
+  const { validation } = split
+  const sampling = { tokenizer, validation, blockSize, prompts: recipe.samplePrompts, isChat: recipe.task === 'chat' }
+  return { ...split, trainer: { collator }, sampleTexts: model => sampleTexts({ ...sampling, model }) }
 }
 
 /** As far as the recipe does not say: three epochs, evaluated and saved after each. */
@@ -134,10 +142,11 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
 export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
   const { tokenizer, base, trained, data } = await makeParts(recipe, flags.json === true)
   const { out, resume, json } = flags
+  const samples = data.sampleTexts?.(base as PretrainedModel as CausalLm)
   try {
     return await runTraining({
       ...{ model: trained, tokenizer, trainDataset: data.train, evalDataset: data.validation },
-      trainer: data.trainer,
+      trainer: { ...data.trainer, ...(samples && { sampleTexts: samples }) },
       args: runArguments(recipe, flags),
       resume,
       isJson: json === true,

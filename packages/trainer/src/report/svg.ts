@@ -1,7 +1,11 @@
 import type { LineStyle, Point, Surface, TextStyle } from './surface.ts'
 
 const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escapeText = (text: string): string => text.replaceAll(/[&<>"]/g, letter => escapes[letter]!)
+
+/** Text as markup says it. */
+export function escapeText(text: string): string {
+  return text.replaceAll(/[&<>"]/g, letter => escapes[letter]!)
+}
 
 const short = (value: number): string => String(Math.round(value * 100) / 100)
 
@@ -28,6 +32,12 @@ export class SvgSurface implements Surface {
     const turn = isVertical ? ` transform="rotate(-90 ${short(x)} ${short(y)})"` : ''
     const look = `font-size="${size}" fill="${color}" text-anchor="${anchor}"${isBold ? ' font-weight="bold"' : ''}`
     this.#elements.push(`<text x="${short(x)}" y="${short(y)}" ${look}${turn}>${escapeText(text)}</text>`)
+  }
+
+  /** An element for a page, as wide as there is room, without a ground; `label` is what it shows. */
+  toElement(label: string): string {
+    const head = `<svg viewBox="0 0 ${this.width} ${this.height}" role="img" aria-label="${escapeText(label)}">`
+    return [head, ...this.#elements, '</svg>'].join('\n')
   }
 
   /** The document. */

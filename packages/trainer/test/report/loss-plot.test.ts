@@ -1,7 +1,8 @@
 import { crc32, inflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { lossPlotPng, lossPlotSvg, ticks } from '../../src/report/loss-plot.ts'
+import { ticks } from '../../src/report/chart.ts'
+import { lossPlotPng, lossPlotSvg } from '../../src/report/loss-plot.ts'
 import { PngSurface } from '../../src/report/png.ts'
 import type { LogRecord } from '../../src/trainer-state.ts'
 
