@@ -25,11 +25,13 @@ export function dataCommand(): Command {
 function prepareSubcommand(): Command {
   return new Command('prepare')
     .description('Tokenise files of any size into a folder that heed train reads from the disk.')
-    .argument('<files...>', 'text, JSON lines, CSV or Parquet files; all but Parquet also packed as .gz or .zst')
+    .argument('<files...>', 'text, JSON lines or CSV files, also packed as .gz or .zst; Parquet or Arrow files')
     .requiredOption('--tokenizer <folder>', 'the tokenizer; it is copied into the folder')
     .requiredOption('--out <folder>', 'where the tokens go')
     .addOption(
-      new Option('--format <name>', 'of the files').choices(['text', 'json', 'csv', 'parquet']).default('text'),
+      new Option('--format <name>', 'of the files')
+        .choices(['text', 'json', 'csv', 'parquet', 'arrow'])
+        .default('text'),
     )
     .option('--text-column <name>', 'where the text is in rows', 'text')
     .option('--workers <n>', 'threads that tokenise', wholeNumber(1), availableParallelism())

@@ -1,6 +1,7 @@
 import { HeedError } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import { checkChoice } from '../checks.ts'
+import { readArrow } from './arrow.ts'
 import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { readJsonLines } from './jsonl.ts'
@@ -16,7 +17,7 @@ export interface RowReaderOptions {
   onBadRow?: 'stop' | 'skip'
 }
 
-const formats = ['text', 'json', 'csv', 'parquet'] as const
+const formats = ['text', 'json', 'csv', 'parquet', 'arrow'] as const
 export type DatasetFormat = (typeof formats)[number]
 
 export interface LoadDatasetOptions extends CsvOptions {
@@ -52,6 +53,8 @@ function readRows(format: DatasetFormat, file: string, options: LoadDatasetOptio
       return readCsv(file, options)
     case 'parquet':
       return readParquet(file)
+    case 'arrow':
+      return readArrow(file)
   }
 }
 

@@ -2,6 +2,7 @@ import { HeedError, openByteSource } from '@heed/tensor-backend'
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import type { Row } from './load-dataset.ts'
+import { plainValue } from './plain-value.ts'
 
 /** The rows of a Parquet file, one row group in memory at a time; 64-bit integers as numbers. Throws HEED_FILE_INVALID. */
 export async function* readParquet(path: string): AsyncGenerator<Row> {
@@ -29,19 +30,10 @@ export async function* readParquet(path: string): AsyncGenerator<Row> {
       const rowEnd = rowStart + Number(group.num_rows)
       const from = rowStart
       const rows = await attempt(() => parquetReadObjects({ file, metadata, compressors, rowStart: from, rowEnd }))
-      for (const row of rows) yield plain(row) as Row
+      for (const row of rows) yield plainValue(row) as Row
       rowStart = rowEnd
     }
   } finally {
     await source.close()
   }
-}
-
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value)
-  if (Array.isArray(value)) return value.map(plain)
-  if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]))
-  }
-  return value
 }
