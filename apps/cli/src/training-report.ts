@@ -1,6 +1,6 @@
 import { type BackendReport, joinWorld, tf } from '@heed/tensor-backend'
 import { onFirstProcess, type TrainerCallback } from '@heed/trainer'
-import { formatCount } from './terminal/format.ts'
+import { formatBytes, formatCount } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { bold, dim } from './terminal/style.ts'
 
@@ -29,7 +29,7 @@ export function trainingReport(isJson: boolean): TrainerCallback {
   return onFirstProcess(isJson ? jsonLines() : progressLine())
 }
 
-/** A bar with the loss, the learning rate, the pace and the time that is left. */
+/** A bar with the loss, the learning rate, the pace, the memory in use and the time that is left. */
 function progressLine(): TrainerCallback {
   let bar: ProgressBar | undefined
   let words = ''
@@ -40,7 +40,8 @@ function progressLine(): TrainerCallback {
     onLog({ logs }) {
       if (logs?.loss === undefined) return
       const pace = `${formatCount(logs.tokensPerSecond ?? 0)} tokens/s`
-      words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}`
+      const memory = logs.memoryBytes === undefined ? '' : `  ${formatBytes(logs.memoryBytes)}`
+      words = `loss ${logs.loss.toFixed(3)}  lr ${logs.learningRate?.toExponential(1)}  ${pace}${memory}`
     },
     onEvaluate({ state, metrics }) {
       if (metrics?.evalLoss === undefined) return

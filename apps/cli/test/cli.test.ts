@@ -94,6 +94,7 @@ test('train saves a folder that inspect reads and generate continues from, the s
   const out = join(folder, 'run')
   const trained = await heed(['train', text, '--out', out, '--steps', '12', ...tiny, ...short])
   expect(trained.stderr).toContain('trained')
+  expect(trained.stderr).toMatch(/^train 100% 0s left loss \d\.\d+ {2}lr \S+ {2}[\d,]+ tokens\/s {2}\d+\.\d [MG]B$/m)
   expect(trained.code).toBe(0)
   expect(readdirSync(out)).toEqual(expect.arrayContaining(['loss.png', 'loss.svg', 'metrics.jsonl', 'model']))
 

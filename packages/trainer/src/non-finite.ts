@@ -39,6 +39,16 @@ export function firstBadTensor({ model, batches, gradients, labelSmoothing, seed
   return bad === undefined ? undefined : { name: `the gradient of ${bad}` }
 }
 
+/** Does the step again, and finds the batch with the highest loss. */
+export function worstBatch({ model, batches, labelSmoothing, seed }: FailedStep): { batch: number; loss: number } {
+  const losses = batches.map((data, batch) => {
+    if (model instanceof Module) seedDropout(model, hash(seed, batch))
+    return tf.tidy(() => withBatch(model, data, { labelSmoothing }, compute => compute().loss.dataSync()[0]!))
+  })
+  const batch = losses.reduce((worst, loss, i) => (loss > losses[worst]! ? i : worst), 0)
+  return { batch, loss: losses[batch]! }
+}
+
 /** Runs a forward pass and names the module that first gave something that is not finite. */
 function firstBadOutput(model: TrainableModel, compute: () => { loss: tf.Tensor }): string | undefined {
   let found: string | undefined

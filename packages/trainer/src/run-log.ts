@@ -1,23 +1,12 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { tf } from '@heed/tensor-backend'
 import type { DataParallel } from './data-parallel.ts'
+import type { StepGuard } from './step-guard.ts'
 
 interface PendingStep {
   step: number
   loss: tf.Scalar
   norm: tf.Scalar
 }
-
-/** Where a step went wrong. */
-export interface BadPlace {
-  name: string
-  epoch: number
-  /** Their numbers in the epoch, from 0; several where the tensor depends on all of a step. */
-  batches: number[]
-}
-
-/** Losses above both are an explosion: of so many nats, and of so many times the first. */
-const explodedLoss = 50
-const explodedRatio = 20
 
 /** Steps whose loss may wait unread: a read makes a GPU wait, and a NaN is found this many steps late at most. */
 const maxPending = 8
@@ -28,7 +17,6 @@ const maxPending = 8
  */
 export class RunLog {
   readonly #pending: PendingStep[] = []
-  #firstLoss: number | undefined
   /** Of the losses since the last log. */
   lossSum = 0
   lossSteps = 0
@@ -39,19 +27,10 @@ export class RunLog {
   #startedAt = performance.now()
   #lastPace = 0
 
-  constructor(readonly parallel: DataParallel) {}
-
-  /**
-   * Throws HEED_NUMERIC before the weights change when loss or gradient of a step are not finite, with what `diagnose` finds. On
-   * a GPU, where reading makes it wait, nothing is done: `read` finds it some steps later.
-   */
-  checkStep(step: number, loss: tf.Scalar, norm: tf.Scalar, diagnose: () => BadPlace | undefined): void {
-    if (!readsAtOnce()) return
-    for (const [what, scalar] of [['loss', loss] as const, ['the norm of the gradients', norm] as const]) {
-      const value = scalar.dataSync()[0]!
-      if (!Number.isFinite(value)) throw notFinite(what, value, step, diagnose())
-    }
-  }
+  constructor(
+    readonly parallel: DataParallel,
+    readonly guard: StepGuard,
+  ) {}
 
   /** Takes over the scalars. Throws HEED_NUMERIC, at once or some steps later. */
   async add(step: number, loss: tf.Scalar, norm: tf.Scalar, tokens: number): Promise<void> {
@@ -60,7 +39,7 @@ export class RunLog {
     if (this.#pending.length >= maxPending) await this.read()
   }
 
-  /** Reads what is pending. Throws HEED_NUMERIC naming the first step whose loss or gradient is not finite. */
+  /** Reads what is pending. Throws HEED_NUMERIC naming the first step that `StepGuard` refuses. */
   async read(): Promise<void> {
     if (this.#pending.length === 0) return
     const steps = this.#pending.splice(0)
@@ -71,26 +50,12 @@ export class RunLog {
     const losses = this.parallel.sum(steps.map((_, index) => values[2 * index]!)) // each process has a part of a loss
     for (const [index, { step }] of steps.entries()) {
       const [loss, norm] = [losses[index]!, values[2 * index + 1]!]
-      if (!Number.isFinite(loss)) throw notFinite('loss', loss, step)
-      if (!Number.isFinite(norm)) throw notFinite('the norm of the gradients', norm, step)
-      this.#checkExplosion(loss, step)
+      this.guard.checkNumbers(step, loss, norm)
       this.lossSum += loss
       this.lossSteps += 1
       this.totalLoss += loss
       this.gradNorm = norm
     }
-  }
-
-  /** Throws HEED_NUMERIC when a loss is far from where the run began: such a model has forgotten all it knew. */
-  #checkExplosion(loss: number, step: number): void {
-    this.#firstLoss ??= loss
-    const limit = Math.max(explodedLoss, explodedRatio * this.#firstLoss)
-    if (!(loss > limit)) return
-    throw new HeedError(
-      'HEED_NUMERIC',
-      `Trainer: loss is ${loss} at step ${step}, expected at most ${limit} after ${this.#firstLoss} at the first step. ` +
-        'The training has exploded: lower learningRate, warm up longer, or set maxGradNorm.',
-    )
   }
 
   /** Takes time that was not training, of an evaluation or a save, out of the pace. */
@@ -118,21 +83,4 @@ export class RunLog {
   dispose(): void {
     for (const { loss, norm } of this.#pending.splice(0)) tf.dispose([loss, norm])
   }
-}
-
-function notFinite(what: string, value: number, step: number, place?: BadPlace): HeedError {
-  const batches = place && (place.batches.length === 1 ? 'batch' : 'batches')
-  const found = place
-    ? `The first tensor that went wrong is ${place.name}, in ${batches} ${place.batches.join(', ')} of epoch ${place.epoch}. `
-    : ''
-  return new HeedError(
-    'HEED_NUMERIC',
-    `Trainer: ${what} is ${value} at step ${step}, expected a finite number. ${found}` +
-      'Lower learningRate, warm up longer, or look at the data of that step.',
-  )
-}
-
-/** Whether a tensor can be read without making a GPU wait. */
-function readsAtOnce(): boolean {
-  return tf.getBackend() !== 'webgpu'
 }

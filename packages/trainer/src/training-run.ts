@@ -26,7 +26,6 @@ import { DataParallel } from './data-parallel.ts'
 import { GradientCheckpointing } from './gradient-checkpointing.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
-import { firstBadTensor } from './non-finite.ts'
 import { createOptimizer } from './optim/create-optimizer.ts'
 import { gradientNorm } from './optim/gradient-clipping.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
@@ -44,6 +43,7 @@ import {
   unfinishedCheckpoint,
 } from './run-folder.ts'
 import { RunLog } from './run-log.ts'
+import { StepGuard } from './step-guard.ts'
 import { planSteps } from './step-plan.ts'
 import { type LogRecord, newState, type TrainerState } from './trainer-state.ts'
 import { labelsOf, lossAndGradients } from './training-step.ts'
@@ -82,6 +82,7 @@ export class TrainingRun<T> {
   readonly #checkpointing: GradientCheckpointing | undefined
   readonly #schedule: Schedule
   readonly #callbacks: CallbackList
+  readonly #guard: StepGuard
   readonly #log: RunLog
   readonly #report: RunReport | undefined
   readonly #parallel: DataParallel
@@ -126,7 +127,8 @@ export class TrainingRun<T> {
     Object.assign(this.state, { maxSteps, numTrainEpochs })
     this.#schedule = schedule
     this.#parallel = new DataParallel(owner.world, this.#parameters, args.shardOptimizer)
-    this.#log = new RunLog(this.#parallel)
+    this.#guard = new StepGuard(model, this.#parallel, args.labelSmoothingFactor)
+    this.#log = new RunLog(this.#parallel, this.#guard)
     this.state.isWorldProcessZero = this.#parallel.isFirst
     const { owned } = this.#parallel
     const optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(owned)
@@ -154,6 +156,7 @@ export class TrainingRun<T> {
     if (checkpoint !== undefined) await this.#resume(checkpoint)
     else if (outputDir !== undefined && this.#parallel.isFirst) await checkNewRun(outputDir, args.overwriteOutputDir)
     this.#parallel.shareAll(this.#parameters)
+    this.#guard.begin(this.#parameters)
     this.#timesBefore = this.#parallel.world?.times() ?? this.#timesBefore
     model.train()
     await this.emit('onTrainBegin')
@@ -217,12 +220,8 @@ export class TrainingRun<T> {
     })
     const norm = gradientNorm(gradients)
     try {
-      this.#log.checkStep(globalStep + 1, loss, norm, () => {
-        const labelSmoothing = args.labelSmoothingFactor
-        const bad = firstBadTensor({ model, batches, gradients, labelSmoothing, seed: dropoutSeed })
-        const suspects = bad?.batch === undefined ? [...batches.keys()] : [bad.batch]
-        return bad && { name: bad.name, epoch: this.#epoch, batches: suspects.map(batch => this.#batchNumber(batch)) }
-      })
+      const placeOf = (places: readonly number[]): string => this.#placeOf(places)
+      this.#guard.check({ number: globalStep + 1, loss, norm, batches, gradients, seed: dropoutSeed, placeOf })
     } catch (error) {
       tf.dispose([loss, norm, ...gradients.values()])
       throw error
@@ -240,10 +239,11 @@ export class TrainingRun<T> {
     await nextTask()
   }
 
-  /** The number in the epoch, from 0, of one of the batches of this step. */
-  #batchNumber(batch: number): number {
+  /** Where some of the batches of this step are in the data, counted from 0. */
+  #placeOf(batches: readonly number[]): string {
     const { rank, size } = this.#parallel
-    return (this.#updatesInEpoch * this.#plan.accumulation + batch) * size + rank
+    const numbers = batches.map(batch => (this.#updatesInEpoch * this.#plan.accumulation + batch) * size + rank)
+    return `${numbers.length === 1 ? 'batch' : 'batches'} ${numbers.join(', ')} of epoch ${this.#epoch}`
   }
 
   #epochDone(): number {

@@ -315,11 +315,32 @@ describe('bad input', () => {
     other.dispose()
   })
 
-  test('a loss that explodes stops the run', async () => {
-    const message = await failure({ learningRate: 1000, loggingSteps: 1, lrSchedulerType: 'constant', maxSteps: 30 })
-    expect(message).toMatch(
-      /^HEED_NUMERIC: Trainer: loss is \d+\.?\d* at step \d+, expected at most \d+\.?\d* after [23]\.\d+ at the first step\. The training has exploded: lower learningRate, warm up longer, or set maxGradNorm\.$/,
+  test('a loss that explodes stops the run before it is saved, naming step, batch and the weight that grew the most', async () => {
+    const outputDir = temporaryFolder()
+    const options = { learningRate: 1000, loggingSteps: 100, lrSchedulerType: 'constant', maxSteps: 30 } as const
+    const message = await failure({ outputDir, ...options, gradientAccumulationSteps: 2 })
+    const found =
+      /^HEED_NUMERIC: Trainer: loss is (\d+\.?\d*) at step (\d+), expected at most \d+\.?\d* after [23]\.\d+ at the first step\. The loss is highest, (\d+\.?\d*), in batch (\d+) of epoch 0\. The tensor that went wrong is the weight (\S+), whose numbers have grown from (\S+) to (\S+) \(root mean square\)\. The training has exploded: lower learningRate, warm up longer, or set maxGradNorm\.$/.exec(
+        message,
+      )
+    expect(found, message).not.toBeNull()
+    const [, loss, step, worst, batch, weight, before, now] = found!
+    expect(Number(worst)).toBeGreaterThanOrEqual(Number(Number(loss).toPrecision(3)))
+    expect([2 * Number(step) - 2, 2 * Number(step) - 1]).toContain(Number(batch))
+    expect(weight).toMatch(/^(embed_tokens|norm|lm_head)\.(weight|bias)$/)
+    expect(Number(now)).toBeGreaterThan(20 * Number(before))
+    expect(readdirSync(outputDir).sort()).toEqual(['metrics.jsonl', 'report.html'])
+  })
+
+  test('a loss that explodes by its data names the batch alone', async () => {
+    const model = new TinyModel()
+    const forward = model.head.forward.bind(model.head)
+    let calls = 0
+    model.head.forward = x => ([3, 5].includes(++calls) ? tf.mul(forward(x), 1e6) : forward(x)) // the third batch, and again
+    expect(await failure({ gradientAccumulationSteps: 2, learningRate: 1e-3 }, { model })).toMatch(
+      /^HEED_NUMERIC: Trainer: loss is \d+\.?\d* at step 2, expected .* in batch 2 of epoch 0\. The training has exploded:/,
     )
+    model.dispose()
   })
 
   test('missing and empty data sets are named', async () => {

@@ -56,6 +56,7 @@ table { width: 100%; border-collapse: collapse; border-style: hidden; font-varia
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem; border-bottom: 1px solid var(--grid); overflow-wrap: anywhere }
 th { color: var(--faint); font-weight: 500 }
 th[scope=row] { width: 16rem }
+td:first-child, thead th { white-space: nowrap; overflow-wrap: normal }
 td.text { white-space: pre-wrap; min-width: 12rem }
 td.text b { color: var(--faint); font-weight: 400 }
 details { padding: .5rem .8rem; margin-bottom: 1rem }
