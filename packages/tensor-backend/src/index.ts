@@ -11,6 +11,7 @@ export {
   type RawTensor,
   tensorFromRaw,
 } from './files/dtypes.ts'
+export { fullDiskReason } from './files/full-disk.ts'
 export { dequantizeGgml } from './files/gguf/dequantize.ts'
 export type { GgufTensorInfo } from './files/gguf/header.ts'
 export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'

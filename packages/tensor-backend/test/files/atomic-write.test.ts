@@ -28,16 +28,25 @@ test('a written file holds the text as UTF-8 and replaces what was there', async
   expect(await readdir(join(folder, 'new'))).toEqual(['config.json'])
 })
 
-test('a full disk leaves the old file and nothing else', async () => {
-  const path = join(folder, 'weights.bin')
-  await writeFile(path, 'old')
-  await failOnce('write', 'ENOSPC')
-  await expect(writeFileAtomic(path, 'new')).rejects.toMatchObject({
-    code: 'HEED_IO',
-    message: `${path}: writing failed: the disk is full (ENOSPC). Free some space.`,
-  })
-  expect(await readFile(path, 'utf8')).toBe('old')
-  expect(await readdir(folder)).toEqual(['weights.bin'])
+test.each([
+  ['ENOSPC', 'the disk is full (ENOSPC). Free some space.'],
+  ['EDQUOT', 'the quota of this user is used up (EDQUOT). Free some space, or have it raised.'],
+  [
+    'EFBIG',
+    'the file is larger than is allowed (EFBIG). Raise the limit (ulimit -f), or take a disk that holds large files.',
+  ],
+])('a full disk (%s) leaves the old file and nothing else', async (code, reason) => {
+  for (const method of ['write', 'sync'] as const) {
+    const path = join(folder, 'weights.bin')
+    await writeFile(path, 'old')
+    await failOnce(method, code)
+    await expect(writeFileAtomic(path, 'new')).rejects.toMatchObject({
+      code: 'HEED_IO',
+      message: `${path}: writing failed: ${reason}`,
+    })
+    expect(await readFile(path, 'utf8')).toBe('old')
+    expect(await readdir(folder)).toEqual(['weights.bin'])
+  }
 })
 
 test('bytes that cannot be brought to the disk leave nothing', async () => {

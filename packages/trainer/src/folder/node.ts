@@ -1,7 +1,7 @@
 import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { HeedError } from '@heed/tensor-backend'
+import { fullDiskReason, HeedError } from '@heed/tensor-backend'
 import type { FolderAccess } from './folder.ts'
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
@@ -11,9 +11,8 @@ async function attempt<T>(path: string, action: string, call: () => Promise<T>):
   try {
     return await call()
   } catch (cause) {
-    const code = codeOf(cause) || String(cause)
-    const mend = code === 'ENOSPC' ? 'The disk is full: free some space.' : 'Check the path and its permissions.'
-    throw new HeedError('HEED_IO', `${path}: ${action} failed: ${code}. ${mend}`, { cause })
+    const reason = fullDiskReason(cause) ?? `${codeOf(cause) || String(cause)}. Check the path and its permissions`
+    throw new HeedError('HEED_IO', `${path}: ${action} failed: ${reason}.`, { cause })
   }
 }
 

@@ -21,7 +21,9 @@ export async function smallRun(
     saveTotalLimit: 2,
   } as const
   const trainer = new Trainer({ model, args, trainDataset: tinyDataset(), callbacks })
-  const output = await trainer.train({ resumeFromCheckpoint: true, ...options })
-  model.dispose()
-  return output
+  try {
+    return await trainer.train({ resumeFromCheckpoint: true, ...options })
+  } finally {
+    model.dispose()
+  }
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { HeedError } from '../../errors.ts'
 import { type ByteSource, checkRange } from '../byte-source.ts'
 import type { AtomicFile } from '../file-system.ts'
+import { fullDiskReason } from '../full-disk.ts'
 
 /** One system call reads or writes at most this much: Linux stops at 2 GiB minus a page. */
 const CHUNK = 2 ** 30
@@ -19,10 +20,7 @@ function systemError(path: string, action: string, cause: unknown): HeedError {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no such file or folder. Check the path.`, { cause })
   }
-  const reason =
-    code === 'ENOSPC'
-      ? 'the disk is full (ENOSPC). Free some space'
-      : `${code || String(cause)}. Check the path and its permissions`
+  const reason = fullDiskReason(cause) ?? `${code || String(cause)}. Check the path and its permissions`
   return new HeedError('HEED_IO', `${path}: ${action} failed: ${reason}.`, { cause })
 }
 

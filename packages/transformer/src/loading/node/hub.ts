@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { HeedError } from '@heed/tensor-backend'
+import { fullDiskReason, HeedError } from '@heed/tensor-backend'
 import { DEFAULT_ENDPOINT, type HubOptions, isHubId, neededFiles } from '../hub.ts'
 
 interface Connection {
@@ -181,7 +181,9 @@ async function fetchRest(
     }
     await file.sync()
   } catch (cause) {
-    throw new HeedError('HEED_IO', `${url}: the download broke off. Run it again: it goes on where it stopped.`, {
+    const full = fullDiskReason(cause)
+    const reason = full ? `: ${full}, and run` : '. Run'
+    throw new HeedError('HEED_IO', `${url}: the download broke off${reason} it again: it goes on where it stopped.`, {
       cause,
     })
   } finally {
