@@ -105,25 +105,24 @@ export class MultiHeadAttention extends Module {
    */
   forward(x: tf.Tensor, { memory, cache, rotary, ...step }: MultiHeadAttentionInputs = {}): tf.Tensor {
     return tf.tidy(() => {
-      const q = splitHeads(this.query.forward(x), this.numAttentionHeads)
       const turn = (y: tf.Tensor): tf.Tensor => (rotary ? rotary.apply(y) : y)
-      const isKept = memory !== undefined && cache !== undefined && cache.length > 0
-      const [k, v] = isKept ? cache.tensors : this.#keysAndValues(memory ?? x, turn, cache)
-      const keyLen = cache?.length ?? k.shape[1]!
-      const y = attend(turn(q), k, v, { ...step, keyLen }, { scale: this.scale, ...this.dropout.option })
+      const q = turn(splitHeads(this.query.forward(x), this.numAttentionHeads))
+      const options = { scale: this.scale, ...this.dropout.option }
+      if (memory && cache) {
+        if (cache.length === 0) cache.append(...this.#keysAndValues(memory, turn))
+        const y = attend(q, ...cache.tensors, { ...step, keyLen: cache.length }, options)
+        return this.output.forward(mergeHeads(y))
+      }
+      const [k, v] = this.#keysAndValues(memory ?? x, turn)
+      const y = cache ? cache.attend(q, k, v, step, options) : attend(q, k, v, step, options)
       return this.output.forward(mergeHeads(y))
     })
   }
 
-  /** [batch, keyLen, numKeyValueHeads, headDim] each, with those of the cache before them. */
-  #keysAndValues(
-    y: tf.Tensor,
-    turn: (y: tf.Tensor) => tf.Tensor,
-    cache: LayerCache | undefined,
-  ): readonly [tf.Tensor, tf.Tensor] {
+  /** [batch, keyLen, numKeyValueHeads, headDim] each. */
+  #keysAndValues(y: tf.Tensor, turn: (y: tf.Tensor) => tf.Tensor): [tf.Tensor, tf.Tensor] {
     const k = turn(splitHeads(this.key.forward(y), this.numKeyValueHeads))
-    const v = splitHeads(this.value.forward(y), this.numKeyValueHeads)
-    return cache ? cache.append(k, v) : [k, v]
+    return [k, splitHeads(this.value.forward(y), this.numKeyValueHeads)]
   }
 }
 

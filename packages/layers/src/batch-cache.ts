@@ -10,7 +10,7 @@ export class BatchLayerCache implements AttentionCache {
     if (count === 1) return this.caches[0]!.attend(q, k, v, step, options)
     const { bias, keyPaddingMask, weights, slidingWindow } = step
     if (q.shape[1] === 1 && !bias && !keyPaddingMask && !weights && !options.dropout?.rate) {
-      const sequences = this.caches.map(cache => cache.next(k, v))
+      const sequences = this.caches.map(cache => cache.next(k, v, step))
       const output = attendEach(q, k, v, sequences, { ...options, ...(slidingWindow && { slidingWindow }) })
       for (const cache of this.caches) cache.advance(1)
       return output

@@ -22,59 +22,116 @@ export interface AttentionCache {
   ): tf.Tensor
 }
 
+/** Positions beyond its window that a layer holds at most, so that a few can be taken back and buffers seldom move. */
+const MAX_SPARE = 128
+
+export interface LayerCacheOptions {
+  /** Positions to make room for at first; buffers double when they are full. */
+  capacity: number
+  /** How many positions back queries look: older ones are given up. All are held without it. */
+  slidingWindow?: number | undefined
+}
+
 /** Keys and values of one attention layer, in buffers with room to grow: appending copies only what is new. */
 export class LayerCache implements AttentionCache {
+  readonly slidingWindow: number
+  /** Rows that are left when older ones are given up, and the most that the buffers have. */
+  readonly #keptRows: number
+  readonly #maxRows: number
+  readonly #initialCapacity: number
   #keys: tf.Variable | undefined // [batch, capacity, numKeyValueHeads, headDim]
   #values: tf.Variable | undefined
-  #length = 0
+  #rows = 0 // how many are filled
+  #first = 0 // position of row 0
 
-  constructor(private readonly initialCapacity: number) {}
-
-  /** Positions held. */
-  get length(): number {
-    return this.#length
+  constructor({ capacity, slidingWindow = Number.POSITIVE_INFINITY }: LayerCacheOptions) {
+    const spare = Math.min(MAX_SPARE, Math.ceil(slidingWindow / 8))
+    this.slidingWindow = slidingWindow
+    this.#initialCapacity = capacity
+    this.#keptRows = slidingWindow - 1 + spare
+    this.#maxRows = this.#keptRows + spare
   }
 
-  /** The buffers, of which the first `length` rows are filled. */
+  /** Positions taken in, among them those that were given up since. */
+  get length(): number {
+    return this.#first + this.#rows
+  }
+
+  /** Positions held: the last ones. */
+  get numHeld(): number {
+    return this.#rows
+  }
+
+  /** The buffers, of which the first `numHeld` rows are filled. */
   get tensors(): readonly [keys: tf.Tensor, values: tf.Tensor] {
     return [this.#keys!, this.#values!]
   }
 
-  /** k, v: [batch, newLen, numKeyValueHeads, headDim] -> the buffers; the first `length` rows are filled. Throws HEED_SHAPE_MISMATCH. */
-  append(k: tf.Tensor, v: tf.Tensor): readonly [keys: tf.Tensor, values: tf.Tensor] {
-    const length = this.#length + k.shape[1]!
-    this.#reserve(k.shape[0]!, length, k, v)
-    writeRows(this.#keys!, k, this.#length)
-    writeRows(this.#values!, v, this.#length)
-    this.#length = length
-    return this.tensors
+  /** k, v: [batch, newLen, numKeyValueHeads, headDim]. Throws HEED_SHAPE_MISMATCH. */
+  append(k: tf.Tensor, v: tf.Tensor): void {
+    const count = k.shape[1]!
+    this.#makeRoom(count, k, v)
+    const written = count <= this.#maxRows ? count : this.#keptRows
+    tf.tidy(() => {
+      writeRows(this.#keys!, lastRows(k, written), this.#rows)
+      writeRows(this.#values!, lastRows(v, written), this.#rows)
+    })
+    this.#rows += written
+    this.#first += count - written
   }
 
   /** The buffers of one sequence with room for the next of its positions, which `advance` counts when a kernel wrote it. */
-  next(k: tf.Tensor, v: tf.Tensor): CachedSequence {
-    this.#reserve(1, this.#length + 1, k, v)
-    return { keys: this.#keys!, values: this.#values!, length: this.#length }
+  next(k: tf.Tensor, v: tf.Tensor, step: AttentionStep): CachedSequence {
+    this.#checkWindow(step)
+    this.#makeRoom(1, k, v, 1)
+    return { keys: this.#keys!, values: this.#values!, length: this.#rows }
   }
 
-  /** `append`, then `attend` over all positions held. */
+  /**
+   * `append`, then `attend` over all positions that the queries see. A bias, a mask, and weights that are recorded, lose their
+   * first columns with the positions given up. Throws HEED_ARGUMENT_INVALID when the step's window is longer than the cache's.
+   */
   attend(...[q, k, v, step, options]: Parameters<AttentionCache['attend']>): tf.Tensor {
-    const [keys, values] = this.append(k, v)
-    return attend(q, keys, values, { ...step, keyLen: this.#length, ...options })
+    this.#checkWindow(step)
+    const count = k.shape[1]!
+    const attendTo = (keys: tf.Tensor, values: tf.Tensor, keyLen: number): tf.Tensor =>
+      attend(q, keys, values, { ...lastColumns(step, keyLen, this.length), keyLen, ...options })
+    if (this.#rows + count <= this.#maxRows || this.#keptRows - count >= this.slidingWindow - 1) {
+      this.append(k, v)
+      return tf.tidy(() => attendTo(...this.tensors, this.#rows))
+    }
+    // More than the buffers keep beside the window: the queries look at a copy that goes when they have.
+    return tf.tidy(() => {
+      const seen = Math.min(this.#rows, this.slidingWindow - 1)
+      const withOld = (buffer: tf.Tensor | undefined, rows: tf.Tensor): tf.Tensor =>
+        seen > 0 ? tf.concat([tf.slice(buffer!, [0, this.#rows - seen], [-1, seen]), rows], 1) : rows
+      const [keys, values] = [withOld(this.#keys, k), withOld(this.#values, v)]
+      this.append(k, v)
+      return attendTo(keys, values, seen + count)
+    })
   }
 
   /** Whether `count` more positions fit in the buffers as they are. */
   hasRoom(count: number): boolean {
-    return this.#length + count <= (this.#keys?.shape[1] ?? 0)
+    return this.#rows + count <= this.#capacity
   }
 
   /** Counts positions that a kernel wrote. */
   advance(count: number): void {
-    this.#length += count
+    this.#rows += count
   }
 
-  /** Keeps only the first `length` positions. */
+  /** How many positions `truncate` leaves of the first `length`: none where one was given up that the next query would see. */
+  usable(length: number): number {
+    const left = Math.min(length, this.length)
+    return this.#first <= Math.max(0, left - this.slidingWindow + 1) ? left : 0
+  }
+
+  /** Keeps only the first `length` positions, as far as they are `usable`. */
   truncate(length: number): void {
-    this.#length = Math.min(length, this.#length)
+    const left = this.usable(length)
+    if (left === 0 && this.#first > 0) this.dispose()
+    else this.#rows = left - this.#first
   }
 
   /** Row i of the batch becomes what row rows[i] was: how beams change places. */
@@ -93,14 +150,25 @@ export class LayerCache implements AttentionCache {
     this.#values?.dispose()
     this.#keys = undefined
     this.#values = undefined
-    this.#length = 0
+    this.#rows = 0
+    this.#first = 0
   }
 
-  #reserve(batch: number, length: number, k: tf.Tensor, v: tf.Tensor): void {
-    if (length <= (this.#keys?.shape[1] ?? 0)) return
-    const capacity = Math.max(length, this.#keys ? 2 * this.#keys.shape[1]! : this.initialCapacity)
-    this.#keys = this.#withCapacity(this.#keys, [batch, capacity, ...k.shape.slice(2)])
-    this.#values = this.#withCapacity(this.#values, [batch, capacity, ...v.shape.slice(2)])
+  get #capacity(): number {
+    return this.#keys?.shape[1] ?? 0
+  }
+
+  /** Buffers with room for `count` rows: larger ones, or ones without the oldest rows. A move always makes new buffers. */
+  #makeRoom(count: number, k: tf.Tensor, v: tf.Tensor, batch: number = k.shape[0]!): void {
+    const needed = this.#rows + count
+    if (needed <= this.#capacity) return
+    const kept = needed <= this.#maxRows ? this.#rows : Math.max(0, Math.min(this.#rows, this.#keptRows - count))
+    const room = Math.max(kept + count, this.#keys ? 2 * this.#capacity : this.#initialCapacity)
+    const capacity = Math.min(this.#maxRows, room)
+    this.#keys = this.#moved(this.#keys, kept, [batch, capacity, ...k.shape.slice(2)])
+    this.#values = this.#moved(this.#values, kept, [batch, capacity, ...v.shape.slice(2)])
+    this.#first += this.#rows - kept
+    this.#rows = kept
   }
 
   #replace(buffer: tf.Variable, content: tf.Tensor): void {
@@ -110,32 +178,67 @@ export class LayerCache implements AttentionCache {
     buffer.dispose()
   }
 
-  #withCapacity(old: tf.Variable | undefined, shape: number[]): tf.Variable {
+  /** A buffer that begins with the last `kept` rows of the old one, which is disposed of. */
+  #moved(old: tf.Variable | undefined, kept: number, shape: number[]): tf.Variable {
     const empty = lazyZeros(shape)
-    const grown = tf.variable(empty, false)
+    const moved = tf.variable(empty, false)
     empty.dispose()
-    if (old) {
-      writeRows(grown, old, 0)
-      old.dispose()
+    if (old && kept > 0) {
+      tf.tidy(() => writeRows(moved, kept === this.#rows ? old : tf.slice(old, [0, this.#rows - kept], [-1, kept]), 0))
     }
-    return grown
+    old?.dispose()
+    return moved
+  }
+
+  #checkWindow({ slidingWindow = Number.POSITIVE_INFINITY }: AttentionStep): void {
+    if (slidingWindow <= this.slidingWindow) return
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `LayerCache.attend: slidingWindow is ${slidingWindow}, expected at most the ${this.slidingWindow} of the cache. ` +
+        'Give the KvCache the window of each layer.',
+    )
+  }
+}
+
+/** The last `count` rows of [batch, rows, numHeads, headDim]. */
+function lastRows(x: tf.Tensor, count: number): tf.Tensor {
+  const rows = x.shape[1]!
+  return count === rows ? x : tf.slice(x, [0, rows - count], [-1, count])
+}
+
+/** A step whose bias and mask are of the last `keyLen` positions; they come for all `length` positions. */
+function lastColumns(step: AttentionStep, keyLen: number, length: number): AttentionStep {
+  const { bias, keyPaddingMask } = step
+  if (keyLen === length) return step
+  return {
+    ...step,
+    ...(bias && { bias: tf.slice(bias, [0, 0, 0, length - keyLen], [-1, -1, -1, keyLen]) }),
+    ...(keyPaddingMask && { keyPaddingMask: tf.slice(keyPaddingMask, [0, length - keyLen], [-1, keyLen]) }),
   }
 }
 
 /** Smallest buffer: growing from 64 positions to a context of 8,192 copies seven times. */
 const INITIAL_CAPACITY = 64
 
+export interface KvCacheOptions {
+  /** How many positions to make room for at first, 64 by default; buffers double when they are full. */
+  capacity?: number | undefined
+  /** How many positions back each layer looks: it holds no more than these and a few to spare. Null where it looks at all. */
+  slidingWindows?: readonly (number | null)[] | undefined
+}
+
 /** The key-value cache of a model: one `LayerCache` a layer, all of the same length. The caller disposes it. */
 export class KvCache {
   readonly layers: readonly LayerCache[]
   readonly #program = new StepProgram()
 
-  /** `capacity` is how many positions to make room for at first; buffers double when they are full. */
-  constructor(numLayers: number, { capacity = INITIAL_CAPACITY }: { capacity?: number } = {}) {
-    this.layers = Array.from({ length: numLayers }, () => new LayerCache(capacity))
+  constructor(numLayers: number, { capacity = INITIAL_CAPACITY, slidingWindows }: KvCacheOptions = {}) {
+    const layer = (i: number): LayerCache =>
+      new LayerCache({ capacity, slidingWindow: slidingWindows?.[i] ?? undefined })
+    this.layers = Array.from({ length: numLayers }, (_, i) => layer(i))
   }
 
-  /** Positions held. */
+  /** Positions taken in. */
   get length(): number {
     return this.layers[0]?.length ?? 0
   }
@@ -145,7 +248,10 @@ export class KvCache {
    * again without running `compute`, which must depend on the model, the inputs and the cache alone.
    */
   step(model: Module, inputs: readonly tf.Tensor[], compute: () => tf.Tensor): tf.Tensor {
-    if (!this.layers.every(layer => layer.hasRoom(1))) return compute()
+    if (!this.layers.every(layer => layer.hasRoom(1))) {
+      this.#program.reset() // it would write into buffers that are about to go
+      return compute()
+    }
     const state = (): tf.Tensor[] => {
       const weights = Array.from(model.quantizedWeights(), ([, { data }]) => data)
       return [...this.layers.flatMap(layer => layer.tensors), ...model.parameters(), ...weights]
@@ -160,15 +266,25 @@ export class KvCache {
     this.#program.reset()
   }
 
-  /** Forgets all positions from `length` on. Throws HEED_ARGUMENT_INVALID. */
-  truncate(length: number): void {
+  /** How many positions `truncate` would leave. */
+  usable(length: number): number {
+    return this.layers.every(layer => layer.usable(length) === length) ? length : 0
+  }
+
+  /**
+   * Forgets all positions from `length` on and gives how many are left: `length`, or 0 when a layer with a window has given up
+   * positions that the next query would see, so that the text must be read again. Throws HEED_ARGUMENT_INVALID.
+   */
+  truncate(length: number): number {
     if (!(Number.isInteger(length) && length >= 0 && length <= this.length)) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
         `KvCache.truncate: length is ${length}, expected a whole number from 0 to the ${this.length} positions held.`,
       )
     }
-    for (const layer of this.layers) layer.truncate(length)
+    const left = this.usable(length)
+    for (const layer of this.layers) layer.truncate(left)
+    return left
   }
 
   /** Row i of the batch becomes what row rows[i] was. */

@@ -27,6 +27,7 @@ import {
 import { type AttentionOptions, tf } from '@heed/tensor-backend'
 import {
   type BaseModelOutput,
+  type CacheOptions,
   CausalLm,
   type CausalLmInputs,
   type CausalLmOutput,
@@ -35,6 +36,7 @@ import {
   decoderStep,
   type HfConfig,
   isNextToken,
+  kvCacheOptions,
   type LoadOptions,
   lastPositions,
   loadPretrained,
@@ -261,8 +263,10 @@ export class LlamaForCausalLM extends CausalLm {
     return this.model.configToHf()
   }
 
-  createCache(capacity?: number): KvCache {
-    return new KvCache(this.config.numHiddenLayers, capacity === undefined ? {} : { capacity })
+  createCache(capacity?: number, options?: CacheOptions): KvCache {
+    const { numHiddenLayers, layerTypes, slidingWindow } = this.config
+    const windows = layerTypes.map(type => (type === 'sliding_attention' ? slidingWindow : null))
+    return new KvCache(numHiddenLayers, kvCacheOptions(capacity, options, windows))
   }
 
   forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {

@@ -19,6 +19,7 @@ import {
   zeros,
 } from '@heed/layers'
 import { type Activation, tf } from '@heed/tensor-backend'
+import type { CacheOptions } from './cache-options.ts'
 import { activation, flag, rate, real, size, tokenId, tokenIds } from './config-fields.ts'
 import { type DecoderStep, decoderStep, lastPositions, learnedPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
@@ -210,8 +211,8 @@ export class BartForConditionalGeneration extends Seq2SeqLm {
     return (this.config.modelType === 'marian' ? marianConfig : bartConfig).toHf(this.config)
   }
 
-  createCache(capacity?: number): Seq2SeqCache {
-    return new Seq2SeqCache(this.config.decoderLayers, capacity)
+  createCache(capacity?: number, options?: CacheOptions): Seq2SeqCache {
+    return new Seq2SeqCache(this.config.decoderLayers, capacity, options)
   }
 
   encode(inputs: EncoderInputs): BaseModelOutput {

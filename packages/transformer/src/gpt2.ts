@@ -24,6 +24,7 @@ import {
   zeros,
 } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
+import { type CacheOptions, kvCacheOptions } from './cache-options.ts'
 import {
   type ClassifierOutput,
   lastTokens,
@@ -230,8 +231,8 @@ export class Gpt2LMHeadModel extends CausalLm {
     return gpt2Config.toHf(this.config)
   }
 
-  createCache(capacity?: number): KvCache {
-    return new KvCache(this.config.numHiddenLayers, capacity === undefined ? {} : { capacity })
+  createCache(capacity?: number, options?: CacheOptions): KvCache {
+    return new KvCache(this.config.numHiddenLayers, kvCacheOptions(capacity, options))
   }
 
   forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {

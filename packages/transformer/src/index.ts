@@ -38,6 +38,7 @@ export {
   type QuestionAnsweringOutput,
   type SequenceClassificationInputs,
 } from './bert-heads.ts'
+export { type CacheOptions, kvCacheOptions } from './cache-options.ts'
 export {
   type ClassifierOutput,
   lastTokens,

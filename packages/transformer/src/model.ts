@@ -1,5 +1,6 @@
 import { type BatchCache, type KvCache, Module } from '@heed/layers'
 import type { tf } from '@heed/tensor-backend'
+import type { CacheOptions } from './cache-options.ts'
 import { type GenerationConfig, noGenerationConfig } from './generation/config.ts'
 import { generate } from './generation/generate.ts'
 import type { GenerateOutput } from './generation/output.ts'
@@ -85,8 +86,8 @@ export abstract class CausalLm extends PretrainedModel {
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
   abstract forward(inputs: CausalLmInputs): CausalLmOutput
 
-  /** An empty cache for this model, with room for `capacity` positions before it grows. */
-  abstract createCache(capacity?: number): KvCache
+  /** An empty cache for this model, with room for `capacity` positions before it grows. Throws HEED_ARGUMENT_INVALID. */
+  abstract createCache(capacity?: number, options?: CacheOptions): KvCache
 
   /**
    * The prompts with their continuations; see `GenerateOptions`. With `returnDictInGenerate` these are the `sequences` of a

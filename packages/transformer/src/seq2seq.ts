@@ -1,5 +1,6 @@
 import { KvCache } from '@heed/layers'
 import { crossEntropy, tf } from '@heed/tensor-backend'
+import { type CacheOptions, kvCacheOptions } from './cache-options.ts'
 import { paddingMask } from './decoder-inputs.ts'
 import type { EncoderInputs } from './encoder-inputs.ts'
 import { generateFromSource } from './generation/generate.ts'
@@ -14,9 +15,9 @@ export class Seq2SeqCache {
   readonly self: KvCache
   readonly cross: KvCache
 
-  constructor(numLayers: number, capacity?: number) {
-    this.self = new KvCache(numLayers, capacity === undefined ? {} : { capacity })
-    this.cross = new KvCache(numLayers, { capacity: 1 })
+  constructor(numLayers: number, capacity?: number, options?: CacheOptions) {
+    this.self = new KvCache(numLayers, kvCacheOptions(capacity, options))
+    this.cross = new KvCache(numLayers, kvCacheOptions(1, options))
   }
 
   dispose(): void {
@@ -85,7 +86,7 @@ export abstract class Seq2SeqLm extends PretrainedModel {
   /** The decoder and its head. */
   abstract decode(pass: DecoderPass): DecoderPassOutput
   /** Empty caches for this model's decoder. */
-  abstract createCache(capacity?: number): Seq2SeqCache
+  abstract createCache(capacity?: number, options?: CacheOptions): Seq2SeqCache
 
   /** Share of the probability that training takes from the label and spreads over all tokens. */
   protected get labelSmoothing(): number {

@@ -20,6 +20,7 @@ import {
   skipInitialization,
 } from '@heed/layers'
 import { type Activation, tf } from '@heed/tensor-backend'
+import type { CacheOptions } from './cache-options.ts'
 import { decoderStep, lastPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 import type { HfConfig } from './hf-json.ts'
@@ -219,8 +220,8 @@ export class T5ForConditionalGeneration extends Seq2SeqLm {
     return t5Config.toHf(this.config)
   }
 
-  createCache(capacity?: number): Seq2SeqCache {
-    return new Seq2SeqCache(this.config.numDecoderLayers, capacity)
+  createCache(capacity?: number, options?: CacheOptions): Seq2SeqCache {
+    return new Seq2SeqCache(this.config.numDecoderLayers, capacity, options)
   }
 
   encode(inputs: EncoderInputs): BaseModelOutput {

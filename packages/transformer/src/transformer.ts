@@ -25,6 +25,7 @@ import {
   zeros,
 } from '@heed/layers'
 import { type Activation, tf } from '@heed/tensor-backend'
+import type { CacheOptions } from './cache-options.ts'
 import { decoderStep, lastPositions } from './decoder-inputs.ts'
 import { type EncoderInputs, encoderStep } from './encoder-inputs.ts'
 import type { HfConfig } from './hf-json.ts'
@@ -196,8 +197,8 @@ export class Transformer extends Seq2SeqLm {
     return transformerConfig.toHf(this.config)
   }
 
-  createCache(capacity?: number): Seq2SeqCache {
-    return new Seq2SeqCache(this.config.decoderLayers, capacity)
+  createCache(capacity?: number, options?: CacheOptions): Seq2SeqCache {
+    return new Seq2SeqCache(this.config.decoderLayers, capacity, options)
   }
 
   protected override get labelSmoothing(): number {

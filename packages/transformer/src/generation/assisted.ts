@@ -83,8 +83,7 @@ export class DraftModel implements Drafter {
   #keepBeginningOf(ids: readonly number[]): void {
     let length = 0
     while (length < Math.min(this.#read.length, ids.length - 1) && this.#read[length] === ids[length]) length += 1
-    if (length < this.#read.length) this.decoding.truncate(length)
-    this.#read.length = length
+    if (length < this.#read.length) this.#read.length = this.decoding.truncate(length)
   }
 }
 
@@ -116,9 +115,9 @@ export async function writeAssisted(
       isDone = ids.length >= maxLength || isComplete(ids)
       if (isDone || id !== draft[i]) break
     }
-    decoding.truncate(ids.length - 1)
+    const numRead = decoding.truncate(ids.length - 1)
     drafter.learn(ids.length - 1 - start, draft.length)
-    fresh = ids.slice(-1)
+    fresh = ids.slice(numRead)
     await turns.next()
   }
   await streamer?.end?.()

@@ -1,5 +1,6 @@
 import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
+import type { CacheOptions } from '../cache-options.ts'
 import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
 import type { PromptCache } from './prompt-cache.ts'
@@ -8,8 +9,8 @@ import type { PromptCache } from './prompt-cache.ts'
 export interface Decoding {
   /** Appends tokens to each sequence and gives the logits after the last one, or after each of the last `logitsToKeep`: rows of vocabSize. */
   step(tokens: readonly (readonly number[])[], logitsToKeep?: number): Promise<Float32Array[]>
-  /** Forgets all tokens from `length` on. */
-  truncate(length: number): void
+  /** Forgets all tokens from `length` on and gives how many are left, `length` or none: those must come again with the next step. */
+  truncate(length: number): number
   /** Row i goes on from what row rows[i] was. */
   reorder(rows: readonly number[]): void
   dispose(): void
@@ -33,8 +34,9 @@ export class CausalDecoding implements Decoding {
     capacity: number,
     private readonly promptCache?: PromptCache | undefined,
     private readonly onWarning: (message: string) => void = console.warn,
+    cacheOptions: CacheOptions = {},
   ) {
-    this.#cache = promptCache?.cache ?? model.createCache(capacity)
+    this.#cache = promptCache?.cache ?? model.createCache(capacity, cacheOptions)
     this.#cache.forgetSteps()
     this.#held = this.#cache.length
     if (attentionMask && hidesKeys(attentionMask)) this.#mask = attentionMask.map(row => [...row])
@@ -79,10 +81,9 @@ export class CausalDecoding implements Decoding {
     )
   }
 
-  truncate(length: number): void {
-    if (this.promptCache) this.promptCache.truncate(length)
-    else this.#cache.truncate(length)
+  truncate(length: number): number {
     for (const row of this.#mask ?? []) row.length = length
+    return (this.promptCache ?? this.#cache).truncate(length)
   }
 
   reorder(rows: readonly number[]): void {
@@ -108,11 +109,12 @@ export class Seq2SeqDecoding implements Decoding {
     sources: readonly (readonly number[])[],
     private attentionMask: readonly (readonly number[])[] | undefined,
     capacity: number,
+    cacheOptions: CacheOptions = {},
   ) {
     const { lastHiddenState } = model.encode({ inputIds: sources, attentionMask })
     this.#memory = lastHiddenState
     this.#prompts = [...sources.keys()]
-    this.#cache = model.createCache(capacity)
+    this.#cache = model.createCache(capacity, cacheOptions)
   }
 
   async step(tokens: readonly (readonly number[])[], logitsToKeep = 1): Promise<Float32Array[]> {
@@ -126,8 +128,8 @@ export class Seq2SeqDecoding implements Decoding {
     return logitRows(output)
   }
 
-  truncate(length: number): void {
-    this.#cache.self.truncate(length)
+  truncate(length: number): number {
+    return this.#cache.self.truncate(length)
   }
 
   reorder(rows: readonly number[]): void {

@@ -32,7 +32,7 @@ export async function generate(
   }
   promptCache?.keepBeginningOf(prompts[0]!)
   const begin = (of: CausalLm, cache = promptCache): Decoding =>
-    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options.onWarning)
+    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options.onWarning, options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
   return decode(begin(model), plan, options, draft)
 }
@@ -56,7 +56,7 @@ export async function generateFromSource(
   const prompts = sources.map(() => [start])
   const plan = planGeneration(model, prompts, options, sources)
   const { assistantModel } = options
-  const begin = (of: Seq2SeqLm): Decoding => new Seq2SeqDecoding(of, sources, mask, plan.maxLength - 1)
+  const begin = (of: Seq2SeqLm): Decoding => new Seq2SeqDecoding(of, sources, mask, plan.maxLength - 1, options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel)))
   return decode(begin(model), plan, options, draft)
 }

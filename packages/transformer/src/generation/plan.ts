@@ -1,4 +1,5 @@
 import type { Tokenizer } from '@heed/tokenizer'
+import type { CacheOptions } from '../cache-options.ts'
 import type { TokenIds } from '../inputs.ts'
 import type { CausalLm, PretrainedModel } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
@@ -13,7 +14,7 @@ import type { PromptCache } from './prompt-cache.ts'
 import { maxTimeCriterion, type StoppingCriterion, stopStringCriterion } from './stopping.ts'
 import type { Streamer } from './streamer.ts'
 
-export interface GenerateOptions extends GenerationSettings, OutputOptions {
+export interface GenerateOptions extends GenerationSettings, OutputOptions, CacheOptions {
   /** 1 for tokens, 0 for padding, which must be on the left. By default padding tokens of a decoder-only model's prompts are hidden, unless they end texts too. */
   attentionMask?: TokenIds | undefined
   /** Seed of the draws; the same seed gives the same text. */

@@ -1,4 +1,5 @@
 import type { KvCache } from '@heed/layers'
+import type { CacheOptions } from '../cache-options.ts'
 import type { CausalLm } from '../model.ts'
 
 /**
@@ -9,8 +10,12 @@ export class PromptCache {
   readonly cache: KvCache
   readonly #ids: number[] = [] // what the cache holds
 
-  constructor(readonly model: CausalLm) {
-    this.cache = model.createCache()
+  /** Throws HEED_ARGUMENT_INVALID. */
+  constructor(
+    readonly model: CausalLm,
+    options: CacheOptions = {},
+  ) {
+    this.cache = model.createCache(undefined, options)
   }
 
   /** How many tokens are held. */
@@ -18,7 +23,7 @@ export class PromptCache {
     return this.#ids.length
   }
 
-  /** Keeps the beginning that `prompt` shares, but for its last token, whose logits are wanted. */
+  /** Keeps the beginning that `prompt` shares, but for its last token, whose logits are wanted; nothing where `truncate` cannot. */
   keepBeginningOf(prompt: readonly number[]): void {
     this.truncate(this.sharedWith(prompt))
   }
@@ -28,7 +33,7 @@ export class PromptCache {
     const longest = Math.min(this.#ids.length, prompt.length - 1)
     let length = 0
     while (length < longest && this.#ids[length] === prompt[length]) length += 1
-    return length
+    return this.cache.usable(length)
   }
 
   /** Takes note of tokens whose keys and values the cache has got. */
@@ -36,10 +41,10 @@ export class PromptCache {
     this.#ids.push(...ids)
   }
 
-  /** Forgets all tokens from `length` on. */
-  truncate(length: number): void {
-    this.cache.truncate(length)
-    this.#ids.length = length
+  /** Forgets all tokens from `length` on and gives how many are left; see `KvCache.truncate`. */
+  truncate(length: number): number {
+    this.#ids.length = this.cache.truncate(length)
+    return this.length
   }
 
   dispose(): void {

@@ -4,6 +4,7 @@
  */
 import { BatchCache } from '@heed/layers'
 import { HeedError, tf } from '@heed/tensor-backend'
+import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
 import { logitRows } from '../decoding.ts'
@@ -21,6 +22,8 @@ export interface BatchSchedulerOptions {
   contextLength?: number
   /** Caches of finished texts that are kept, for prompts that begin alike; 0 by default. */
   keptCaches?: number
+  /** What the cache of each text holds. */
+  cacheOptions?: CacheOptions
 }
 
 /** A beginning that prompts share is worth taking over from this length on. */
@@ -40,11 +43,17 @@ export class BatchScheduler {
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(
     readonly model: CausalLm,
-    { maxSequences = 16, prefillChunk = 256, contextLength, keptCaches = 0 }: BatchSchedulerOptions = {},
+    {
+      maxSequences = 16,
+      prefillChunk = 256,
+      contextLength,
+      keptCaches = 0,
+      cacheOptions = {},
+    }: BatchSchedulerOptions = {},
   ) {
     const { maxPositionEmbeddings } = model.config as { maxPositionEmbeddings?: number }
     this.contextLength = contextLength ?? maxPositionEmbeddings ?? Number.POSITIVE_INFINITY
-    this.#options = { maxSequences, prefillChunk, keptCaches }
+    this.#options = { maxSequences, prefillChunk, keptCaches, cacheOptions }
     for (const [name, value] of Object.entries({ maxSequences, prefillChunk, keptCaches })) {
       const least = name === 'keptCaches' ? 0 : 1
       if (Number.isInteger(value) && value >= least) continue
@@ -148,7 +157,7 @@ export class BatchScheduler {
   #join(): void {
     while (this.#waiting.length > 0 && this.#live.length < this.#options.maxSequences) {
       const sequence = this.#waiting.shift()!
-      sequence.cache = this.#takeKept(sequence.ids) ?? new PromptCache(this.model)
+      sequence.cache = this.#takeKept(sequence.ids) ?? new PromptCache(this.model, this.#options.cacheOptions)
       sequence.cache.keepBeginningOf(sequence.ids)
       this.#live.push(sequence)
     }

@@ -1,4 +1,5 @@
 import { Random } from '@heed/layers'
+import type { CacheOptions } from '../../cache-options.ts'
 import type { GenerateOptions, GenerationPlan } from '../plan.ts'
 import type { PromptCache } from '../prompt-cache.ts'
 import { argmax, sample } from '../sampling.ts'
@@ -12,6 +13,7 @@ export interface SequenceOptions
     | 'streamer'
     | 'attentionMask'
     | 'promptCache'
+    | keyof CacheOptions
     | 'assistantModel'
     | 'promptLookupNumTokens'
     | 'numBeams'
