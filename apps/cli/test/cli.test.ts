@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -142,6 +142,22 @@ test('heed data prepare makes the tokens of the whole text by threads, and heed 
   const { numTokens, numBytes } = JSON.parse(prepared.stdout)
   expect(numTokens).toBe(JSON.parse(encoded.stdout).ids.length)
   expect(numBytes).toBe(60_000)
+  // The same text as a data set in a folder, found by its split.
+  mkdirSync(join(folder, 'rows'))
+  writeFileSync(join(folder, 'rows', 'test.jsonl'), JSON.stringify({ story: readFileSync(text, 'utf8') }))
+  const ofRows = ['--split', 'test', '--text-column', 'story', '--no-eos', '--json']
+  const again = await heed([
+    'data',
+    'prepare',
+    join(folder, 'rows'),
+    '--tokenizer',
+    tokenizer,
+    '--out',
+    `${out}-rows`,
+    ...ofRows,
+  ])
+  expect(again.code, again.stderr + again.stdout).toBe(0)
+  expect(JSON.parse(again.stdout).numTokens).toBe(numTokens)
   const trained = await heed([
     'train',
     out,

@@ -1,3 +1,4 @@
+export { openHubRepository } from '#hub'
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'
 export { openPrivateFolder, privateCall, splitPrivate } from './files/browser/private-folder.ts'
@@ -18,6 +19,7 @@ export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'
 export { type GgmlType, type GgufField, type GgufType, type GgufValue, ggmlTypes } from './files/gguf/types.ts'
 export { type WritableGgmlTensor, type WriteGgufOptions, writeGguf } from './files/gguf/write.ts'
 export { type GgufFile, openGguf } from './files/gguf.ts'
+export { DEFAULT_ENDPOINT, type HubOptions, type HubRepository, type HubRepositoryKind, isHubId } from './files/hub.ts'
 export { ifFound } from './files/if-found.ts'
 export { type ByteSourceLike, openByteSource, readText } from './files/open-byte-source.ts'
 export {

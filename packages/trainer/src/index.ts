@@ -40,7 +40,9 @@ export { concatenateDatasets, Dataset, type SplitOptions } from './data/dataset.
 export {
   type DatasetFormat,
   type LoadDatasetOptions,
+  type LoadRepositoryOptions,
   loadDataset,
+  type ReadRowsOptions,
   type Row,
   streamDataset,
 } from './data/load-dataset.ts'
@@ -71,7 +73,7 @@ export {
   type TextTokenizer,
   textCorpus,
 } from './data/text.ts'
-export { readTextPieces, type TextPieces } from './data/text-pieces.ts'
+export { readDatasetPieces, readTextPieces, type TextPieces } from './data/text-pieces.ts'
 export {
   isTokenShards,
   type ShardIndex,

@@ -140,7 +140,6 @@ export {
   loadPretrained,
   openPretrained,
 } from './loading/from-pretrained.ts'
-export type { HubOptions } from './loading/hub.ts'
 export type { SaveOptions } from './loading/save-pretrained.ts'
 export type { WeightDtype } from './loading/weight-dtype.ts'
 export {

@@ -1,6 +1,16 @@
+import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { extname } from 'node:path'
+import { isHubId } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
-import { type DatasetFormat, readTextPieces, type TokenPiece, writeTokenShards } from '@heed/trainer'
+import {
+  type DatasetFormat,
+  readDatasetPieces,
+  readTextPieces,
+  type TextPieces,
+  type TokenPiece,
+  writeTokenShards,
+} from '@heed/trainer'
 import { Command, Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { encodeByThreads } from '../encode-threads.ts'
@@ -11,6 +21,8 @@ interface PrepareOptions {
   tokenizer: string
   out: string
   format: DatasetFormat
+  split?: string
+  config?: string
   textColumn: string
   workers: number
   eos: boolean
@@ -25,32 +37,37 @@ export function dataCommand(): Command {
 function prepareSubcommand(): Command {
   return new Command('prepare')
     .description('Tokenise files of any size into a folder that heed train reads from the disk.')
-    .argument('<files...>', 'text, JSON lines or CSV files, also packed as .gz or .zst; Parquet or Arrow files')
+    .argument(
+      '<files...>',
+      'text, JSON lines or CSV files, also packed as .gz or .zst; Parquet or Arrow files; or a data set: its folder, or user/name on the hub',
+    )
     .requiredOption('--tokenizer <folder>', 'the tokenizer; it is copied into the folder')
     .requiredOption('--out <folder>', 'where the tokens go')
     .addOption(
-      new Option('--format <name>', 'of the files')
+      new Option('--format <name>', 'of the files; a data set tells its own')
         .choices(['text', 'json', 'csv', 'parquet', 'arrow'])
         .default('text'),
     )
+    .option('--split <name>', 'of a data set (default: "train")')
+    .option('--config <name>', 'of a data set that has several')
     .option('--text-column <name>', 'where the text is in rows', 'text')
     .option('--workers <n>', 'threads that tokenise', wholeNumber(1), availableParallelism())
     .option('--no-eos', 'leave out the end-of-text token after each document')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
-      '\nExample:\n  heed data prepare wiki.txt --tokenizer my-tokenizer --out wiki-tokens\n  heed train wiki-tokens --out runs/wiki',
+      '\nExample:\n  heed data prepare wiki.txt --tokenizer my-tokenizer --out wiki-tokens\n  heed train wiki-tokens --out runs/wiki\n  heed data prepare roneneldan/TinyStories --split train --tokenizer my-tokenizer --out story-tokens',
     )
     .action(action((files: string[], options: PrepareOptions) => prepare(files, options)))
 }
 
 async function prepare(files: string[], options: PrepareOptions): Promise<void> {
-  const { out, format, textColumn, workers: threads } = options
+  const { out, workers: threads } = options
   const startedAt = performance.now()
   const tokenizer = await Tokenizer.fromPretrained(options.tokenizer)
   const endId = options.eos ? tokenizer.specialTokenId('eos_token') : undefined
   const settings = { folder: options.tokenizer, endId, threads }
-  const pieces = encodeByThreads(readTextPieces(format, files, textColumn), settings)
+  const pieces = encodeByThreads(piecesOf(files, options), settings)
   const index = await writeTokenShards(out, reported(pieces, options.json === true), { vocabSize: tokenizer.vocabSize })
   await tokenizer.save(out)
   const seconds = (performance.now() - startedAt) / 1000
@@ -62,6 +79,22 @@ async function prepare(files: string[], options: PrepareOptions): Promise<void> 
       `saved ${out}: ${formatCount(numTokens)} tokens of ${formatCount(numBytes)} bytes in ${formatSeconds(seconds)}`,
     )
   }
+}
+
+async function* piecesOf(files: string[], options: PrepareOptions): AsyncGenerator<TextPieces> {
+  const { format, textColumn, split, config } = options
+  for (const file of files) {
+    if (await isDataset(file, options)) yield* readDatasetPieces(file, { split, config, textColumn })
+    else yield* readTextPieces(format, [file], textColumn)
+  }
+}
+
+/** Whether it names a data set, which is a folder or on the hub, and no file. */
+async function isDataset(name: string, { split, config }: PrepareOptions): Promise<boolean> {
+  const found = await stat(name).catch(() => undefined)
+  if (found) return found.isDirectory()
+  const isMeant = split !== undefined || config !== undefined || extname(name) === ''
+  return isMeant && isHubId(name) && name.includes('/')
 }
 
 /** The pieces, with a line on a terminal that says how far they are. */

@@ -1,12 +1,14 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, type HubOptions } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import { checkChoice } from '../checks.ts'
 import { readArrow } from './arrow.ts'
 import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
+import { type DatasetFormat, formatNames } from './dataset-files.ts'
 import { readJsonLines } from './jsonl.ts'
 import { readParquet } from './parquet.ts'
 import { readLines } from './read-rows.ts'
+import { type FoundFiles, findInRepository, type RepositoryPart } from './repository.ts'
 import { IterableDataset } from './stream.ts'
 
 /** One row of a file: values by column. */
@@ -17,33 +19,70 @@ export interface RowReaderOptions {
   onBadRow?: 'stop' | 'skip'
 }
 
-const formats = ['text', 'json', 'csv', 'parquet', 'arrow'] as const
-export type DatasetFormat = (typeof formats)[number]
+export type { DatasetFormat }
 
-export interface LoadDatasetOptions extends CsvOptions {
-  /** Paths; a `*` in the last part stands for any letters. Text, JSON lines and CSV may be packed: `.gz` or `.zst`. */
-  dataFiles: string | readonly string[]
+/** How the rows of files are read. */
+export interface ReadRowsOptions extends CsvOptions {
   /** What a row of a text file is: a line (default), what stands between blank lines, or the whole file. */
   sampleBy?: 'line' | 'paragraph' | 'document'
 }
 
-/** The rows of files in memory, HF's `load_dataset('json', data_files=...)`. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
-export async function loadDataset(format: DatasetFormat, options: LoadDatasetOptions): Promise<Dataset<Row>> {
-  const rows: Row[] = []
-  for await (const row of streamDataset(format, options)) rows.push(row)
-  return new Dataset(format === 'csv' ? withNumbers(rows) : rows)
+export interface LoadDatasetOptions extends ReadRowsOptions {
+  /** Paths; a `*` in the last part stands for any letters. Text, JSON lines and CSV may be packed: `.gz` or `.zst`. */
+  dataFiles: string | readonly string[]
 }
 
-/** The rows of files as they are read, `load_dataset(..., streaming=True)`: for data larger than memory. CSV values stay text. */
-export function streamDataset(format: DatasetFormat, options: LoadDatasetOptions): IterableDataset<Row> {
-  checkChoice('loadDataset', 'format', format, formats)
-  checkChoice('loadDataset', 'sampleBy', options.sampleBy ?? 'line', ['line', 'paragraph', 'document'])
+/** Of a data set in a folder or on the hub: what to read, how, and how the hub is reached. */
+export interface LoadRepositoryOptions extends RepositoryPart, ReadRowsOptions, HubOptions {}
+
+/**
+ * The rows of files in memory, HF's `load_dataset('json', data_files=...)`; or of a data set on the hub or in a folder, as
+ * `loadDataset('user/name', { split: 'test' })`, whose files come into HF's cache. Throws HEED_FILE_NOT_FOUND,
+ * HEED_FILE_INVALID, HEED_ARGUMENT_INVALID, HEED_IO.
+ */
+export async function loadDataset(format: DatasetFormat, options: LoadDatasetOptions): Promise<Dataset<Row>>
+export async function loadDataset(repository: string, options?: LoadRepositoryOptions): Promise<Dataset<Row>>
+export async function loadDataset(source: string, options: LoadRepositoryOptions = {}): Promise<Dataset<Row>> {
+  checkSampleBy(options)
+  const found = await findFiles(source, options)
+  const rows: Row[] = []
+  for await (const row of rowsOf(found, options)) rows.push(row)
+  return new Dataset(found.format === 'csv' ? withNumbers(rows) : rows)
+}
+
+/**
+ * The rows of files as they are read, `load_dataset(..., streaming=True)`: for data larger than memory. Of a data set on
+ * the hub a file is downloaded when its turn comes. CSV values stay text.
+ */
+export function streamDataset(format: DatasetFormat, options: LoadDatasetOptions): IterableDataset<Row>
+export function streamDataset(repository: string, options?: LoadRepositoryOptions): IterableDataset<Row>
+export function streamDataset(source: string, options: LoadRepositoryOptions = {}): IterableDataset<Row> {
+  checkSampleBy(options)
   return new IterableDataset(async function* () {
-    for (const file of await expandFiles(options.dataFiles)) yield* readRows(format, file, options)
+    yield* rowsOf(await findFiles(source, options), options)
   })
 }
 
-function readRows(format: DatasetFormat, file: string, options: LoadDatasetOptions): AsyncIterable<Row> {
+function checkSampleBy({ sampleBy = 'line' }: ReadRowsOptions): void {
+  checkChoice('loadDataset', 'sampleBy', sampleBy, ['line', 'paragraph', 'document'])
+}
+
+const isFormat = (source: string): source is DatasetFormat => formatNames.some(format => format === source)
+
+async function findFiles(source: string, options: LoadRepositoryOptions): Promise<FoundFiles> {
+  if (!isFormat(source)) return findInRepository(source, options, options)
+  return { format: source, files: await expandFiles(options.dataFiles), locate: async file => file }
+}
+
+async function* rowsOf(
+  { format, files, delimiter, locate }: FoundFiles,
+  options: ReadRowsOptions,
+): AsyncGenerator<Row> {
+  const all = delimiter === undefined ? options : { delimiter, ...options }
+  for (const file of files) yield* readRows(format, await locate(file), all)
+}
+
+function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions): AsyncIterable<Row> {
   switch (format) {
     case 'text':
       return readTextRows(file, options.sampleBy ?? 'line')
@@ -71,8 +110,11 @@ async function* readTextRows(file: string, sampleBy: 'line' | 'paragraph' | 'doc
   if (lines.length > 0) yield { text: lines.join('\n') }
 }
 
-/** Paths with their `*` filled in, sorted. Throws HEED_FILE_NOT_FOUND when none fits. */
-async function expandFiles(dataFiles: string | readonly string[]): Promise<string[]> {
+/** Paths with their `*` filled in, sorted. Throws HEED_ARGUMENT_INVALID, HEED_FILE_NOT_FOUND when none fits. */
+async function expandFiles(dataFiles: string | readonly string[] | undefined): Promise<string[]> {
+  if (dataFiles === undefined) {
+    throw new HeedError('HEED_ARGUMENT_INVALID', 'loadDataset: dataFiles is undefined, expected a path or several.')
+  }
   const files: string[] = []
   for (const path of [dataFiles].flat() as string[]) {
     if (!path.includes('*')) {

@@ -1,7 +1,8 @@
 import { HeedError } from '@heed/tensor-backend'
 import { show } from '../checks.ts'
-import { type DatasetFormat, streamDataset } from './load-dataset.ts'
+import { type DatasetFormat, type LoadRepositoryOptions, type ReadRowsOptions, streamDataset } from './load-dataset.ts'
 import { readTextChunks } from './read-rows.ts'
+import { findInRepository } from './repository.ts'
 
 /** Texts to be tokenised together. All but possibly the last are whole documents, or the ends of them. */
 export interface TextPieces {
@@ -28,6 +29,23 @@ export async function* readTextPieces(
   for (const file of files) {
     if (format === 'text') yield* piecesOfText(file)
     else yield* piecesOfRows(format, file, textColumn)
+  }
+}
+
+/**
+ * The text of one split of a data set in a folder or on the hub, in pieces as of files. Throws as `readTextPieces`, and
+ * HEED_ARGUMENT_INVALID when there is no such split or config.
+ */
+export async function* readDatasetPieces(
+  location: string,
+  { textColumn = 'text', ...options }: LoadRepositoryOptions & { textColumn?: string } = {},
+): AsyncGenerator<TextPieces> {
+  const { format, files, delimiter, locate } = await findInRepository(location, options, options)
+  const reading = delimiter === undefined ? options : { delimiter, ...options }
+  for (const name of files) {
+    const file = await locate(name)
+    if (format === 'text') yield* piecesOfText(file)
+    else yield* piecesOfRows(format, file, textColumn, reading)
   }
 }
 
@@ -76,10 +94,15 @@ function lastLineOrWord(text: string, file: string): number {
   )
 }
 
-async function* piecesOfRows(format: DatasetFormat, file: string, textColumn: string): AsyncGenerator<TextPieces> {
+async function* piecesOfRows(
+  format: DatasetFormat,
+  file: string,
+  textColumn: string,
+  options: ReadRowsOptions = {},
+): AsyncGenerator<TextPieces> {
   let texts: string[] = []
   let length = 0
-  for await (const row of streamDataset(format, { dataFiles: file })) {
+  for await (const row of streamDataset(format, { ...options, dataFiles: file })) {
     const text = row[textColumn]
     if (typeof text !== 'string') {
       throw new HeedError(

@@ -43,6 +43,10 @@ export const folders: FolderAccess = {
     return handle ? privateCall(folder, () => listFinished(handle)) : []
   },
 
+  async tree() {
+    return undefined
+  },
+
   async make(folder) {
     checkPrivate(folder)
     await openPrivateFolder(folder, { create: true })

@@ -2,6 +2,8 @@
 export interface FolderAccess {
   /** Names in a folder; none when it does not exist. Throws HEED_IO. */
   list(folder: string): Promise<string[]>
+  /** Paths of the files in a folder and the folders in it, with `/` between; undefined when there is no such folder. Throws HEED_IO. */
+  tree(folder: string): Promise<string[] | undefined>
   make(folder: string): Promise<void>
   /** Removes it with all that is in it. */
   remove(folder: string): Promise<void>

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fullDiskReason, HeedError } from '@heed/tensor-backend'
 import type { FolderAccess } from './folder.ts'
 
@@ -89,6 +89,17 @@ export const folders: FolderAccess = {
         return await readdir(folder)
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return []
+        throw error
+      }
+    }),
+  tree: folder =>
+    attempt(folder, 'listing', async () => {
+      try {
+        const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+        const files = entries.filter(entry => !entry.isDirectory())
+        return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll(sep, '/')).sort()
+      } catch (error) {
+        if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
         throw error
       }
     }),

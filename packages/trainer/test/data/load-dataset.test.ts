@@ -144,7 +144,7 @@ describe('a file that cannot be read', () => {
       `loadDataset: dataFiles is "${folder}/*.pdf", expected a pattern that fits some file.`,
     )
     await expect(loadDataset('xml' as 'text', { dataFiles: 'x' })).rejects.toThrow(
-      'loadDataset: format is "xml", expected one of text, json, csv, parquet, arrow.',
+      'loadDataset: there is no folder "xml", expected one of the formats text, json, csv, parquet, arrow, a folder, or a data set on the hub as user/name.',
     )
   })
 })

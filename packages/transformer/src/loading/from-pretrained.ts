@@ -9,6 +9,7 @@ import {
 import {
   type CheckpointLocation,
   HeedError,
+  type HubOptions,
   ifFound,
   openCheckpoint,
   parseStrictJson,
@@ -20,7 +21,6 @@ import { generationConfigFromHf } from '../generation/config.ts'
 import { type HfConfig, withWholeFloats } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
 import { type Checkpoint, type CheckpointTensors, openInFormat } from './checkpoint-format.ts'
-import type { HubOptions } from './hub.ts'
 import { readInFewBits, type WeightDtype } from './weight-dtype.ts'
 
 export type { CheckpointLocation }

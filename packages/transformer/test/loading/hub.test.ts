@@ -4,10 +4,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type HeedErrorCode, isHeedError, tf } from '@heed/tensor-backend'
+import { type HeedErrorCode, isHeedError, isHubId, tf } from '@heed/tensor-backend'
 import { AutoModelForCausalLM, gpt2Architectures, registerArchitecture, resolveModel } from '@heed/transformer'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { isHubId, neededFiles } from '../../src/loading/hub.ts'
+import { neededFiles } from '../../src/loading/hub.ts'
 import { tinyGpt2 } from '../tiny-gpt2.ts'
 
 const sha = 'a'.repeat(40)

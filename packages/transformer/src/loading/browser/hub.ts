@@ -1,4 +1,4 @@
-import { DEFAULT_ENDPOINT, type HubOptions, isHubId } from '../hub.ts'
+import { DEFAULT_ENDPOINT, type HubOptions, isHubId } from '@heed/tensor-backend'
 
 /** Where a model lies: a URL as it is, a hub id as the URL of its folder, whose files the browser fetches and caches. */
 export async function resolveModel(
