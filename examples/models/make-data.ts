@@ -107,3 +107,25 @@ const opinions = things.flatMap((thing, i) =>
   ),
 )
 write('opinions.csv', ['label,text', ...opinions])
+
+// Beginnings of stories, each with an ending that people prefer and one that they do not: happy and sad.
+const children = ['Tom', 'Anna', 'Tim', 'Lily', 'Max', 'Mia', 'Sam', 'Lucy'] as const
+const events = [
+  ['went to the park with a red ball.', 'played in the sun'],
+  ['found a small cat under a tree.', 'took it home'],
+  ['wanted to bake a cake with Mom.', 'made a big cake'],
+  ['saw a bird that could not fly.', 'helped the bird'],
+  ['had a toy car that was broken.', 'fixed the car'],
+] as const
+write(
+  'endings.jsonl',
+  children.flatMap(child =>
+    events.map(([event, deed]) =>
+      JSON.stringify({
+        prompt: `${child} ${event}`,
+        chosen: `They ${deed} and were very happy.`,
+        rejected: `They ${deed} but were very sad.`,
+      }),
+    ),
+  ),
+)

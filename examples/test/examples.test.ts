@@ -31,6 +31,14 @@ const promised: Record<string, RegExp[]> = {
   ],
   'fine-tune-classifier': [/: (0\.[89]\d|1\.00)$/, /^positive \| I found/, /^negative \| The coffee/],
   'train-gpt2': [/^step 20: loss/, /^step 40: loss/, /^step 60: loss [345]\./, /^[234]\.\d+ bits/, /^ROMEO:\n/],
+  'prefer-answers': [
+    /^Ben saw a big dog\. They were very scared/,
+    /^The bird fell down\. They cried and were very scared/,
+    /: 0\.69 -> 0\.[0-3]\d$/,
+    /^Ben saw a big dog\. They were very happy/,
+    /^The bird fell down\. They cried and were very happy/,
+  ],
+  distil: [/words alone: 4\.[1-4]\d$/, /probabilities: (3\.9\d|4\.0\d)$/],
   translate: [/-> Der alte Hund sieht das Pferd\.$/, /-> Die rote Katze sucht den Ball\.$/, /-> Ist die Lampe groß\?$/],
   'beam-search': [
     /^greedy: Das gute Kind findet das Buch\.$/,

@@ -82,6 +82,7 @@ export {
   type TokenShardsOptions,
   writeTokenShards,
 } from './data/token-shards.ts'
+export { type DistillationConfig, DistilledModel } from './distillation.ts'
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping.ts'
 export type { ComputeMetrics, PredictedLabels } from './evaluation.ts'
 export { freezeLayers } from './freeze-layers.ts'
