@@ -46,6 +46,7 @@ export {
   type Row,
   streamDataset,
 } from './data/load-dataset.ts'
+export type { BatchFunction, BatchOptions, MapOptions, RowFunction } from './data/map-rows.ts'
 export {
   type DocumentSentences,
   type NextSentenceExample,

@@ -1,6 +1,15 @@
 import { HeedError } from '@heed/tensor-backend'
-import { checkNumber, show } from '../checks.ts'
+import { show } from '../checks.ts'
 import { hash, permuted } from '../random.ts'
+import {
+  type AnyMapFunction,
+  type BatchFunction,
+  hashOf,
+  type MapOptions,
+  mapRows,
+  type RowFunction,
+} from './map-rows.ts'
+import { rowToText } from './row-text.ts'
 import type { IndexedDataset } from './sources.ts'
 
 export interface SplitOptions {
@@ -15,11 +24,13 @@ export interface SplitOptions {
 export class Dataset<T> implements IndexedDataset<T> {
   readonly #rows: readonly T[]
   readonly #order: Uint32Array | undefined
+  #fingerprint: string | undefined
 
-  /** The rows in the order of `order`, or in their own. */
-  constructor(rows: readonly T[], order?: Uint32Array) {
+  /** The rows in the order of `order`, or in their own. A fingerprint that is not given is made of the rows. */
+  constructor(rows: readonly T[], order?: Uint32Array, fingerprint?: string) {
     this.#rows = rows
     this.#order = order
+    this.#fingerprint = fingerprint
   }
 
   static from<T>(rows: Iterable<T>): Dataset<T> {
@@ -43,22 +54,24 @@ export class Dataset<T> implements IndexedDataset<T> {
     for (let i = 0; i < this.length; i++) yield this.get(i)
   }
 
-  /** A row for each row. */
-  async map<U>(change: (row: T, index: number) => U | Promise<U>): Promise<Dataset<U>> {
-    const rows: U[] = []
-    for (let i = 0; i < this.length; i++) rows.push(await change(this.get(i), i))
-    return new Dataset(rows)
+  /**
+   * A row for each row; with `batched`, any number of rows for each batch of rows: for grouping, and for splitting long
+   * texts. `change` may be the URL of a module whose default export is the function, which `numProc` threads then share.
+   * With `cacheFile` or `cacheFolder` it is not computed twice. Throws HEED_ARGUMENT_INVALID, HEED_FILE_INVALID, HEED_IO.
+   */
+  map<U, Args>(change: RowFunction<T, U, Args>, options?: MapOptions<Args> & { batched?: false }): Promise<Dataset<U>>
+  map<U, Args>(change: BatchFunction<T, U, Args>, options: MapOptions<Args> & { batched: true }): Promise<Dataset<U>>
+  map<U>(change: URL, options?: MapOptions): Promise<Dataset<U>>
+  async map<U>(change: AnyMapFunction | URL, options: MapOptions = {}): Promise<Dataset<U>> {
+    const source = { rows: this, length: this.length, fingerprint: () => this.fingerprint }
+    const { rows, fingerprint } = await mapRows(source, change, options)
+    return new Dataset(rows as U[], undefined, fingerprint)
   }
 
-  /** Any number of rows for each batch of rows: HF's `map(batched=True)`, for grouping and for splitting long texts. */
-  async mapBatches<U>(change: (rows: T[]) => U[] | Promise<U[]>, batchSize = 1000): Promise<Dataset<U>> {
-    checkNumber('Dataset.mapBatches', 'batchSize', batchSize, { min: 1, isInteger: true })
-    const rows: U[] = []
-    for (let start = 0; start < this.length; start += batchSize) {
-      const batch = Array.from({ length: Math.min(batchSize, this.length - start) }, (_, i) => this.get(start + i))
-      for (const row of await change(batch)) rows.push(row)
-    }
-    return new Dataset(rows)
+  /** Sixteen hexadecimal digits that tell its rows from others: a hash of them. Throws HEED_ARGUMENT_INVALID when a row holds what no file can. */
+  get fingerprint(): string {
+    this.#fingerprint ??= hashOf(rowTexts(this))
+    return this.#fingerprint
   }
 
   async filter(keep: (row: T, index: number) => boolean | Promise<boolean>): Promise<Dataset<T>> {
@@ -101,6 +114,10 @@ export class Dataset<T> implements IndexedDataset<T> {
     const rows = shuffle ? this.shuffle({ seed }) : this
     return { train: rows.take(this.length - numTest), test: rows.skip(this.length - numTest) }
   }
+}
+
+function* rowTexts(rows: Iterable<unknown>): Generator<string> {
+  for (const row of rows) yield rowToText(row)
 }
 
 function range(start: number, end: number): number[] {

@@ -2,6 +2,7 @@ import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
 import { checkNumber } from '../checks.ts'
 import { Dataset } from './dataset.ts'
+import { type BatchFunction, type BatchOptions, batchOf, type RowFunction } from './map-rows.ts'
 import type { StreamDataset } from './sources.ts'
 
 /** Rows that are read as they are needed, again from the start each time: HF's `IterableDataset`. */
@@ -17,10 +18,25 @@ export class IterableDataset<T> implements StreamDataset<T> {
     yield* this.#start()
   }
 
-  map<U>(change: (row: T) => U | Promise<U>): IterableDataset<U> {
+  /** A row for each row; with `batched`, any number of rows for each batch of rows. Throws HEED_ARGUMENT_INVALID. */
+  map<U, Args>(change: RowFunction<T, U, Args>, options?: BatchOptions<Args> & { batched?: false }): IterableDataset<U>
+  map<U, Args>(change: BatchFunction<T, U, Args>, options: BatchOptions<Args> & { batched: true }): IterableDataset<U>
+  map<U>(
+    change: (...given: never[]) => unknown,
+    { batched = false, batchSize = 1000, fnKwargs }: BatchOptions = {},
+  ): IterableDataset<U> {
+    checkNumber('IterableDataset.map', 'batchSize', batchSize, { min: 1, isInteger: true })
     const source = this
+    const run = change as (...given: unknown[]) => unknown
     return new IterableDataset(async function* () {
-      for await (const row of source) yield await change(row)
+      let index = 0
+      if (!batched) {
+        for await (const row of source) yield (await run(row, index++, fnKwargs)) as U
+        return
+      }
+      for await (const rows of batches(source, batchSize)) {
+        yield* batchOf(await run(rows, rows.map(() => index++), fnKwargs)) as U[] // biome-ignore format: one call
+      }
     })
   }
 
@@ -91,6 +107,17 @@ export class IterableDataset<T> implements StreamDataset<T> {
     for await (const row of this) rows.push(row)
     return new Dataset(rows)
   }
+}
+
+async function* batches<T>(rows: AsyncIterable<T>, batchSize: number): AsyncGenerator<T[]> {
+  let batch: T[] = []
+  for await (const row of rows) {
+    batch.push(row)
+    if (batch.length < batchSize) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }
 
 export interface InterleaveOptions {
