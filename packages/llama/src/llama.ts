@@ -40,8 +40,8 @@ import {
   type LoadOptions,
   lastPositions,
   loadPretrained,
-  nextTokenLoss,
   PretrainedModel,
+  predictTokens,
   rotaryAngles,
   runLayers,
   stackOutput,
@@ -269,7 +269,7 @@ export class LlamaForCausalLM extends CausalLm {
     return new KvCache(numHiddenLayers, kvCacheOptions(capacity, options, windows))
   }
 
-  forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
+  forward({ labels, sparsePrediction, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
       const pass = this.model.prepare(inputs)
       const { cache } = inputs
@@ -278,8 +278,9 @@ export class LlamaForCausalLM extends CausalLm {
         return { logits: cache.step(this, tensorsOf(pass), next) }
       }
       const { lastHiddenState, ...states } = this.model.run(pass, inputs)
-      const logits = this.#score(lastPositions(lastHiddenState, logitsToKeep))
-      return { logits, ...nextTokenLoss(this.architecture, logits, labels), ...states }
+      const x = lastPositions(lastHiddenState, logitsToKeep)
+      const wanted = { labels, sparsePrediction, vocabSize: this.config.vocabSize, predictsNext: true }
+      return { ...predictTokens(this.architecture, x, x => this.#score(x), wanted), ...states }
     })
   }
 

@@ -49,13 +49,11 @@ export class DistilledModel<M extends Module & TrainableModel = Module & Trainab
   }
 
   /** Throws HEED_SHAPE_MISMATCH when the teacher has another vocabulary. */
-  forward(inputs: ModelInputs): TrainingOutput {
+  forward({ labels, sparsePrediction: _, ...inputs }: ModelInputs): TrainingOutput {
     return tf.tidy(() => {
-      const { labels } = inputs
-      const { logits, loss } = this.model.forward(inputs)
+      const { logits, loss } = this.model.forward(labels ? { ...inputs, labels } : inputs)
       if (!labels || !loss) return { logits }
-      const { labels: _, ...rest } = inputs
-      const taught = this.teacher.forward(rest).logits
+      const taught = this.teacher.forward(inputs).logits
       if (taught.shape.join() !== logits.shape.join()) {
         throw new HeedError(
           'HEED_SHAPE_MISMATCH',

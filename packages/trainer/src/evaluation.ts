@@ -85,7 +85,7 @@ async function evaluateBatch(
   wantsPredictions: boolean,
   options: LossOptions,
 ): Promise<{ loss: number; predictions?: Int32Array }> {
-  const [loss, predictions] = withBatch(model, batch, options, compute =>
+  const [loss, predictions] = withBatch(model, batch, { ...options, needsLossOnly: !wantsPredictions }, compute =>
     tf.tidy((): tf.Tensor[] => {
       const output = compute()
       return wantsPredictions ? [output.loss, tf.argMax(output.logits, -1)] : [output.loss]

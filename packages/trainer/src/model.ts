@@ -7,6 +7,8 @@ export interface ModelInputs {
   tokenTypeIds?: tf.Tensor
   decoderInputIds?: tf.Tensor
   labels?: tf.Tensor
+  /** Whether logits without a label may be left out, when only the loss is wanted; a model is free to make all. */
+  sparsePrediction?: boolean
 }
 
 export interface TrainingOutput {

@@ -11,6 +11,8 @@ export interface LossOptions {
   labelSmoothing?: number
   /** Of the dropout masks: the same seed gives the same masks. */
   seed?: number
+  /** Whether logits of positions without a label are not needed. */
+  needsLossOnly?: boolean
 }
 
 export interface UpdateOptions extends LossOptions {
@@ -34,12 +36,13 @@ export interface BatchOutput {
 export function withBatch<R>(
   model: TrainableModel,
   batch: Batch,
-  { labelSmoothing = 0 }: LossOptions,
+  { labelSmoothing = 0, needsLossOnly = false }: LossOptions,
   use: (compute: () => BatchOutput) => R,
 ): R {
   const tensors = batchTensors(batch)
   const compute = (): BatchOutput => {
-    const { loss, logits } = model.forward(tensors)
+    const sparsePrediction = needsLossOnly && labelSmoothing === 0
+    const { loss, logits } = model.forward({ ...tensors, ...(sparsePrediction && { sparsePrediction }) })
     if (labelSmoothing > 0) {
       return { logits, loss: smoothedLoss(logits, tensors.labels!, batch.labelShift, labelSmoothing) }
     }
@@ -92,7 +95,7 @@ export function lossAndGradients(
     const share = countLabels(batch) / Math.max(1, numLabels)
     const isSent = world !== undefined && index === batches.length - 1
     if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
-    const { value, gradients } = withBatch(model, batch, options, compute => {
+    const { value, gradients } = withBatch(model, batch, { ...options, needsLossOnly: true }, compute => {
       try {
         return variableGradients(
           () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),

@@ -21,6 +21,7 @@ import type { EncoderInputs } from './encoder-inputs.ts'
 import type { HfConfig } from './hf-json.ts'
 import type { TokenIds } from './inputs.ts'
 import { type InnerStates, PretrainedModel } from './model.ts'
+import { predictTokens, type TokenLabels } from './predict-tokens.ts'
 import type { Architecture, Task } from './registry.ts'
 
 /** A BERT with a head. */
@@ -84,17 +85,21 @@ class MaskedLmHead extends Module {
   forward(x: tf.Tensor): tf.Tensor {
     return this.decoder.forward(this.norm.forward(this.dense.forward(x, this.config.hiddenAct)))
   }
+
+  /** The scores at each position of x [batch, seqLen, hiddenSize], with the loss. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
+  predict(where: string, x: tf.Tensor, labels: TokenLabels): { logits: tf.Tensor; loss?: tf.Scalar } {
+    const { vocabSize } = this.config
+    return predictTokens(where, x, x => this.forward(x), { ...labels, vocabSize, predictsNext: false })
+  }
 }
 
 export type MaskedLmOutput = InnerStates & {
-  logits: tf.Tensor // [batch, seqLen, vocabSize]
+  logits: tf.Tensor // [batch, seqLen, vocabSize], or as `sparsePrediction` says
   loss?: tf.Scalar
 }
 
-export interface MaskedLmInputs extends EncoderInputs {
-  /** The token that stands at each masked place, -100 elsewhere. */
-  labels?: TokenIds | undefined
-}
+/** The labels are the tokens that stand at masked places, -100 elsewhere. */
+export interface MaskedLmInputs extends EncoderInputs, TokenLabels {}
 
 /** BERT that fills masked places. */
 export class BertForMaskedLM extends BertWithHead {
@@ -113,11 +118,11 @@ export class BertForMaskedLM extends BertWithHead {
   }
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
-  forward({ labels, ...inputs }: MaskedLmInputs): MaskedLmOutput {
+  forward({ labels, sparsePrediction, ...inputs }: MaskedLmInputs): MaskedLmOutput {
     return tf.tidy(() => {
       const { lastHiddenState, ...states } = this.bert.forward(inputs)
-      const logits = this.head.forward(lastHiddenState)
-      return { logits, ...tokenLoss(this.architecture, logits, labels), ...withoutPooler(states) }
+      const predicted = this.head.predict(this.architecture, lastHiddenState, { labels, sparsePrediction })
+      return { ...predicted, ...withoutPooler(states) }
     })
   }
 }
@@ -128,7 +133,7 @@ export interface PreTrainingInputs extends MaskedLmInputs {
 }
 
 export type PreTrainingOutput = InnerStates & {
-  predictionLogits: tf.Tensor // [batch, seqLen, vocabSize]
+  predictionLogits: tf.Tensor // [batch, seqLen, vocabSize], or as `sparsePrediction` says
   seqRelationshipLogits: tf.Tensor // [batch, 2]
   /** The sum of both losses; there when both labels were given. */
   loss?: tf.Scalar
@@ -153,12 +158,12 @@ export class BertForPreTraining extends BertWithHead {
   }
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
-  forward({ labels, nextSentenceLabel, ...inputs }: PreTrainingInputs): PreTrainingOutput {
+  forward({ labels, sparsePrediction, nextSentenceLabel, ...inputs }: PreTrainingInputs): PreTrainingOutput {
     return tf.tidy(() => {
       const { lastHiddenState, ...states } = this.bert.forward(inputs)
-      const predictionLogits = this.head.forward(lastHiddenState)
+      const predicted = this.head.predict(this.architecture, lastHiddenState, { labels, sparsePrediction })
+      const { logits: predictionLogits, loss: masked } = predicted
       const seqRelationshipLogits = this.seqRelationship.forward(states.poolerOutput!)
-      const { loss: masked } = tokenLoss(this.architecture, predictionLogits, labels)
       const kind = 'single_label_classification'
       const { loss: next } = sequenceLoss(this.architecture, seqRelationshipLogits, nextSentenceLabel, kind)
       return {
@@ -212,6 +217,11 @@ export class BertForSequenceClassification extends BertWithHead {
   }
 }
 
+export interface TokenClassificationInputs extends EncoderInputs {
+  /** The class of each token, -100 where it does not count. */
+  labels?: TokenIds | undefined
+}
+
 /** BERT that classifies each token. */
 export class BertForTokenClassification extends BertWithHead {
   readonly architecture: string
@@ -227,7 +237,7 @@ export class BertForTokenClassification extends BertWithHead {
   }
 
   /** The caller disposes of the output. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */
-  forward({ labels, ...inputs }: MaskedLmInputs): ClassifierOutput {
+  forward({ labels, ...inputs }: TokenClassificationInputs): ClassifierOutput {
     return tf.tidy(() => {
       const { lastHiddenState, ...states } = this.bert.forward(inputs)
       const logits = this.classifier.forward(this.dropout.forward(lastHiddenState)) // [batch, seqLen, numLabels]

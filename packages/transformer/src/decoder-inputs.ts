@@ -7,17 +7,8 @@ import {
   type RotaryAngles,
   type RotaryEmbedding,
 } from '@heed/layers'
-import { crossEntropy, HeedError, tf } from '@heed/tensor-backend'
-import {
-  checkIdShape,
-  checkIds,
-  flattenIds,
-  IGNORE_INDEX,
-  idRows,
-  idTensor,
-  shiftedLabels,
-  type TokenIds,
-} from './inputs.ts'
+import { HeedError, tf } from '@heed/tensor-backend'
+import { checkIdShape, checkIds, flattenIds, idRows, idTensor, type TokenIds } from './inputs.ts'
 import type { DecoderInputs } from './model.ts'
 
 /** Checked inputs of a decoder, as its layers want them. */
@@ -127,17 +118,4 @@ export function lastPositions(x: tf.Tensor, count: number | undefined): tf.Tenso
   const [batch, seqLen, hiddenSize] = x.shape as [number, number, number]
   if (count === undefined || count >= seqLen) return x
   return tf.slice(x, [0, seqLen - count, 0], [batch, count, hiddenSize])
-}
-
-/**
- * { loss } of logits [batch, seqLen, vocabSize] whose token at i predicts the label at i + 1, as HF `ForCausalLMLoss`; nothing
- * without labels. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH.
- */
-export function nextTokenLoss(where: string, logits: tf.Tensor, labels: TokenIds | undefined): { loss?: tf.Scalar } {
-  if (!labels) return {}
-  const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
-  const ids = flattenIds(where, 'labels', labels)
-  checkIdShape(where, 'labels', ids, [batch, seqLen])
-  checkIds(where, 'labels', ids, { below: vocabSize, boundName: 'vocabSize', ignoreIndex: IGNORE_INDEX })
-  return { loss: crossEntropy(logits, idTensor(shiftedLabels(ids))) }
 }

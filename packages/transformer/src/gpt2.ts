@@ -32,7 +32,7 @@ import {
   type SequenceClassifierInputs,
   sequenceLoss,
 } from './classification.ts'
-import { decoderStep, isNextToken, lastPositions, learnedPositions, nextTokenLoss } from './decoder-inputs.ts'
+import { decoderStep, isNextToken, lastPositions, learnedPositions } from './decoder-inputs.ts'
 import { type Gpt2Config, gpt2Config } from './gpt2-config.ts'
 import type { HfConfig } from './hf-json.ts'
 import { flattenIds, idRows } from './inputs.ts'
@@ -45,6 +45,7 @@ import {
   type DecoderInputs,
   PretrainedModel,
 } from './model.ts'
+import { predictTokens } from './predict-tokens.ts'
 import type { Architecture } from './registry.ts'
 
 /** softmax(q kᵀ / sqrt(headDim)) v, q, k and v from one projection. */
@@ -235,7 +236,7 @@ export class Gpt2LMHeadModel extends CausalLm {
     return new KvCache(this.config.numHiddenLayers, kvCacheOptions(capacity, options))
   }
 
-  forward({ labels, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
+  forward({ labels, sparsePrediction, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
       const pass = this.transformer.prepare(inputs)
       const { cache } = inputs
@@ -246,8 +247,9 @@ export class Gpt2LMHeadModel extends CausalLm {
         return { logits: cache.step(this, [ids, positions, ...mask], next) }
       }
       const { lastHiddenState, ...states } = this.transformer.run(pass, inputs)
-      const logits = this.lmHead.forward(lastPositions(lastHiddenState, logitsToKeep)) // [batch, seqLen, vocabSize]
-      return { logits, ...nextTokenLoss(this.architecture, logits, labels), ...states }
+      const x = lastPositions(lastHiddenState, logitsToKeep)
+      const wanted = { labels, sparsePrediction, vocabSize: this.config.vocabSize, predictsNext: true }
+      return { ...predictTokens(this.architecture, x, x => this.lmHead.forward(x), wanted), ...states }
     })
   }
 }

@@ -69,7 +69,6 @@ export {
   decoderStep,
   isNextToken,
   lastPositions,
-  nextTokenLoss,
   paddingMask,
   rotaryAngles,
 } from './decoder-inputs.ts'
@@ -168,6 +167,7 @@ export type { GeneratedText, TextGenerationOptions } from './pipelines/text-gene
 export type { SummarizedText, TranslatedText } from './pipelines/text-to-text.ts'
 export type { EntityGroup, TokenClassificationOptions, TokenLabel } from './pipelines/token-classification.ts'
 export type { ZeroShotOptions, ZeroShotResult } from './pipelines/zero-shot.ts'
+export { predictTokens, type TokenLabels } from './predict-tokens.ts'
 export { type Architecture, registerArchitecture, registeredArchitectures, type Task } from './registry.ts'
 export {
   type DecoderPass,

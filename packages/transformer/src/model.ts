@@ -9,6 +9,7 @@ import type { BaseConfig } from './hf-config.ts'
 import type { HfConfig } from './hf-json.ts'
 import type { TokenIds } from './inputs.ts'
 import { type SaveOptions, savePretrained } from './loading/save-pretrained.ts'
+import type { TokenLabels } from './predict-tokens.ts'
 
 /** A model with a configuration, that HF folders are read into and written from. */
 export abstract class PretrainedModel extends Module {
@@ -55,9 +56,8 @@ export interface DecoderInputs {
   outputAttentions?: boolean | undefined
 }
 
-export interface CausalLmInputs extends DecoderInputs {
-  /** Ids to predict, as `inputIds`: they are shifted inside, as in HF. -100 does not count. */
-  labels?: TokenIds | undefined
+/** The labels are shifted inside, as in HF. */
+export interface CausalLmInputs extends DecoderInputs, TokenLabels {
   /** How many of the last positions to give logits for; all by default. */
   logitsToKeep?: number | undefined
 }
@@ -74,7 +74,7 @@ export type BaseModelOutput = InnerStates & {
 }
 
 export type CausalLmOutput = InnerStates & {
-  logits: tf.Tensor // [batch, seqLen, vocabSize]
+  logits: tf.Tensor // [batch, seqLen, vocabSize], or as `sparsePrediction` says
   /** Mean cross-entropy in nats; there when labels were given. */
   loss?: tf.Scalar
 }
