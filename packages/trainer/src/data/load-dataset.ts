@@ -5,7 +5,7 @@ import { readArrow } from './arrow.ts'
 import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'
-import { readJsonLines } from './jsonl.ts'
+import { readJson } from './json.ts'
 import { readParquet } from './parquet.ts'
 import { readLines } from './read-rows.ts'
 import { type FoundFiles, findInRepository, type RepositoryPart } from './repository.ts'
@@ -87,7 +87,7 @@ function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions)
     case 'text':
       return readTextRows(file, options.sampleBy ?? 'line')
     case 'json':
-      return readJsonLines(file, options)
+      return readJson(file, options)
     case 'csv':
       return readCsv(file, options)
     case 'parquet':

@@ -59,17 +59,39 @@ function unpacked(file: string): AsyncIterable<Uint8Array> {
  */
 export async function* readTextChunks(file: string): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  const decode = (bytes?: Uint8Array): string => {
+  const decode = async (bytes?: Uint8Array): Promise<string> => {
     try {
       return bytes ? decoder.decode(bytes, { stream: true }) : decoder.decode()
     } catch (cause) {
-      throw new HeedError('HEED_FILE_INVALID', `${file}: text is not valid UTF-8. Convert the file to UTF-8.`, {
-        cause,
-      })
+      throw new HeedError('HEED_FILE_INVALID', `${file}: ${await notUtf8(file)}. Convert the file to UTF-8.`, { cause })
     }
   }
-  for await (const bytes of unpacked(file)) yield decode(bytes)
-  yield decode()
+  for await (const bytes of unpacked(file)) yield await decode(bytes)
+  yield await decode()
+}
+
+/** What is wrong with a file that is not UTF-8. */
+async function notUtf8(file: string): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let line = 1
+  let isStart = true
+  for await (const bytes of unpacked(file)) {
+    if (isStart && ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))) {
+      return 'it is UTF-16'
+    }
+    isStart = false
+    for (let start = 0; start < bytes.length; ) {
+      const end = bytes.indexOf(0x0a, start) + 1 || bytes.length
+      try {
+        decoder.decode(bytes.subarray(start, end), { stream: true })
+      } catch {
+        return `line ${line} is not UTF-8`
+      }
+      if (bytes[end - 1] === 0x0a) line += 1
+      start = end
+    }
+  }
+  return 'its last line is cut off within a letter of UTF-8'
 }
 
 /** Characters of a line at most: a file without line ends does not fill the memory. */

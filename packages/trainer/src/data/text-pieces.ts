@@ -66,7 +66,7 @@ async function* piecesOfText(file: string): AsyncGenerator<TextPieces> {
       searched = 0
     }
   }
-  yield { texts: [rest], endsLast: true }
+  if (rest !== '') yield { texts: [rest], endsLast: true } // an empty file is no document
 }
 
 const isLetter = (text: string, at: number): boolean => /^\p{L}/u.test(text.slice(at, at + 2))

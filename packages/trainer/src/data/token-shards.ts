@@ -38,7 +38,7 @@ export async function isTokenShards(folder: string): Promise<boolean> {
   return (await folders.list(folder).catch((): string[] => [])).includes(indexFile)
 }
 
-/** Writes a tokenised corpus of any length to a folder, a shard at a time. Throws HEED_IO, also when the disk is full. */
+/** Writes a tokenised corpus of any length to a folder, a shard at a time. Throws HEED_IO, also when the disk is full, and HEED_FILE_INVALID when there are no tokens. */
 export async function writeTokenShards(
   folder: string,
   pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
@@ -69,6 +69,12 @@ export async function writeTokenShards(
     }
   }
   if (filled > 0) await flush()
+  if (index.numTokens === 0) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${folder}: there are no tokens to write, expected text in the files. Check that they are not empty.`,
+    )
+  }
   await writeFileAtomic(`${folder}/${indexFile}`, `${JSON.stringify(index, null, 2)}\n`)
   return index
 }

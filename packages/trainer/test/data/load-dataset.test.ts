@@ -77,9 +77,33 @@ describe('a file that cannot be read', () => {
   test('names the broken line of JSON, or leaves it out when told to', async () => {
     const text = '{"a": 1}\n\n{"a": 2\n[3]\n{"a": 4}'
     expect(await rowsOf('json', 'x.jsonl', text)).toBe(
-      'HEED_FILE_INVALID: FILE: line 3 is "{"a": 2", expected a JSON object. Mend the line, or set onBadRow to \'skip\'.',
+      'HEED_FILE_INVALID: FILE: line 3 is "{"a": 2", expected a JSON object. Mend it, or set onBadRow to \'skip\'.',
     )
     expect(await rowsOf('json', 'x.jsonl', text, { onBadRow: 'skip' })).toEqual([{ a: 1 }, { a: 4 }])
+  })
+
+  test('that is a JSON list has its objects as rows, and names the one that is none', async () => {
+    expect(await rowsOf('json', 'x.json', '\n [\n {"a": 1},\n {"a": [2]}\n]\n')).toEqual([{ a: 1 }, { a: [2] }])
+    expect(await rowsOf('json', 'x.json', '[{"a": 1}, 7]')).toBe(
+      "HEED_FILE_INVALID: FILE: value 2 of the list is 7, expected a JSON object. Mend it, or set onBadRow to 'skip'.",
+    )
+    expect(await rowsOf('json', 'x.json', '[{"a": 1}, 7]', { onBadRow: 'skip' })).toEqual([{ a: 1 }])
+    expect(await rowsOf('json', 'x.json', '[{"a": 1},')).toMatch(
+      /^HEED_FILE_INVALID: FILE: it begins as a JSON list and cannot be read as one: .+\. Mend it, or write one object a line\.$/,
+    )
+  })
+
+  test('shows a broken line of JSON in part when it is long', async () => {
+    expect(await rowsOf('json', 'x.jsonl', `{"a": "${'x'.repeat(1000)}`)).toBe(
+      `HEED_FILE_INVALID: FILE: line 1 is "{"a": "${'x'.repeat(53)}...", expected a JSON object. Mend it, or set onBadRow to 'skip'.`,
+    )
+  })
+
+  test('has no rows when it is empty, and rows of empty text where lines are', async () => {
+    for (const format of ['text', 'json', 'csv'] as const) expect(await rowsOf(format, 'x', '')).toEqual([])
+    expect(await rowsOf('csv', 'x.csv', 'a,b\n\n')).toEqual([])
+    expect(await rowsOf('text', 'x.txt', 'a\n\nb')).toEqual([{ text: 'a' }, { text: '' }, { text: 'b' }])
+    expect(await rowsOf('text', 'x.txt', ' \n\n\n', { sampleBy: 'paragraph' })).toEqual([])
   })
 
   test('names the ragged line of CSV, or leaves it out when told to', async () => {
@@ -104,7 +128,18 @@ describe('a file that cannot be read', () => {
 
   test('says what is wrong with its bytes', async () => {
     expect(await rowsOf('text', 'x.txt', Uint8Array.of(0x61, 0xff))).toBe(
-      'HEED_FILE_INVALID: FILE: text is not valid UTF-8. Convert the file to UTF-8.',
+      'HEED_FILE_INVALID: FILE: line 1 is not UTF-8. Convert the file to UTF-8.',
+    )
+    const mixed = Buffer.concat([Buffer.from('é\n\nü\n'), Buffer.from('ü\n', 'latin1'), Buffer.from('é\n')])
+    expect(await rowsOf('text', 'x.txt', mixed)).toBe(
+      'HEED_FILE_INVALID: FILE: line 4 is not UTF-8. Convert the file to UTF-8.',
+    )
+    expect(await rowsOf('json', 'x.jsonl.gz', gzipSync(mixed))).toMatch(/FILE: line 4 is not UTF-8/)
+    expect(await rowsOf('csv', 'x.csv', Buffer.from('\ufeffa,b\n', 'utf16le'))).toBe(
+      'HEED_FILE_INVALID: FILE: it is UTF-16. Convert the file to UTF-8.',
+    )
+    expect(await rowsOf('text', 'x.txt', Buffer.from('é\né').subarray(0, 4))).toBe(
+      'HEED_FILE_INVALID: FILE: its last line is cut off within a letter of UTF-8. Convert the file to UTF-8.',
     )
     expect(await rowsOf('text', 'x.txt.gz', gzipSync('some text that is long enough').subarray(0, 20))).toBe(
       'HEED_FILE_INVALID: FILE: the gzip data is damaged or cut off. Copy or download it again.',

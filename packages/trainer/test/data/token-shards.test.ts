@@ -83,6 +83,28 @@ test.each([
   for (const piece of pieces.slice(1)) expect(piece.slice(0, 2)).toMatch(start)
 })
 
+test('empty files and rows are no documents, and a corpus of nothing is refused', async () => {
+  const folder = temporaryFolder()
+  writeFileSync(`${folder}/empty.txt`, '')
+  writeFileSync(`${folder}/some.txt`, 'some')
+  writeFileSync(`${folder}/rows.jsonl`, '{"text": ""}\n{"text": "row"}\n{"text": ""}\n')
+  const pieces = async (format: 'text' | 'json', ...names: string[]): Promise<unknown[]> => {
+    const all: unknown[] = []
+    for await (const piece of readTextPieces(
+      format,
+      names.map(name => `${folder}/${name}`),
+    ))
+      all.push(piece)
+    return all
+  }
+  expect(await pieces('text', 'empty.txt', 'some.txt', 'empty.txt')).toEqual([{ texts: ['some'], endsLast: true }])
+  expect(await pieces('json', 'rows.jsonl')).toEqual([{ texts: ['row'], endsLast: true }])
+  await expect(writeTokenShards(`${folder}/out`, [], { vocabSize: 9 })).rejects.toThrow(
+    `${folder}/out: there are no tokens to write, expected text in the files. Check that they are not empty.`,
+  )
+  expect(await isTokenShards(`${folder}/out`)).toBe(false)
+})
+
 test('a text without lines or words is refused before it fills the memory', async () => {
   const file = `${temporaryFolder()}/odd.txt`
   writeFileSync(file, '0'.repeat(6_000_000))
