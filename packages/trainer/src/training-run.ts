@@ -1,5 +1,5 @@
 import { HeedError, isHeedError, tf, type World } from '@heed/tensor-backend'
-import { folders, memoryInUse } from '#folder'
+import { memoryInUse } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
 import { noteBest } from './best-model.ts'
 import {
@@ -11,18 +11,12 @@ import {
   type TrainerControl,
   type TrainerEventName,
 } from './callbacks.ts'
-import {
-  loadAverages,
-  loadWeights,
-  readCheckpoint,
-  resumeSettings,
-  writeCheckpoint,
-  writeOptimizerShard,
-} from './checkpoint.ts'
+import { loadAverages, loadWeights } from './checkpoint.ts'
 import { type Batch, countTokens } from './data/batch.ts'
 import type { DatasetLike } from './data/sources.ts'
-import { type BatchPlan, batchesPerEpoch, updatesOf } from './data/updates.ts'
+import type { BatchPlan } from './data/updates.ts'
 import { DataParallel } from './data-parallel.ts'
+import { DataPosition } from './data-position.ts'
 import { GradientCheckpointing } from './gradient-checkpointing.ts'
 import type { TrainableModel } from './model.ts'
 import { nextTask } from './next-task.ts'
@@ -34,14 +28,7 @@ import { WeightAverage } from './optim/weight-average.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
 import { type RunReport, runReport, type TextSample } from './report/run-report.ts'
-import {
-  checkNewRun,
-  cleanRunFolder,
-  lastCheckpoint,
-  publishCheckpoint,
-  rotateCheckpoints,
-  unfinishedCheckpoint,
-} from './run-folder.ts'
+import { RunCheckpoints } from './run-checkpoints.ts'
 import { RunLog } from './run-log.ts'
 import { StepGuard } from './step-guard.ts'
 import { planSteps } from './step-plan.ts'
@@ -74,8 +61,7 @@ interface RunOwner {
 export class TrainingRun<T> {
   state: TrainerState = newState()
   readonly #owner: RunOwner
-  readonly #plan: BatchPlan<T>
-  readonly #dataset: DatasetLike<T>
+  readonly #position: DataPosition<T>
   readonly #parameters: NamedParameter[]
   readonly #optimizer: Optimizer
   readonly #average: WeightAverage | undefined
@@ -86,6 +72,7 @@ export class TrainingRun<T> {
   readonly #log: RunLog
   readonly #report: RunReport | undefined
   readonly #parallel: DataParallel
+  readonly #checkpoints: RunCheckpoints
   readonly #control: TrainerControl = {
     shouldTrainingStop: false,
     shouldEpochStop: false,
@@ -94,22 +81,17 @@ export class TrainingRun<T> {
     shouldSave: false,
   }
   #learningRate = 0
-  #epoch = 0
-  #updatesInEpoch = 0
   #isInterrupted = false
   /** Whether some process was asked to stop. */
   #isStopAsked = false
   #firstStep = 0
   #startedAt = performance.now()
   #timesBefore = { communicating: 0, waiting: 0 }
-  #lastSave: { step: number; checkpoint: string } | undefined
-  #unlock: (() => Promise<void>) | undefined
 
   constructor(owner: RunOwner, plan: BatchPlan<T>, dataset: DatasetLike<T>) {
     const { model, args, callbacks } = owner
     this.#owner = owner
-    this.#plan = plan
-    this.#dataset = dataset
+    this.#position = new DataPosition(dataset, plan)
     this.#parameters = [...model.namedParameters()].filter(([, value]) => value.trainable)
     if (this.#parameters.length === 0) {
       throw new HeedError(
@@ -134,6 +116,10 @@ export class TrainingRun<T> {
     const optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(owned)
     this.#average = args.emaDecay > 0 ? new WeightAverage(optimizer, owned, args.emaDecay) : undefined
     this.#optimizer = this.#average ?? optimizer
+    const numExamples = plan.order?.numExamples
+    this.#checkpoints = new RunCheckpoints({
+      ...{ model, optimizer: this.#optimizer, args, parallel: this.#parallel, numExamples },
+    })
     this.#checkpointing = args.gradientCheckpointing ? new GradientCheckpointing(model) : undefined
     const { outputDir } = args
     this.#report = outputDir === undefined ? undefined : runReport(outputDir, owner.sampleTexts)
@@ -144,17 +130,9 @@ export class TrainingRun<T> {
   /** Takes the run's folder, loads the checkpoint to go on from, and tells the callbacks. */
   async begin(resumeFromCheckpoint: string | boolean): Promise<void> {
     const { model, args } = this.#owner
-    const { outputDir } = args
-    if (outputDir !== undefined && this.#parallel.isFirst) {
-      await folders.make(outputDir)
-      this.#unlock = await folders.lock(outputDir)
-      await cleanRunFolder(outputDir)
-    }
-    this.#parallel.meet()
-    const checkpoint =
-      resumeFromCheckpoint === true ? outputDir && (await lastCheckpoint(outputDir)) : resumeFromCheckpoint || undefined
-    if (checkpoint !== undefined) await this.#resume(checkpoint)
-    else if (outputDir !== undefined && this.#parallel.isFirst) await checkNewRun(outputDir, args.overwriteOutputDir)
+    const checkpoint = await this.#checkpoints.open(resumeFromCheckpoint)
+    if (checkpoint === undefined) await this.#checkpoints.startAnew()
+    else await this.#resume(checkpoint)
     this.#parallel.shareAll(this.#parameters)
     this.#guard.begin(this.#parameters)
     this.#timesBefore = this.#parallel.world?.times() ?? this.#timesBefore
@@ -167,13 +145,11 @@ export class TrainingRun<T> {
   }
 
   async #resume(checkpoint: string): Promise<void> {
-    const { model } = this.#owner
     const { maxSteps, numTrainEpochs, isWorldProcessZero } = this.state
-    const { isSharded } = this.#parallel
-    const { state, point } = await readCheckpoint(checkpoint, model, this.#optimizer, this.#settings, isSharded)
+    const { state, point } = await this.#checkpoints.read(checkpoint)
     this.state = { ...state, maxSteps, numTrainEpochs, isWorldProcessZero }
-    this.#epoch = point.epoch
-    this.#updatesInEpoch = point.updatesInEpoch
+    this.#position.epoch = point.epoch
+    this.#position.updates = point.updatesInEpoch
     this.#firstStep = state.globalStep
     this.#log.lossSum = point.lossSum
     this.#log.lossSteps = point.lossSteps
@@ -181,13 +157,8 @@ export class TrainingRun<T> {
     this.#callbacks.loadStates(state.statefulCallbacks)
   }
 
-  /** What a run that goes on from a checkpoint must have as the one that wrote it. */
-  get #settings(): Record<string, number | string | boolean> {
-    return resumeSettings(this.#owner.args, this.#plan.order?.numExamples, this.#parallel.size)
-  }
-
   get hasEpochsLeft(): boolean {
-    return this.#epoch < this.state.numTrainEpochs && !this.#control.shouldTrainingStop
+    return this.#position.epoch < this.state.numTrainEpochs && !this.#control.shouldTrainingStop
   }
 
   get shouldEpochStop(): boolean {
@@ -196,7 +167,7 @@ export class TrainingRun<T> {
 
   /** The batches of each update left in this epoch. */
   updates(): AsyncGenerator<Batch[]> {
-    return updatesOf(this.#dataset, this.#plan, this.#epoch, this.#updatesInEpoch)
+    return this.#position.rest()
   }
 
   /** One step: the mean gradient of the batches, clipped, through the optimizer. */
@@ -220,7 +191,7 @@ export class TrainingRun<T> {
     })
     const norm = gradientNorm(gradients)
     try {
-      const placeOf = (places: readonly number[]): string => this.#placeOf(places)
+      const placeOf = (places: readonly number[]): string => this.#position.placeOf(places)
       this.#guard.check({ number: globalStep + 1, loss, norm, batches, gradients, seed: dropoutSeed, placeOf })
     } catch (error) {
       tf.dispose([loss, norm, ...gradients.values()])
@@ -232,24 +203,11 @@ export class TrainingRun<T> {
     this.#parallel.shareOwned()
     tf.dispose([...gradients.values()])
     this.state.globalStep += 1
-    this.#updatesInEpoch += 1
+    this.#position.updates += 1
     this.state.numInputTokensSeen += tokens
-    this.state.epoch = this.#epochDone()
+    this.state.epoch = this.#position.epochsDone(this.state.globalStep / this.state.maxSteps)
     await this.#log.add(this.state.globalStep, loss, norm, tokens)
     await nextTask()
-  }
-
-  /** Where some of the batches of this step are in the data, counted from 0. */
-  #placeOf(batches: readonly number[]): string {
-    const { rank, size } = this.#parallel
-    const numbers = batches.map(batch => (this.#updatesInEpoch * this.#plan.accumulation + batch) * size + rank)
-    return `${numbers.length === 1 ? 'batch' : 'batches'} ${numbers.join(', ')} of epoch ${this.#epoch}`
-  }
-
-  #epochDone(): number {
-    const batches = batchesPerEpoch(this.#plan)
-    if (batches === undefined) return this.state.globalStep / this.state.maxSteps
-    return this.#epoch + Math.min(this.#updatesInEpoch * this.#plan.accumulation, batches) / batches
   }
 
   /** Whether to end the run after this step: processes decide it together, at the beginning of a step. */
@@ -267,14 +225,7 @@ export class TrainingRun<T> {
 
   async endEpoch(signal: AbortSignal | undefined): Promise<void> {
     if (this.#isInterrupted) return
-    if (this.#updatesInEpoch === 0) {
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `Trainer: trainDataset gave no example in epoch ${this.#epoch}, expected some. A stream must start anew each time it is iterated.`,
-      )
-    }
-    this.#epoch += 1
-    this.#updatesInEpoch = 0
+    this.#position.endEpoch()
     await this.emit('onEpochEnd')
     await this.logEvaluateSave(signal)
   }
@@ -371,39 +322,13 @@ export class TrainingRun<T> {
   }
 
   async #save(): Promise<void> {
-    const { model, args } = this.#owner
-    const { globalStep } = this.state
-    const { outputDir } = args
-    if (outputDir === undefined || this.#lastSave?.step === globalStep) return
-    if (this.state.bestGlobalStep === globalStep)
-      this.state.bestModelCheckpoint = `${outputDir}/checkpoint-${globalStep}`
+    const { epoch, updates: updatesInEpoch } = this.#position
+    const { lossSum, lossSteps } = this.#log
     this.state.statefulCallbacks = this.#callbacks.exportStates()
-    const point = {
-      epoch: this.#epoch,
-      updatesInEpoch: this.#updatesInEpoch,
-      optimizerSteps: this.#optimizer.stepCount,
-      lossSum: this.#log.lossSum,
-      lossSteps: this.#log.lossSteps,
-      settings: this.#settings,
-    }
-    const { isFirst, isSharded } = this.#parallel
-    const checkpoint = `${outputDir}/checkpoint-${globalStep}`
-    if (isFirst) {
-      await publishCheckpoint(outputDir, globalStep, async folder => {
-        if (isSharded) await this.#saveShard(folder)
-        await writeCheckpoint(folder, model, isSharded ? undefined : this.#optimizer, this.state, args, point)
-      })
-    } else if (isSharded) await this.#saveShard(unfinishedCheckpoint(outputDir, globalStep))
-    this.#lastSave = { step: globalStep, checkpoint }
+    const checkpoint = await this.#checkpoints.save(this.state, { epoch, updatesInEpoch, lossSum, lossSteps })
+    if (checkpoint === undefined) return
     await this.emit('onSave', { checkpoint })
-    if (isFirst) await rotateCheckpoints(outputDir, args.saveTotalLimit, this.state.bestModelCheckpoint)
-  }
-
-  /** Each process's part of the optimizer's state, in the folder that the first has made and goes on with when all are done. */
-  async #saveShard(folder: string): Promise<void> {
-    this.#parallel.meet()
-    await writeOptimizerShard(folder, this.#optimizer, this.#parallel)
-    this.#parallel.meet()
+    await this.#checkpoints.rotate(this.state.bestModelCheckpoint)
   }
 
   async finish(): Promise<TrainOutput> {
@@ -427,8 +352,8 @@ export class TrainingRun<T> {
       } else this.#exchangeAverages('apply')
     }
     await this.emit('onTrainEnd')
-    const checkpoint = this.#lastSave?.checkpoint
-    return { globalStep, trainingLoss, metrics, isInterrupted: this.#isInterrupted, checkpoint }
+    const isInterrupted = this.#isInterrupted
+    return { globalStep, trainingLoss, metrics, isInterrupted, checkpoint: this.#checkpoints.last }
   }
 
   /** Among several processes: the parts of the time in which messages were on their way, and in which they were waited for. */
@@ -453,6 +378,6 @@ export class TrainingRun<T> {
     this.#checkpointing?.dispose()
     this.#log.dispose()
     this.#optimizer.dispose()
-    await this.#unlock?.()
+    await this.#checkpoints.close()
   }
 }

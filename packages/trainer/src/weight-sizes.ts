@@ -34,7 +34,8 @@ export class WeightSizes {
 function rootMeanSquares(parameters: readonly NamedParameter[]): number[] {
   if (parameters.length === 0) return []
   return tf.tidy(() => {
-    const sizes = parameters.map(([, value]) => tf.sqrt(tf.mean(tf.square(value))))
+    // each in a tidy of its own: the squares take as much memory as the weight
+    const sizes = parameters.map(([, value]) => tf.tidy(() => tf.sqrt(tf.mean(tf.square(value)))))
     return Array.from(tf.stack(sizes).dataSync())
   })
 }
