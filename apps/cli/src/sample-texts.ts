@@ -17,6 +17,8 @@ export interface SampleOptions {
   prompts?: readonly string[] | undefined
   /** Prompts are what a user says in a chat. */
   isChat?: boolean
+  /** Takes the likeliest tokens, where one answer is right. */
+  isGreedy?: boolean
   /** Most tokens of a beginning with what follows. */
   blockSize: number
 }
@@ -29,14 +31,14 @@ const mostNewTokens = 64
 
 /** Writes some texts for the report of a run: to the prompts given, else to beginnings of the validation data. */
 export function sampleTexts(options: SampleOptions): () => Promise<TextSample[]> {
-  const { model, tokenizer, blockSize, isChat = false } = options
+  const { model, tokenizer, blockSize, isChat = false, isGreedy } = options
   const beginnings = options.prompts?.map(prompt => promptIds(tokenizer, prompt, isChat))
   return async () => {
     const samples: TextSample[] = []
     for (const { ids, expected } of beginnings ?? (await fromData(options))) {
       const maxNewTokens = Math.min(mostNewTokens, blockSize - ids.length)
       if (maxNewTokens < 1) continue
-      const choice = isChat ? { doSample: false } : { doSample: true, temperature: 0.8, topK: 50, seed: 42 }
+      const choice = isGreedy ? { doSample: false } : { doSample: true, temperature: 0.8, topK: 50, seed: 42 }
       const [whole] = await model.generate([ids], { maxNewTokens, ...choice })
       const text = tokenizer.decode(whole!.slice(ids.length))
       samples.push({ prompt: tokenizer.decode(ids), text, ...(expected !== undefined && { expected }) })

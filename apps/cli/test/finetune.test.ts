@@ -129,6 +129,23 @@ describe('labelled texts', () => {
   })
 })
 
+test('preferences of examples/recipes/happy-endings change what the model says, and it is like the model before', async () => {
+  const out = join(folder, 'happy')
+  const recipe = join(root, 'examples/recipes/happy-endings/recipe.yaml')
+  const result = await heed(['finetune', '--recipe', recipe, '--out', out, '--json'])
+  const { validationLoss } = done(result)
+  expect(validationLoss).toBeLessThan(0.25) // ln 2 before
+  const [first] = records(result).filter(({ evalLoss }) => evalLoss !== undefined)
+  expect(first!.evalLoss).toBeLessThan(Math.LN2)
+  const prompt = 'Ben saw a big dog. They were very'
+  const say = async (model: string): Promise<string> =>
+    (await heed(['generate', model, prompt, '--temperature', '0', '--max-new-tokens', '4'])).stdout
+  expect(await say(stories)).toContain(`${prompt} scared`)
+  expect(await say(join(out, 'model'))).toContain(`${prompt} happy`)
+  const page = readFileSync(join(out, 'report.html'), 'utf8')
+  expect(page).toMatch(/<td class="text"><b>Ben saw a big dog\. They were very<\/b> ?happy/)
+})
+
 describe('a recipe', () => {
   const recipe = (content: string): string => {
     const file = join(folder, 'recipe.yaml')
@@ -159,14 +176,16 @@ describe('a recipe', () => {
   test.each([
     ['lora: { rank: 4 }', 'lora.rank is 4, expected only the keys r, loraAlpha'],
     ['quantise: q4_0', 'quantise is "q4_0", expected no such key. Write quantize.'],
-    ['task: chats', 'task is "chats", expected one of text, chat, classification.'],
+    ['task: chats', 'task is "chats", expected one of text, chat, classification, preference.'],
     ['data: { train: 3 }', 'data.train is 3, expected a file name, or a list of them.'],
     ['training: { learningRat: 1 }', 'learningRat is not an argument, expected learningRate.'],
+    ['dpo: { beta: 1 }', 'the task is text, expected preference with --dpo-beta or dpo.', 2],
+    ['task: preference\ndpo: { bta: 1 }', 'dpo.bta is 1, expected no such key. Write dpo.beta.'],
     ['lora: { r: 0 }', 'LoraConfig: r is 0, expected an integer at least 1.'],
-  ])('with %s is refused by name', async (line, message) => {
+  ])('with %s is refused by name', async (line, message, code = 1) => {
     const given = `model: ${chatModel}\n${line.startsWith('data') ? '' : 'data: { train: text.txt }\n'}blockSize: 32\n`
     const result = await heed(['finetune', '--recipe', recipe(given + line), '--out', join(folder, 'never')])
-    expect(result.code).toBe(1)
+    expect(result.code).toBe(code)
     expect(result.stderr).toContain(message)
     expect(result.stderr.match(/error/g)).toHaveLength(1)
     expect(existsSync(join(folder, 'never', 'checkpoint-1'))).toBe(false)

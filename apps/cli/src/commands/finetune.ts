@@ -36,16 +36,20 @@ interface FinetuneOptions extends RunFlags, TrainingFlags {
   quantize?: QuantizedType
   merge?: boolean
   samplePrompt?: string[]
+  dpoBeta?: number
 }
 
 /** `heed finetune`: a pretrained model and some data in, a model or an adapter out. */
 export function finetuneCommand(): Command {
   const command = new Command('finetune')
     .description(
-      'Teach a pretrained model from texts, chats or labelled texts: all of it, its last layers, or adapters (LoRA).',
+      'Teach a pretrained model from texts, chats, labelled texts or preferences: all of it, its last layers, or adapters (LoRA).',
     )
     .argument('[model]', 'an HF folder or hub id, or a .gguf file; left out when the recipe names one')
-    .argument('[files...]', 'texts; .jsonl of chats (messages); .jsonl, .csv, .tsv or .parquet of text and label')
+    .argument(
+      '[files...]',
+      'texts; .jsonl of chats (messages) or preferences (prompt, chosen, rejected); .jsonl, .csv, .tsv or .parquet of text and label',
+    )
     .option('--recipe <file>', 'a YAML or JSON file that says all of it; options go before it. See examples/recipes')
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, report.html and model/ or adapter/ go')
@@ -67,6 +71,11 @@ export function finetuneCommand(): Command {
       '--target-modules <names>',
       'layers they are beside, such as q_proj,v_proj (default: query and value)',
       list,
+    )
+    .option(
+      '--dpo-beta <x>',
+      'how near a preference stays to the model before (default: 0.1)',
+      numberBetween(0.0001, 100),
     )
     .addOption(
       new Option('--quantize <type>', 'keep the base in few bits while adapters learn (QLoRA)').choices(quantizedTypes),
@@ -107,6 +116,7 @@ function givenBy(model: string | undefined, files: readonly string[], options: F
     ...present({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
     data: present({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
     ...(Object.keys(lora).length > 0 && { lora }),
+    ...(options.dpoBeta !== undefined && { dpo: { beta: options.dpoBeta } }),
     training: { ...argumentsOf(options), ...present({ numTrainEpochs: epochs }) },
   }
 }

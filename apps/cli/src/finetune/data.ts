@@ -10,6 +10,7 @@ import {
   ignoreIndex,
   loadDataset,
   PackedTokens,
+  type PreferencePair,
   type Row,
   readTextFiles,
   splitText,
@@ -110,6 +111,49 @@ function messagesOf(row: Row, index: number): ChatMessage[] {
     `heed finetune: messages of row ${index + 1} is ${JSON.stringify(messages)}, ` +
       'expected a list of objects with the texts role and content. Rows without chats are for --task text or classification.',
   )
+}
+
+/**
+ * A prompt with a better and a worse answer in each row, `prompt`, `chosen` and `rejected`; answers end with the tokenizer's end
+ * of text, and are cut to what `blockSize` leaves them. Throws HEED_FILE_INVALID, and HEED_ARGUMENT_INVALID when it leaves none.
+ */
+export async function preferencePairs(
+  recipe: FinetuneRecipe,
+  tokenizer: Tokenizer,
+  blockSize: number,
+): Promise<Split<PreferencePair>> {
+  const end = tokenizer.specialTokenId('eos_token')
+  const answer = (text: string, room: number): number[] => {
+    const { ids } = tokenizer.encode(text, { addSpecialTokens: false })
+    return [...ids, ...(end === undefined ? [] : [end])].slice(0, room)
+  }
+  const encode = (rows: Dataset<Row>): Promise<Dataset<PreferencePair>> =>
+    rows.map(row => {
+      const prompt = [...tokenizer.encode(textOf(row, 'prompt')).ids]
+      if (prompt.at(-1) === end) prompt.pop() // what ends a text comes after the answer
+      const room = blockSize - prompt.length
+      if (room < 1) {
+        throw new HeedError(
+          'HEED_ARGUMENT_INVALID',
+          `heed finetune: a prompt has ${prompt.length} tokens, expected fewer than --block-size (${blockSize}). Raise it, or shorten prompts.`,
+        )
+      }
+      return { prompt, chosen: answer(textOf(row, 'chosen'), room), rejected: answer(textOf(row, 'rejected'), room) }
+    })
+  const { train, validation } = await splitRows(recipe)
+  return { train: await encode(train), validation: await encode(validation) }
+}
+
+/** The preferred answers of pairs, as texts of which the answer is learned. */
+export function preferredAnswers(pairs: IndexedDataset<PreferencePair>): IndexedDataset<TokenExample> {
+  return {
+    length: pairs.length,
+    async get(index) {
+      const { prompt, chosen } = await pairs.get(index)
+      const [given, learned] = [Array.from(prompt), Array.from(chosen)]
+      return { inputIds: [...given, ...learned], labels: [...given.map(() => ignoreIndex), ...learned] }
+    },
+  }
 }
 
 /** Texts with labels. */

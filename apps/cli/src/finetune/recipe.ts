@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { HeedError } from '@heed/tensor-backend'
-import type { LoraConfig, TrainingArguments } from '@heed/trainer'
+import type { DpoConfig, LoraConfig, TrainingArguments } from '@heed/trainer'
 import { checkKeys, readRecipeFile } from '../recipe-file.ts'
 
-/** What a model is taught: to go on with texts, to answer as the assistant of chats does, or to tell which label a text has. */
-export const finetuneTasks = ['text', 'chat', 'classification'] as const
+/**
+ * What a model is taught: to go on with texts, to answer as the assistant of chats does, to tell which label a text has, or
+ * which of two answers people prefer (DPO).
+ */
+export const finetuneTasks = ['text', 'chat', 'classification', 'preference'] as const
 export type FinetuneTask = (typeof finetuneTasks)[number]
 
 export const quantizedTypes = ['q8_0', 'q4_0'] as const
@@ -27,6 +30,8 @@ export interface FinetuneRecipe {
   }
   /** Adapters instead of the weights themselves. */
   lora?: LoraChoice
+  /** How a preference is learned. */
+  dpo?: DpoConfig
   /** Keeps the matrices of the base in few bits; with `lora` only. */
   quantize?: QuantizedType
   /** The embeddings and so many layers stay as they are. */
@@ -49,6 +54,7 @@ const keys = [
   'model',
   'data',
   'lora',
+  'dpo',
   'quantize',
   'freezeLayers',
   'blockSize',
@@ -57,6 +63,7 @@ const keys = [
   'training',
 ]
 const dataKeys = ['train', 'validation', 'validationSplit']
+const dpoKeys = ['beta', 'labelSmoothing']
 const loraKeys = ['r', 'loraAlpha', 'loraDropout', 'targetModules', 'useRslora']
 
 /**
@@ -74,9 +81,10 @@ export async function readFinetuneRecipe(file: string, folder: string = dirname(
   const oneOf = (choices: readonly string[]) => [isOneOf(choices), `one of ${choices.join(', ')}`] as const
   check('task', ...oneOf(finetuneTasks))
   check('model', isText, 'an HF folder or hub id, or a .gguf file')
-  for (const name of ['data', 'lora', 'training']) check(name, isObject, 'an object. See examples/recipes')
+  for (const name of ['data', 'lora', 'dpo', 'training']) check(name, isObject, 'an object. See examples/recipes')
   checkKeys(file, 'data.', (recipe.data ?? {}) as Record<string, unknown>, dataKeys)
   checkKeys(file, 'lora.', (recipe.lora ?? {}) as Record<string, unknown>, loraKeys)
+  checkKeys(file, 'dpo.', (recipe.dpo ?? {}) as Record<string, unknown>, dpoKeys)
   for (const name of ['data.train', 'data.validation']) check(name, isTextOrTexts, 'a file name, or a list of them')
   check('data.validationSplit', value => isNumber(value) && value > 0 && value < 1, 'a number between 0 and 1')
   check('lora.targetModules', isTexts, 'a list of names of layers, such as q_proj')
@@ -140,12 +148,17 @@ export function completeRecipe(file: GivenRecipe, options: GivenRecipe): Finetun
       'Leave it out.',
     )
   }
+  const task = given.task ?? taskOf(data.train[0]!)
+  if (given.dpo && task !== 'preference') {
+    throw invalid(`the task is ${task}`, 'preference with --dpo-beta or dpo', 'Say --task preference, or leave it out.')
+  }
   return {
     ...given,
-    task: given.task ?? taskOf(data.train[0]!),
+    task,
     model,
     data: { ...data, train: data.train },
     ...(isLora && { lora: { ...file.lora, ...options.lora } }),
+    ...(given.dpo && { dpo: { ...file.dpo, ...options.dpo } }),
     training: { ...file.training, ...options.training },
   }
 }

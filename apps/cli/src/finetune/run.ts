@@ -6,8 +6,11 @@ import {
   type Collator,
   causalLmCollator,
   classificationCollator,
+  DpoModel,
   type IndexedDataset,
   LoraModel,
+  preferenceCollator,
+  type TrainableModel,
   type TrainerOptions,
   type TrainingArguments,
 } from '@heed/trainer'
@@ -18,7 +21,7 @@ import { formatCount } from '../terminal/format.ts'
 import type { RunFlags } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
 import { runTraining, type TrainingResult } from '../training-session.ts'
-import { chatExamples, labelledTexts, textBlocks } from './data.ts'
+import { chatExamples, labelledTexts, preferencePairs, preferredAnswers, textBlocks } from './data.ts'
 import {
   adapt,
   type BaseConfig,
@@ -39,8 +42,11 @@ interface FinetuneParts {
   tokenizer: Tokenizer
   data: TaskData
   base: BaseModel
-  /** What the trainer trains: the base, or its adapters. */
+  /** What learns and is saved: the base, or its adapters. */
   trained: BaseModel | LoraModel<BaseModel>
+  /** What the trainer calls: that, or for a preference its loss beside the base as it was. */
+  learner: TrainableModel
+  dispose(): void
 }
 
 /** What a task gives the trainer; what an example is only its collator knows. */
@@ -74,7 +80,16 @@ async function makeParts(recipe: FinetuneRecipe, isJson: boolean): Promise<Finet
       'model',
       `${base.config.modelType}, ${formatCount(numParameters)} parameters, ${formatCount(numTrainable)} of them (${share} %) are trained`,
     )
-    return { tokenizer, data, base, trained }
+    const reference = recipe.task === 'preference' ? await loadBase(recipe, head) : undefined
+    return {
+      ...{ tokenizer, data, base, trained },
+      learner: reference ? new DpoModel(trained, reference, recipe.dpo) : trained,
+      dispose() {
+        if (trained instanceof LoraModel) trained.detach()
+        base.dispose()
+        reference?.dispose()
+      },
+    }
   } catch (error) {
     base.dispose()
     throw error
@@ -97,12 +112,33 @@ async function readData(recipe: FinetuneRecipe, config: BaseConfig, tokenizer: T
       head: { labels, padTokenId },
     }
   }
+  if (recipe.task === 'preference') {
+    const split = await preferencePairs(recipe, tokenizer, blockSize)
+    const sampling = {
+      tokenizer,
+      validation: preferredAnswers(split.validation),
+      blockSize,
+      prompts: recipe.samplePrompts,
+      isGreedy: true,
+    }
+    return {
+      ...split,
+      trainer: { collator: preferenceCollator({ padTokenId }) as Collator<unknown> },
+      sampleTexts: model => sampleTexts({ ...sampling, model }),
+    }
+  }
   const read = recipe.task === 'chat' ? chatExamples : textBlocks
   const collator = causalLmCollator({ padTokenId }) as Collator<unknown>
   const split = await read(recipe, tokenizer, blockSize)
   const { validation } = split
-  const sampling = { tokenizer, validation, blockSize, prompts: recipe.samplePrompts, isChat: recipe.task === 'chat' }
+  const isChat = recipe.task === 'chat'
+  const sampling = { tokenizer, validation, blockSize, prompts: recipe.samplePrompts, isChat, isGreedy: isChat }
   return { ...split, trainer: { collator }, sampleTexts: model => sampleTexts({ ...sampling, model }) }
+}
+
+/** Adapters learn ten times as fast as weights, and preferences a tenth as fast as texts. */
+function usualRate({ lora, task }: FinetuneRecipe): number {
+  return (lora ? 2e-4 : 2e-5) * (task === 'preference' ? 0.1 : 1)
 }
 
 /** As far as the recipe does not say: three epochs, evaluated and saved after each. */
@@ -111,7 +147,7 @@ function runArguments(
   { out, resume }: RunFlags,
 ): Partial<TrainingArguments> & { outputDir: string } {
   return {
-    learningRate: recipe.lora ? 2e-4 : 2e-5,
+    learningRate: usualRate(recipe),
     warmupRatio: 0.03,
     loggingSteps: 10,
     evalStrategy: 'epoch',
@@ -125,13 +161,13 @@ function runArguments(
 
 /** What a fine-tuning would take. Throws as `finetune`. */
 export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<DryRun> {
-  const { base, trained, data } = await makeParts(recipe, flags.json === true)
+  const { base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
   try {
     const args = runArguments(recipe, flags)
-    const run = await dryRun({ ...data.trainer, model: trained, args, trainDataset: data.train })
+    const run = await dryRun({ ...data.trainer, model: learner, args, trainDataset: data.train })
     return { ...run, ...countParameters(base, trained) }
   } finally {
-    disposeOf(base, trained)
+    dispose()
   }
 }
 
@@ -140,12 +176,12 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
  * made of.
  */
 export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
-  const { tokenizer, base, trained, data } = await makeParts(recipe, flags.json === true)
+  const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
   const { out, resume, json } = flags
   const samples = data.sampleTexts?.(base as PretrainedModel as CausalLm)
   try {
     return await runTraining({
-      ...{ model: trained, tokenizer, trainDataset: data.train, evalDataset: data.validation },
+      ...{ model: learner, tokenizer, trainDataset: data.train, evalDataset: data.validation },
       trainer: { ...data.trainer, ...(samples && { sampleTexts: samples }) },
       args: runArguments(recipe, flags),
       resume,
@@ -158,13 +194,8 @@ export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise
       },
     })
   } finally {
-    disposeOf(base, trained)
+    dispose()
   }
-}
-
-function disposeOf(base: BaseModel, trained: BaseModel | LoraModel<BaseModel>): void {
-  if (trained instanceof LoraModel) trained.detach()
-  base.dispose()
 }
 
 /** Saves the base with the adapter of a folder in its weights, as float32: those in few bits are too coarse for an update. */
