@@ -199,7 +199,7 @@ test.each([
   [['MODEL', 'TEXT', '--lora-r', '2', '--freeze-layers', '1'], '--freeze-layers is 1, expected none with --lora-r'],
   [['MODEL', 'TEXT', '--merge'], '--merge is given, expected it with --lora-r only'],
   [['MODEL', 'TEXT', '--quantize', 'q3'], "argument 'q3' is invalid. Allowed choices are q8_0, q4_0."],
-  [['MODEL', 'TEXT', '--task', 'classification'], 'expected .jsonl, .csv, .tsv or .parquet here'],
+  [['MODEL', 'TEXT', '--task', 'classification'], 'expected .jsonl, .csv, .tsv, .parquet or .arrow here'],
 ])('wrong use %j ends with code 2 and says how to mend it', async (args, message) => {
   const paths: Record<string, string> = { MODEL: stories, TEXT: text }
   const given = args.map(arg => paths[arg] ?? arg)

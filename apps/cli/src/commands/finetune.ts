@@ -48,7 +48,7 @@ export function finetuneCommand(): Command {
     .argument('[model]', 'an HF folder or hub id, or a .gguf file; left out when the recipe names one')
     .argument(
       '[files...]',
-      'texts; .jsonl of chats (messages) or preferences (prompt, chosen, rejected); .jsonl, .csv, .tsv or .parquet of text and label',
+      'texts; .jsonl of chats (messages) or preferences (prompt, chosen, rejected); .jsonl, .csv, .tsv, .parquet or .arrow of text and label',
     )
     .option('--recipe <file>', 'a YAML or JSON file that says all of it; options go before it. See examples/recipes')
     .option('--data <folder>', 'where the files of the recipe are; beside it when left out')

@@ -232,6 +232,7 @@ const formats: ReadonlyArray<[ending: RegExp, format: DatasetFormat]> = [
   [/\.jsonl?(\.(gz|zst))?$/i, 'json'],
   [/\.[ct]sv(\.(gz|zst))?$/i, 'csv'],
   [/\.parquet$/i, 'parquet'],
+  [/\.arrow$/i, 'arrow'],
 ]
 
 const formatOf = (file: string): DatasetFormat | undefined => formats.find(([ending]) => ending.test(file))?.[1]
@@ -244,7 +245,7 @@ async function rowsOf(files: readonly string[]): Promise<Dataset<Row>> {
     if (!format) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
-        `heed finetune: a file is ${file}, expected .jsonl, .csv, .tsv or .parquet here, since it is to have columns.`,
+        `heed finetune: a file is ${file}, expected .jsonl, .csv, .tsv, .parquet or .arrow here, since it is to have columns.`,
       )
     }
     for (const row of await loadDataset(format, { dataFiles: file })) rows.push(row)
