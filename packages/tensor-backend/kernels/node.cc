@@ -223,6 +223,24 @@ bool read_file(int file, uint8_t* to, size_t bytes, size_t offset) {
     return true;
 }
 
+/** read_bytes(file, offset, address, bytes): those bytes of a file, a part by each thread. Returns whether all could be read. */
+napi_value read_bytes(napi_env env, napi_callback_info info) {
+    double numbers[4];
+    if (!read_arguments(env, info, 4, numbers)) return nullptr;
+    constexpr size_t kPart = 1 << 20;
+    const int file = (int)numbers[0];
+    const size_t offset = (size_t)numbers[1], bytes = (size_t)numbers[3];
+    uint8_t* to = reinterpret_cast<uint8_t*>((uintptr_t)numbers[2]);
+    std::atomic<bool> is_whole{true};
+    heed::parallel_for((int)((bytes + kPart - 1) / kPart), 1, [&](int begin, int end) {
+        const size_t first = begin * kPart, last = end * kPart < bytes ? end * kPart : bytes;
+        if (!read_file(file, to + first, last - first, offset + first)) is_whole = false;
+    });
+    napi_value result;
+    napi_get_boolean(env, is_whole, &result);
+    return result;
+}
+
 /**
  * read_strips(file, offset, strips, strip bytes, kind, rows, cols, row bytes, head dim): what quantized_pack makes of the rows
  * that lie in a file, each strip packed by the thread that reads it. With a head dim that is not 0, a multiple of 32, the rows
@@ -309,6 +327,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "run", run);
     define(env, exports, "kernel_names", kernel_names);
 #if !defined(_WIN32)
+    define(env, exports, "read_bytes", read_bytes);
     define(env, exports, "read_strips", read_strips);
 #endif
     heed::define_mpi(env, exports);

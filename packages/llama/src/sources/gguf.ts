@@ -137,6 +137,10 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     return { dtype: type === 'F16' || type === 'BF16' ? type : 'F32', shape: place.shape }
   }
 
+  /** Whether it is a tensor of the file as it is. */
+  const isWhole = ({ name, shape, expert, pairedHeads, minus }: Place): boolean =>
+    (expert ?? pairedHeads ?? minus) === undefined && shape.length === file.tensors.get(name)!.shape.length
+
   // Experts share a tensor and are asked for one after the other.
   let last: { name: string; bytes: Uint8Array } | undefined
 
@@ -188,6 +192,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     },
     async read(key) {
       const place = at(key)
+      if (isWhole(place) && typeOf(place) === 'F32') return file.read(place.name)
       const values = dequantizeGgml(await readBytes(place), typeOf(place), `${file.name}: tensor "${place.name}"`)
       const { minus } = place
       return tf.tensor(minus === undefined ? values : values.map(value => value - minus), [...place.shape], 'float32')

@@ -307,6 +307,8 @@ export interface KernelLibrary {
   readonly kernels: Kernels
   /** Calls to be made again and again; their arguments are copied, and changed in `numbers` from then on. */
   program(calls: readonly KernelCall[]): CallProgram
+  /** Bytes of a file to an address, where the library can read one; false when they are not all there. */
+  readBytes?(file: number, offset: number, address: number, bytes: number): boolean
   /** `quantizedPack` of rows that lie in a file, where the library can read one; false when they are not all there. */
   readStrips?(
     file: number,

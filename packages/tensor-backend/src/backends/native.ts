@@ -25,6 +25,7 @@ interface Addon extends MpiAddon {
   /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
   run(calls: Float64Array): void
   kernel_names(): string[]
+  read_bytes?: KernelLibrary['readBytes']
   read_strips?: KernelLibrary['readStrips']
 }
 
@@ -92,6 +93,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     threads: count,
     kernels: kernels as unknown as Kernels,
     program: calls => programOf(addon, calls),
+    ...(addon.read_bytes && { readBytes: addon.read_bytes }),
     ...(addon.read_strips && { readStrips: addon.read_strips }),
     allocate: addon.allocate,
     release: addon.release,

@@ -1,5 +1,6 @@
 import { tf } from '../tf.ts'
 import { type ByteSourceLike, openWith } from './open-byte-source.ts'
+import { readFloats } from './read-floats.ts'
 import { readHeader, type SafetensorsInfo } from './safetensors/header.ts'
 import { type TensorFile, tensorFile } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
@@ -19,7 +20,14 @@ export async function openSafetensors(source: ByteSourceLike, options: UrlOption
   return openWith(source, options, async opened => {
     const { metadata, tensors } = await readHeader(opened)
     const file = tensorFile(opened, tensors, ({ byteOffset, byteLength }) => opened.read(byteOffset, byteLength))
-    return { ...file, metadata }
+    return {
+      ...file,
+      metadata,
+      async read(name) {
+        const info = tensors.get(name)
+        return info?.dtype === 'F32' ? readFloats(opened, info.byteOffset, info.shape) : file.read(name)
+      },
+    }
   })
 }
 
