@@ -7,3 +7,13 @@ export function dtypeOption(): Option {
     'keep matrices as this; as they are in a .gguf, else float32, by default',
   ).choices(['auto', 'float32', 'float16', 'bfloat16', 'q8_0', 'q4_0'])
 }
+
+/** `--cache-dtype`, for commands that write long texts. */
+export function cacheDtypeOption(): Option {
+  return new Option(
+    '--cache-dtype <dtype>',
+    'hold keys and values of the text as this: in a half (float16) or a quarter (q8_0) of the memory',
+  )
+    .choices(['float32', 'float16', 'q8_0'])
+    .default('float32')
+}

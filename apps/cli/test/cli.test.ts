@@ -174,3 +174,12 @@ test('heed data prepare makes the tokens of the whole text by threads, and heed 
   expect(trained.code, trained.stderr + trained.stdout).toBe(0)
   expect(trained.stdout).toContain('"event":"evaluate"')
 }, 300_000)
+
+test('--cache-dtype holds keys and values in fewer bits', async () => {
+  const stories = join(import.meta.dirname, '..', '..', '..', 'packages', 'llama', 'test', 'fixtures', 'stories260K')
+  const generate = ['generate', stories, 'Once upon a time', '--temperature', '0', '--max-new-tokens', '3']
+  const written = await heed([...generate, '--cache-dtype', 'q8_0'])
+  expect(written.stdout).toBe('Once upon a time, there was\n')
+  const refused = await heed([...generate, '--cache-dtype', 'q4_0'])
+  expect(refused.stderr).toContain("option '--cache-dtype <dtype>' argument 'q4_0' is invalid")
+})

@@ -110,8 +110,7 @@ export class MultiHeadAttention extends Module {
       const options = { scale: this.scale, ...this.dropout.option }
       if (memory && cache) {
         if (cache.length === 0) cache.append(...this.#keysAndValues(memory, turn))
-        const y = attend(q, ...cache.tensors, { ...step, keyLen: cache.length }, options)
-        return this.output.forward(mergeHeads(y))
+        return this.output.forward(mergeHeads(cache.attendHeld(q, step, options)))
       }
       const [k, v] = this.#keysAndValues(memory ?? x, turn)
       const y = cache ? cache.attend(q, k, v, step, options) : attend(q, k, v, step, options)

@@ -9,7 +9,8 @@ export class BatchLayerCache implements AttentionCache {
     const count = this.caches.length
     if (count === 1) return this.caches[0]!.attend(q, k, v, step, options)
     const { bias, keyPaddingMask, weights, slidingWindow } = step
-    if (q.shape[1] === 1 && !bias && !keyPaddingMask && !weights && !options.dropout?.rate) {
+    const isPlain = !bias && !keyPaddingMask && !weights && !options.dropout?.rate
+    if (q.shape[1] === 1 && isPlain && !this.caches.some(cache => cache.isPacked)) {
       const sequences = this.caches.map(cache => cache.next(k, v, step))
       const output = attendEach(q, k, v, sequences, { ...options, ...(slidingWindow && { slidingWindow }) })
       for (const cache of this.caches) cache.advance(1)

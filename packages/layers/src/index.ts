@@ -26,7 +26,14 @@ export {
   xavierUniform,
   zeros,
 } from './initializers.ts'
-export { type AttentionCache, KvCache, type KvCacheOptions, LayerCache, type LayerCacheOptions } from './kv-cache.ts'
+export {
+  type AttentionCache,
+  type CacheDtype,
+  KvCache,
+  type KvCacheOptions,
+  LayerCache,
+  type LayerCacheOptions,
+} from './kv-cache.ts'
 export { LayerNorm } from './layer-norm.ts'
 export { Linear, type LinearOptions } from './linear.ts'
 export { hidesKeys, positionsFromMask } from './masks.ts'

@@ -3,8 +3,13 @@ import {
   type CachedSequence,
   HeedError,
   lazyZeros,
+  packedAttention,
+  packRows,
+  packsRows,
+  type RowPacking,
   StepProgram,
   tf,
+  unpackRows,
   writeRows,
 } from '@heed/tensor-backend'
 import { type AttentionStep, attend } from './attention.ts'
@@ -25,26 +30,33 @@ export interface AttentionCache {
 /** Positions beyond its window that a layer holds at most, so that a few can be taken back and buffers seldom move. */
 const MAX_SPARE = 128
 
+/** How keys and values are held: 16 bits take half the memory of float32, 8 bits (ggml's Q8_0) a bit more than a quarter. */
+export type CacheDtype = 'float32' | RowPacking
+
 export interface LayerCacheOptions {
   /** Positions to make room for at first; buffers double when they are full. */
   capacity: number
   /** How many positions back queries look: older ones are given up. All are held without it. */
   slidingWindow?: number | undefined
+  /** float32 by default, and always on backends other than native and wasm. */
+  dtype?: CacheDtype | undefined
 }
 
 /** Keys and values of one attention layer, in buffers with room to grow: appending copies only what is new. */
 export class LayerCache implements AttentionCache {
   readonly slidingWindow: number
+  readonly #packing: RowPacking | undefined
   /** Rows that are left when older ones are given up, and the most that the buffers have. */
   readonly #keptRows: number
   readonly #maxRows: number
   readonly #initialCapacity: number
-  #keys: tf.Variable | undefined // [batch, capacity, numKeyValueHeads, headDim]
+  #keys: tf.Variable | undefined // [batch, capacity, numKeyValueHeads, headDim], or words of packed rows
   #values: tf.Variable | undefined
   #rows = 0 // how many are filled
   #first = 0 // position of row 0
 
-  constructor({ capacity, slidingWindow = Number.POSITIVE_INFINITY }: LayerCacheOptions) {
+  constructor({ capacity, slidingWindow = Number.POSITIVE_INFINITY, dtype = 'float32' }: LayerCacheOptions) {
+    this.#packing = dtype !== 'float32' && packsRows() ? dtype : undefined
     const spare = Math.min(MAX_SPARE, Math.ceil(slidingWindow / 8))
     this.slidingWindow = slidingWindow
     this.#initialCapacity = capacity
@@ -62,6 +74,11 @@ export class LayerCache implements AttentionCache {
     return this.#rows
   }
 
+  /** Whether the buffers hold packed rows. */
+  get isPacked(): boolean {
+    return this.#packing !== undefined
+  }
+
   /** The buffers, of which the first `numHeld` rows are filled. */
   get tensors(): readonly [keys: tf.Tensor, values: tf.Tensor] {
     return [this.#keys!, this.#values!]
@@ -69,15 +86,7 @@ export class LayerCache implements AttentionCache {
 
   /** k, v: [batch, newLen, numKeyValueHeads, headDim]. Throws HEED_SHAPE_MISMATCH. */
   append(k: tf.Tensor, v: tf.Tensor): void {
-    const count = k.shape[1]!
-    this.#makeRoom(count, k, v)
-    const written = count <= this.#maxRows ? count : this.#keptRows
-    tf.tidy(() => {
-      writeRows(this.#keys!, lastRows(k, written), this.#rows)
-      writeRows(this.#values!, lastRows(v, written), this.#rows)
-    })
-    this.#rows += written
-    this.#first += count - written
+    tf.tidy(() => this.#write(...this.#asHeld(k, v)))
   }
 
   /** The buffers of one sequence with room for the next of its positions, which `advance` counts when a kernel wrote it. */
@@ -93,22 +102,30 @@ export class LayerCache implements AttentionCache {
    */
   attend(...[q, k, v, step, options]: Parameters<AttentionCache['attend']>): tf.Tensor {
     this.#checkWindow(step)
-    const count = k.shape[1]!
-    const attendTo = (keys: tf.Tensor, values: tf.Tensor, keyLen: number): tf.Tensor =>
-      attend(q, keys, values, { ...lastColumns(step, keyLen, this.length), keyLen, ...options })
-    if (this.#rows + count <= this.#maxRows || this.#keptRows - count >= this.slidingWindow - 1) {
-      this.append(k, v)
-      return tf.tidy(() => attendTo(...this.tensors, this.#rows))
-    }
-    // More than the buffers keep beside the window: the queries look at a copy that goes when they have.
     return tf.tidy(() => {
+      const count = k.shape[1]!
+      const [newKeys, newValues] = this.#asHeld(k, v)
+      if (this.#rows + count <= this.#maxRows || this.#keptRows - count >= this.slidingWindow - 1) {
+        this.#write(newKeys, newValues)
+        return this.attendHeld(q, step, options)
+      }
+      // More than the buffers keep beside the window: the queries look at a copy that goes when they have.
       const seen = Math.min(this.#rows, this.slidingWindow - 1)
       const withOld = (buffer: tf.Tensor | undefined, rows: tf.Tensor): tf.Tensor =>
         seen > 0 ? tf.concat([tf.slice(buffer!, [0, this.#rows - seen], [-1, seen]), rows], 1) : rows
-      const [keys, values] = [withOld(this.#keys, k), withOld(this.#values, v)]
-      this.append(k, v)
-      return attendTo(keys, values, seen + count)
+      const [keys, values] = [withOld(this.#keys, newKeys), withOld(this.#values, newValues)]
+      this.#write(newKeys, newValues)
+      return this.#attendTo(q, keys, values, seen + count, step, options)
     })
+  }
+
+  /** `attend` over what is held, without more. */
+  attendHeld(
+    q: tf.Tensor,
+    step: AttentionStep,
+    options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
+  ): tf.Tensor {
+    return this.#attendTo(q, ...this.tensors, this.#rows, step, options)
   }
 
   /** Whether `count` more positions fit in the buffers as they are. */
@@ -154,6 +171,39 @@ export class LayerCache implements AttentionCache {
     this.#first = 0
   }
 
+  #attendTo(
+    q: tf.Tensor,
+    keys: tf.Tensor,
+    values: tf.Tensor,
+    keyLen: number,
+    step: AttentionStep,
+    options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
+  ): tf.Tensor {
+    const packing = this.#packing
+    return tf.tidy(() => {
+      const all = { ...lastColumns(step, keyLen, this.length), keyLen, ...options }
+      if (!packing) return attend(q, keys, values, all)
+      if (!step.weights) return packedAttention(q, keys, values, packing, all)
+      const [k, v] = [keys, values].map(rows => unpackRows(rows, packing, q.shape[3]!))
+      return attend(q, k!, v!, all)
+    })
+  }
+
+  /** Rows as the buffers hold them. */
+  #asHeld(k: tf.Tensor, v: tf.Tensor): [keys: tf.Tensor, values: tf.Tensor] {
+    return this.#packing ? [packRows(k, this.#packing), packRows(v, this.#packing)] : [k, v]
+  }
+
+  #write(keys: tf.Tensor, values: tf.Tensor): void {
+    const count = keys.shape[1]!
+    this.#makeRoom(count, keys, values)
+    const written = count <= this.#maxRows ? count : this.#keptRows
+    writeRows(this.#keys!, lastRows(keys, written), this.#rows)
+    writeRows(this.#values!, lastRows(values, written), this.#rows)
+    this.#rows += written
+    this.#first += count - written
+  }
+
   get #capacity(): number {
     return this.#keys?.shape[1] ?? 0
   }
@@ -180,7 +230,7 @@ export class LayerCache implements AttentionCache {
 
   /** A buffer that begins with the last `kept` rows of the old one, which is disposed of. */
   #moved(old: tf.Variable | undefined, kept: number, shape: number[]): tf.Variable {
-    const empty = lazyZeros(shape)
+    const empty = lazyZeros(shape, this.#packing ? 'int32' : 'float32')
     const moved = tf.variable(empty, false)
     empty.dispose()
     if (old && kept > 0) {
@@ -225,6 +275,8 @@ export interface KvCacheOptions {
   capacity?: number | undefined
   /** How many positions back each layer looks: it holds no more than these and a few to spare. Null where it looks at all. */
   slidingWindows?: readonly (number | null)[] | undefined
+  /** How they are held; float32 by default. */
+  dtype?: CacheDtype | undefined
 }
 
 /** The key-value cache of a model: one `LayerCache` a layer, all of the same length. The caller disposes it. */
@@ -232,9 +284,9 @@ export class KvCache {
   readonly layers: readonly LayerCache[]
   readonly #program = new StepProgram()
 
-  constructor(numLayers: number, { capacity = INITIAL_CAPACITY, slidingWindows }: KvCacheOptions = {}) {
+  constructor(numLayers: number, { capacity = INITIAL_CAPACITY, slidingWindows, dtype }: KvCacheOptions = {}) {
     const layer = (i: number): LayerCache =>
-      new LayerCache({ capacity, slidingWindow: slidingWindows?.[i] ?? undefined })
+      new LayerCache({ capacity, slidingWindow: slidingWindows?.[i] ?? undefined, dtype })
     this.layers = Array.from({ length: numLayers }, (_, i) => layer(i))
   }
 

@@ -139,9 +139,16 @@ test('refuses what it does not know, and what a PromptCache has decided', async 
   await expect(model.generate([[5]], wrong)).rejects.toThrow(
     'createCache: cacheImplementation is "static", expected "hybrid" or "full". Change it or leave it out.',
   )
+  const unknown = { cacheDtype: 'int4' } as unknown as GenerateOptions
+  await expect(model.generate([[5]], unknown)).rejects.toThrow(
+    'createCache: cacheDtype is "int4", expected "float32" or "float16" or "q8_0". Change it or leave it out.',
+  )
   const promptCache = new PromptCache(model)
   await expect(model.generate([[5]], { promptCache, cacheImplementation: 'full' })).rejects.toThrow(
     'generate: cacheImplementation is "full", expected none with promptCache. Give it to the PromptCache.',
+  )
+  await expect(model.generate([[5]], { promptCache, cacheDtype: 'q8_0' })).rejects.toThrow(
+    'generate: cacheDtype is "q8_0", expected none with promptCache. Give it to the PromptCache.',
   )
   promptCache.dispose()
   model.dispose()

@@ -98,6 +98,10 @@
                   double beta1, double beta2))                                                                      \
     /* cache.cc: target [batch, capacity, row_size]; rows [batch, num_rows, row_size] */                            \
     KERNEL(write_rows, (float* target, const float* rows, int batch, int capacity, int num_rows, int offset, int row_size)) \
+    /* cache.cc, attention.cc: packing is a Packing of packed_rows.h; the k and v of attention_step_packed are packed rows */ \
+    KERNEL(pack_rows, (const float* x, uint8_t* packed, int packing, int rows, int dim))                            \
+    KERNEL(unpack_rows, (const uint8_t* packed, float* x, int packing, int rows, int dim))                          \
+    KERNEL(attention_step_packed, (HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits, int packing))    \
     /* quantized.cc: kind is a Kind of it */                                                                        \
     KERNEL(quantized_pack, (const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols, int row_step))    \
     KERNEL(quantized_linear, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, \

@@ -6,6 +6,7 @@
 #include "api.h"
 #include "block_product.h"
 #include "dropout.h"
+#include "packed_rows.h"
 #include "simd.h"
 #include "threads.h"
 #include "transpose.h"
@@ -277,16 +278,26 @@ void dot_keys(const float* query, const float* keys, size_t key_row, int count, 
     for (; j < count; j++) products[j] = dot(query, keys + j * key_row, dim);
 }
 
-/** Query i of the heads [h0, h0 + rows), which share the key head kv, against keys [j0, j0 + count). */
-void step_block(const Problem& p, int b, int i, int h0, int rows, int kv, int j0, int count, float* partial, int splits, int split) {
+/** Keys and values of one head as floats, from some key on. */
+struct BlockRows {
+    const float* keys;
+    size_t key_row;
+    const float* values;
+    size_t value_row;
+};
+
+/** Query i of the heads [h0, h0 + rows), which share a key head, against keys [j0, j0 + count), which are `block`. */
+void step_block(const Problem& p, int b, int i, int h0, int rows, const BlockRows& block, int j0, int count, float* partial,
+                int splits, int split) {
     alignas(64) float scores[kStepRows * kStepKeys];
-    const Range mine = p.visible_in_block(i, 1, j0, count);
-    if (mine.is_empty()) return;
-    const int first = j0 + mine.begin, n = mine.end - mine.begin;
+    const Range mine_keys = p.visible_in_block(i, 1, j0, count);
+    if (mine_keys.is_empty()) return;
+    const int first = j0 + mine_keys.begin, n = mine_keys.end - mine_keys.begin;
     for (int r = 0; r < rows; r++) {
         const Partial mine = partial_at(p, partial, splits, b, split, i, h0 + r);
         float* row = scores + r * kStepKeys;
-        dot_keys(p.q + p.query_at(b, i, h0 + r), p.k + p.key_at(b, first, kv), p.k_row(), n, p.head_dim, row);
+        const float* keys = block.keys + mine_keys.begin * block.key_row;
+        dot_keys(p.q + p.query_at(b, i, h0 + r), keys, block.key_row, n, p.head_dim, row);
         scale_and_cap(p, row, n);
         add_bias_and_mask(p, b, i, h0 + r, first, row, n);
         const float before = *mine.highest, block_highest = highest_of(row, n);
@@ -301,8 +312,60 @@ void step_block(const Problem& p, int b, int i, int h0, int rows, int kv, int j0
         if (p.drop_below) drop_scores(p, p.score_at(b, i, h0 + r) + first, row, n);
     }
     const size_t row_size = (size_t)p.value_dim + 2;
-    block_product({scores, kStepKeys, 1}, p.v + p.value_at(b, first, kv), p.v_row(),
+    block_product({scores, kStepKeys, 1}, block.values + mine_keys.begin * block.value_row, block.value_row,
                   partial_at(p, partial, splits, b, split, i, h0).values, row_size, rows, p.value_dim, n, true);
+}
+
+/** Few queries against all keys; rows_of(item, b, kv, j0, count) gives keys [j0, j0 + count) of a head to item b · splits + split. */
+template <class RowsOf>
+void run_step(const Problem& p, float* out, float* partial, int splits, const RowsOf& rows_of) {
+    const int blocks = (p.keys + kStepKeys - 1) / kStepKeys;
+    parallel_for(p.batch * splits, 1, [&](int begin, int end) {
+        for (int item = begin; item < end; item++) {
+            const int b = item / splits, split = item % splits;
+            for (int i = 0; i < p.queries; i++) {
+                for (int h = 0; h < p.heads; h++) {
+                    const Partial mine = partial_at(p, partial, splits, b, split, i, h);
+                    zero(mine.values, p.value_dim);
+                    *mine.highest = -FLT_MAX;
+                    *mine.total = 0;
+                }
+            }
+            const int last = (int)((int64_t)blocks * (split + 1) / splits);
+            for (int block = (int)((int64_t)blocks * split / splits); block < last; block++) {
+                const int j0 = block * kStepKeys, count = least(kStepKeys, p.keys - j0);
+                if (p.visible_in_block(0, p.queries, j0, count).is_empty()) continue;
+                for (int kv = 0; kv < p.kv_heads; kv++) {
+                    const BlockRows rows = rows_of(item, b, kv, j0, count);
+                    for (int i = 0; i < p.queries; i++)
+                        for (int g = 0; g < p.group(); g += kStepRows)
+                            step_block(p, b, i, kv * p.group() + g, least(kStepRows, p.group() - g), rows, j0, count, partial,
+                                       splits, split);
+                }
+            }
+        }
+    });
+    parallel_for(p.batch * p.queries * p.heads, 1 + 16384 / (splits * p.value_dim + 1), [&](int begin, int end) {
+        for (int item = begin; item < end; item++) {
+            const int h = item % p.heads, i = item / p.heads % p.queries, b = item / p.heads / p.queries;
+            float top = -FLT_MAX, total = 0;
+            for (int split = 0; split < splits; split++) {
+                const float mine = *partial_at(p, partial, splits, b, split, i, h).highest;
+                top = mine > top ? mine : top;
+            }
+            float* row = out + p.out_at(b, i, h);
+            zero(row, p.value_dim);
+            for (int split = 0; split < splits; split++) {
+                const Partial piece = partial_at(p, partial, splits, b, split, i, h);
+                if (*piece.total == 0) continue;
+                const float weight = expf(*piece.highest - top);
+                total += *piece.total * weight;
+                HEED_FOR_VECTORS(at, n, p.value_dim,
+                                 { store_n(row + at, fma(load_n(piece.values + at, n), all(weight), load_n(row + at, n)), n); });
+            }
+            if (total != 0) scale_row(row, p.value_dim, 1.0f / total);
+        }
+    });
 }
 
 }  // namespace
@@ -313,49 +376,29 @@ void step_block(const Problem& p, int b, int i, int h0, int rows, int kv, int j0
  */
 void HEED_KERNEL(attention_step)(HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits) {
     const Problem p = HEED_PROBLEM;
-    const int blocks = (keys + kStepKeys - 1) / kStepKeys;
-    parallel_for(batch * splits, 1, [&](int begin, int end) {
-        for (int item = begin; item < end; item++) {
-            const int b = item / splits, split = item % splits;
-            for (int i = 0; i < queries; i++) {
-                for (int h = 0; h < heads; h++) {
-                    const Partial mine = partial_at(p, partial, splits, b, split, i, h);
-                    zero(mine.values, value_dim);
-                    *mine.highest = -FLT_MAX;
-                    *mine.total = 0;
-                }
-            }
-            const int last = (int)((int64_t)blocks * (split + 1) / splits);
-            for (int block = (int)((int64_t)blocks * split / splits); block < last; block++) {
-                const int j0 = block * kStepKeys, count = least(kStepKeys, keys - j0);
-                for (int kv = 0; kv < kv_heads; kv++)
-                    for (int i = 0; i < queries; i++)
-                        for (int g = 0; g < p.group(); g += kStepRows)
-                            step_block(p, b, i, kv * p.group() + g, least(kStepRows, p.group() - g), kv, j0, count, partial,
-                                       splits, split);
-            }
-        }
+    run_step(p, out, partial, splits, [&](int, int b, int kv, int j0, int) -> BlockRows {
+        return {k + p.key_at(b, j0, kv), p.k_row(), v + p.value_at(b, j0, kv), p.v_row()};
     });
-    parallel_for(batch * queries * heads, 1 + 16384 / (splits * value_dim + 1), [&](int begin, int end) {
-        for (int item = begin; item < end; item++) {
-            const int h = item % heads, i = item / heads % queries, b = item / heads / queries;
-            float top = -FLT_MAX, total = 0;
-            for (int split = 0; split < splits; split++) {
-                const float mine = *partial_at(p, partial, splits, b, split, i, h).highest;
-                top = mine > top ? mine : top;
-            }
-            float* row = out + p.out_at(b, i, h);
-            zero(row, value_dim);
-            for (int split = 0; split < splits; split++) {
-                const Partial piece = partial_at(p, partial, splits, b, split, i, h);
-                if (*piece.total == 0) continue;
-                const float weight = expf(*piece.highest - top);
-                total += *piece.total * weight;
-                HEED_FOR_VECTORS(at, n, value_dim,
-                                 { store_n(row + at, fma(load_n(piece.values + at, n), all(weight), load_n(row + at, n)), n); });
-            }
-            if (total != 0) scale_row(row, value_dim, 1.0f / total);
-        }
+}
+
+/**
+ * attention_step over packed rows, each block of which becomes floats where it is used. partial has 32 · (head_dim + value_dim)
+ * floats more for each of batch · splits.
+ */
+void HEED_KERNEL(attention_step_packed)(HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits, int packing) {
+    const Problem p = HEED_PROBLEM;
+    float* unpacked = partial + (size_t)batch * splits * queries * heads * (value_dim + 2);
+    const auto unpack = [&](const float* from, int b, int j, int kv, int count, int dim, float* to) {
+        const size_t bytes = packed_row_bytes((Packing)packing, dim);
+        const uint8_t* row = (const uint8_t*)from + (((size_t)b * capacity + j) * kv_heads + kv) * bytes;
+        for (int i = 0; i < count; i++) unpack_row((Packing)packing, row + i * kv_heads * bytes, to + (size_t)i * dim, dim);
+    };
+    run_step(p, out, partial, splits, [&](int item, int b, int kv, int j0, int count) -> BlockRows {
+        float* keys_of = unpacked + (size_t)item * kStepKeys * (head_dim + value_dim);
+        float* values_of = keys_of + (size_t)kStepKeys * head_dim;
+        unpack(k, b, j0, kv, count, head_dim, keys_of);
+        unpack(v, b, j0, kv, count, value_dim, values_of);
+        return {keys_of, (size_t)head_dim, values_of, (size_t)value_dim};
     });
 }
 

@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises'
 import { createInterface, type Interface } from 'node:readline'
 import { init } from '@heed/tensor-backend'
 import { type ChatMessage, Tokenizer } from '@heed/tokenizer'
-import { type CausalLm, PromptCache, streamText } from '@heed/transformer'
+import { type CacheOptions, type CausalLm, PromptCache, streamText } from '@heed/transformer'
 import { Command } from 'commander'
 import { AutoModelForCausalLM, isHeedError, type LoadOptions, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
-import { dtypeOption } from '../load-options.ts'
+import { cacheDtypeOption, dtypeOption } from '../load-options.ts'
 import { dim } from '../terminal/style.ts'
 
 interface ChatOptions {
@@ -17,6 +17,7 @@ interface ChatOptions {
   topP: number
   seed: number
   dtype?: NonNullable<LoadOptions['dtype']>
+  cacheDtype: NonNullable<CacheOptions['cacheDtype']>
 }
 
 const help = `  /help           this list
@@ -40,6 +41,7 @@ export function chatCommand(): Command {
     .option('--top-p <x>', 'sample among the likeliest tokens that hold this probability', numberBetween(0, 1), 0.95)
     .option('--seed <n>', 'of the sampling', wholeNumber(0), 42)
     .addOption(dtypeOption())
+    .addOption(cacheDtypeOption())
     .addHelpText('after', `\nExample:\n  heed chat runs/book/model --temperature 0.5\n\nIn the conversation:\n${help}`)
     .action(
       action(async (source: string, { dtype, ...options }: ChatOptions) => {
@@ -74,7 +76,7 @@ class Chat {
     readonly tokenizer: Tokenizer,
     readonly options: Omit<ChatOptions, 'dtype'>,
   ) {
-    this.#cache = new PromptCache(model)
+    this.#cache = new PromptCache(model, { cacheDtype: options.cacheDtype })
     this.#hasTemplate = tokenizer.config.chat_template !== undefined
     this.#reader = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal })
     this.#lines = this.#reader[Symbol.asyncIterator]() as AsyncIterableIterator<string>

@@ -6,8 +6,9 @@ import { AutoModelForCausalLM, type CausalLm, type GenerateOptions, resolveModel
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
+import { cacheDtypeOption } from '../load-options.ts'
 
-export interface GenerationOptions {
+export interface GenerationOptions extends Pick<GenerateOptions, 'cacheDtype'> {
   maxNewTokens: number
   temperature: number
   topK: number
@@ -64,6 +65,7 @@ export function generateCommand(): Command {
     .option('--top-k <n>', 'sample among the k likeliest tokens; 0 for all', wholeNumber(0), 50)
     .option('--top-p <x>', 'sample among the likeliest tokens that hold this probability', numberBetween(0, 1), 1)
     .option('--seed <n>', 'of the sampling', wholeNumber(0), 42)
+    .addOption(cacheDtypeOption())
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  heed generate heed-quickstart/model "ROMEO:" --max-new-tokens 100')
     .action(

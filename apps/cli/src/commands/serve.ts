@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { HeedError } from '@heed/tensor-backend'
+import type { CacheOptions } from '@heed/transformer'
 import { Command } from 'commander'
 import type { LoadOptions } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
-import { dtypeOption } from '../load-options.ts'
+import { cacheDtypeOption, dtypeOption } from '../load-options.ts'
 import type { ModelSource } from '../serve/inference/protocol.ts'
 import { HeedServer } from '../serve/server.ts'
 
@@ -14,6 +15,7 @@ interface ServeOptions {
   port: number
   apiKey?: string
   dtype?: NonNullable<LoadOptions['dtype']>
+  cacheDtype: NonNullable<CacheOptions['cacheDtype']>
   contextLength?: number
   chatTemplate?: string
   maxSequences: number
@@ -35,6 +37,7 @@ export function serveCommand(): Command {
     .option('--port <n>', '0 takes a free one', wholeNumber(0), 8080)
     .option('--api-key <key>', 'clients must send it; HEED_API_KEY keeps it out of the list of processes')
     .addOption(dtypeOption())
+    .addOption(cacheDtypeOption())
     .option('--context-length <n>', "tokens of prompt and answer; the model's by default", wholeNumber(2))
     .option('--chat-template <file>', "a Jinja file in the place of the tokenizer's chat template")
     .option('--max-sequences <n>', 'texts that a model writes at once', wholeNumber(1), 16)

@@ -243,8 +243,9 @@ struct Attention {
     const bool drops = chance(30);
     explicit Attention(int max_queries) : queries(at_least_1(max_queries)) {}
 };
-#define ATTENTION(p)                                                                                                     \
-    p.q, p.k, p.v, p.uses_bias ? p.bias.get() : nullptr, p.uses_mask ? p.key_mask.get() : nullptr, p.batch, p.queries,   \
+#define ATTENTION(p) PACKED_ATTENTION(p, p.k, p.v)
+#define PACKED_ATTENTION(p, keys_of, values_of)                                                                          \
+    p.q, (const float*)keys_of, (const float*)values_of, p.uses_bias ? p.bias.get() : nullptr, p.uses_mask ? p.key_mask.get() : nullptr, p.batch, p.queries,   \
         p.keys, p.capacity, p.heads, p.kv_heads, p.head_dim, p.value_dim, chance(50), chance(40) ? from(1, 40) : 0, 0.3f, \
         chance(30) ? 20.0f : 0.0f, p.bias_batch, p.bias_head, p.bias_row, p.drops ? 0x40000000u : 0u,                    \
         p.drops ? 4.0f / 3 : 1.0f, from(0, 99)
@@ -261,6 +262,28 @@ void fuzz_attention_step(Kernels k) {
     const Floats out((size_t)p.batch * p.queries * p.heads * p.value_dim);
     const Floats partial((size_t)p.batch * splits * p.queries * p.heads * (p.value_dim + 2));
     k.attention_step(ATTENTION(p), out, partial, splits);
+}
+size_t packed_bytes(int packing, int dim) {
+    return (size_t)((packing == 0 ? 2 * dim : dim + (dim + 31) / 32 * 2) + 3) / 4 * 4;
+}
+void fuzz_pack_rows(Kernels k) {
+    const int packing = from(0, 1), rows = from(1, 300), dim = length(150);
+    const Floats x((size_t)rows * dim);
+    std::vector<uint8_t> packed(rows * packed_bytes(packing, dim));
+    k.pack_rows(x, packed.data(), packing, rows, dim);
+    k.unpack_rows(packed.data(), x, packing, rows, dim);
+}
+void fuzz_unpack_rows(Kernels k) { fuzz_pack_rows(k); }
+void fuzz_attention_step_packed(Kernels k) {
+    const Attention p(4);
+    const int splits = from(1, 4), packing = from(0, 1);
+    const size_t rows = (size_t)p.batch * p.capacity * p.kv_heads;
+    std::vector<uint8_t> keys(rows * packed_bytes(packing, p.head_dim)), values(rows * packed_bytes(packing, p.value_dim));
+    k.pack_rows(p.k, keys.data(), packing, (int)rows, p.head_dim);
+    k.pack_rows(p.v, values.data(), packing, (int)rows, p.value_dim);
+    const Floats out((size_t)p.batch * p.queries * p.heads * p.value_dim);
+    const Floats partial((size_t)p.batch * splits * (p.queries * p.heads * (p.value_dim + 2) + 32 * (p.head_dim + p.value_dim)));
+    k.attention_step_packed(PACKED_ATTENTION(p, keys.data(), values.data()), out, partial, splits, packing);
 }
 void fuzz_attention_each(Kernels k) {
     const int count = from(1, 5), kv_heads = from(1, 3), heads = kv_heads * from(1, 3), head_dim = length(40), value_dim = length(40);

@@ -186,11 +186,11 @@ export class KernelBackend extends MathBackendCPU {
   }
 
   /** Zeros that take memory only when they are first read or written. */
-  lazyZeros(shape: number[]): tf.TensorInfo {
+  lazyZeros(shape: number[], dtype: 'float32' | 'int32' = 'float32'): tf.TensorInfo {
     const dataId = { id: KernelBackend.nextId++ }
     const size = tf.util.sizeFromShape(shape)
-    this.store(dataId, new TensorData(this.library, 'float32', size, 0, size === 0 ? zeros('float32', 0) : undefined))
-    return { dataId, shape, dtype: 'float32' }
+    this.store(dataId, new TensorData(this.library, dtype, size, 0, size === 0 ? zeros(dtype, 0) : undefined))
+    return { dataId, shape, dtype }
   }
 
   /** Where the values of a tensor lie, as the kernels want it. */

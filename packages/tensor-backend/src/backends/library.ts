@@ -248,6 +248,11 @@ export interface Kernels {
     offset: number,
     rowSize: number,
   ): void
+  packRows(x: number, packed: number, packing: number, rows: number, dim: number): void
+  unpackRows(packed: number, x: number, packing: number, rows: number, dim: number): void
+  attentionStepPacked(
+    ...args: [...AttentionProblem, out: number, partial: number, splits: number, packing: number]
+  ): void
   quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number, rowStep: number): void
   quantizedLinear(
     x: number,

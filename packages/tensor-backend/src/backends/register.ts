@@ -6,6 +6,7 @@ import { embeddingKernels } from '../ops/embedding.ts'
 import { globalNormKernels } from '../ops/global-norm.ts'
 import { layerNormKernels } from '../ops/layer-norm.ts'
 import { linearKernels } from '../ops/linear.ts'
+import { packedRowKernels } from '../ops/packed-rows.ts'
 import { quantizedLinearKernels } from '../ops/quantized-linear.ts'
 import { quantizedWeightKernels } from '../ops/quantized-weight.ts'
 import { rmsNormKernels } from '../ops/rms-norm.ts'
@@ -36,6 +37,7 @@ const libraryKernels: Record<string, BackendKernel> = {
   ...layerNormKernels,
   ...linearKernels,
   ...quantizedLinearKernels,
+  ...packedRowKernels,
   ...quantizedWeightKernels,
   ...rmsNormKernels,
   ...rotaryKernels,

@@ -1,5 +1,5 @@
 import type { BackendKernel, KernelBackend } from '../backends/kernel-backend.ts'
-import type { AttentionProblem } from '../backends/library.ts'
+import type { AttentionProblem, Kernels } from '../backends/library.ts'
 import type { tf } from '../tf.ts'
 import type { AttentionOptions } from './attention.ts'
 import { dropThreshold } from './dropout.ts'
@@ -43,7 +43,13 @@ const keyBlock = 64
 /** [q, k, v, bias?, mask?] */
 type AttentionInputs = tf.TensorInfo[]
 
-function problem(backend: KernelBackend, inputs: AttentionInputs, attributes: AttentionAttributes): AttentionProblem {
+/** `valueDim` is the width of v, which packed rows do not tell. */
+function problem(
+  backend: KernelBackend,
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes,
+  valueDim: number = inputs[2]!.shape[3]!,
+): AttentionProblem {
   const { address } = backend
   const [q, k, v] = inputs as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo]
   const bias = attributes.hasBias ? inputs[3]! : undefined
@@ -53,7 +59,7 @@ function problem(backend: KernelBackend, inputs: AttentionInputs, attributes: At
   const [biasBatch, biasHead, biasRow] = bias ? broadcastStrides(bias.shape) : [0, 0, 0]
   return [
     ...[address(q), address(k), address(v), bias ? address(bias) : 0, mask ? address(mask) : 0],
-    ...[batch, seqLen, attributes.keyLen, capacity, numHeads, numKeyValueHeads, headDim, v.shape[3]!],
+    ...[batch, seqLen, attributes.keyLen, capacity, numHeads, numKeyValueHeads, headDim, valueDim],
     ...[attributes.isCausal ? 1 : 0, attributes.window, attributes.scale, attributes.softcap],
     ...[biasBatch, biasHead, biasRow],
     ...[dropThreshold(attributes.rate), 1 / (1 - attributes.rate), attributes.seed | 0],
@@ -72,6 +78,30 @@ function splitsFor(items: number, blocks: number, threads: number): number {
   return Math.max(1, Math.min(blocks, Math.ceil((2 * threads) / items)))
 }
 
+type StepArguments = [...AttentionProblem, out: number, partial: number, splits: number]
+
+/** Few queries, with the keys split over the threads: `run` calls the kernel. */
+export function stepProblem(
+  backend: KernelBackend,
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes,
+  out: tf.TensorInfo,
+  run: (args: StepArguments, kernels: Kernels) => void,
+): void {
+  const { address, library } = backend
+  const [batch, seqLen, numHeads, headDim] = inputs[0]!.shape as [number, number, number, number]
+  const [, capacity] = inputs[1]!.shape as [number, number]
+  const valueDim = out.shape[3]!
+  const splits = splitsFor(batch, Math.ceil(capacity / (2 * keyBlock)), library.threads) // the same while a cache fills
+  const partial = seqLen * numHeads * (valueDim + 2) + STEP_KEYS * (headDim + valueDim)
+  withWorkspace(backend, batch * splits * partial, at => {
+    run([...problem(backend, inputs, attributes, valueDim), address(out), at, splits], library.kernels)
+  })
+}
+
+/** Keys of one turn of a step, as in attention.cc: packed ones are unpacked so many at a time. */
+const STEP_KEYS = 32
+
 export const attentionKernels: Record<string, BackendKernel> = {
   /** [q, k, v, bias?, mask?] -> [out, lse] while a gradient is being recorded, else [out]; lse: [batch, numHeads, seqLen]. */
   HeedAttention(backend, inputs: AttentionInputs, attributes: AttentionAttributes) {
@@ -80,14 +110,11 @@ export const attentionKernels: Record<string, BackendKernel> = {
     const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]
     const valueDim = v.shape[3]!
     const out = backend.output([batch, seqLen, numHeads, valueDim])
-    const args = problem(backend, inputs, attributes)
     if (seqLen <= maxStepQueries && !attributes.isRecording) {
-      const splits = splitsFor(batch, Math.ceil(k.shape[1]! / (2 * keyBlock)), library.threads) // the same while a cache fills
-      withWorkspace(backend, batch * splits * seqLen * numHeads * (valueDim + 2), partial => {
-        library.kernels.attentionStep(...args, address(out), partial, splits)
-      })
+      stepProblem(backend, inputs, attributes, out, (args, kernels) => kernels.attentionStep(...args))
       return [out]
     }
+    const args = problem(backend, inputs, attributes)
     const lse = attributes.isRecording ? backend.output([batch, numHeads, seqLen]) : undefined
     withWorkspace(backend, batch * k.shape[2]! * headDim * paddedKeys(attributes), workspace => {
       library.kernels.attention(...args, address(out), lse ? address(lse) : 0, workspace)

@@ -20,7 +20,7 @@ export function addressToWrite(backend: KernelBackend, variable: tf.Variable): n
 /** Gives a variable values of its own, a copy, when another tensor shares them; whether there was need to. */
 export function separate(variable: tf.Variable): boolean {
   if (tf.backend().refCount(variable.dataId) === 1) return false
-  tf.tidy(() => variable.assign(tf.mul(variable, 1)))
+  tf.tidy(() => variable.assign(tf.mul(variable, tf.scalar(1, variable.dtype))))
   return true
 }
 

@@ -1,16 +1,17 @@
 import { tf } from '../tf.ts'
-import { checkArgument, checkFloats, checkRank, checkShape } from './checks.ts'
+import { checkArgument, checkDtype, checkFloats, checkRank, checkShape } from './checks.ts'
 import { hasKernel } from './fused.ts'
 import { addressToWrite, inPlaceBackend, runInPlace } from './in-place.ts'
 
 /**
  * target[:, offset : offset + numRows] = rows, in place: how a KV cache grows.
  * target: [batch, capacity, numHeads, headDim], rows: [batch, numRows, numHeads, headDim], offset + numRows <= capacity.
- * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
+ * Both float32, or both packed rows (int32). Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  */
 export function writeRows(target: tf.Variable, rows: tf.Tensor, offset: number): void {
   checkRank('writeRows', 'target', target, 4, '[batch, capacity, numHeads, headDim]')
-  checkFloats('writeRows', { target, rows })
+  if (target.dtype === 'int32') checkDtype('writeRows', 'rows', rows, 'int32')
+  else checkFloats('writeRows', { target, rows })
   const [batch, capacity, numHeads, headDim] = target.shape as [number, number, number, number]
   checkShape('writeRows', 'rows', rows, [batch, -1, numHeads, headDim])
   const numRows = rows.shape[1]!

@@ -42,9 +42,9 @@ export function checkConflicts(options: GenerateOptions, settings: GenerationSet
   if (settings.stopStrings !== undefined && !options.tokenizer) {
     throw invalid('tokenizer', undefined, 'a Tokenizer with stopStrings', 'Give the tokenizer of the model.')
   }
-  if (options.promptCache && options.cacheImplementation !== undefined) {
-    const rule = 'none with promptCache'
-    throw invalid('cacheImplementation', options.cacheImplementation, rule, 'Give it to the PromptCache.')
+  for (const name of options.promptCache ? (['cacheImplementation', 'cacheDtype'] as const) : []) {
+    if (options[name] === undefined) continue
+    throw invalid(name, options[name], 'none with promptCache', 'Give it to the PromptCache.')
   }
   checkForcedAndSuppressed(settings)
   checkSingleSequence(options, settings, batch)

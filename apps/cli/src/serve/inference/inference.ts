@@ -52,8 +52,8 @@ export class Inference {
 
   /** Loads the models. Throws what loading throws. */
   static async start(options: InferenceOptions): Promise<Inference> {
-    const { models, dtype, contextLength, maxSequences, chatTemplate } = options
-    const workerData: InferenceSettings = { models, dtype, contextLength, maxSequences, chatTemplate }
+    const { models, dtype, cacheDtype, contextLength, maxSequences, chatTemplate } = options
+    const workerData: InferenceSettings = { models, dtype, cacheDtype, contextLength, maxSequences, chatTemplate }
     const worker = new Worker(new URL('./inference-worker.js', import.meta.url), { workerData })
     const backend = await new Promise<string>((resolve, reject) => {
       worker.once('error', reject)

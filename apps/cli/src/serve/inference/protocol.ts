@@ -1,6 +1,6 @@
 /** What the thread that answers HTTP and the thread that computes say to each other: plain data. */
 import type { ChatMessage } from '@heed/tokenizer'
-import type { GenerationSettings } from '@heed/transformer'
+import type { CacheOptions, GenerationSettings } from '@heed/transformer'
 import type { LoadOptions } from 'heed'
 import type { ErrorStatus } from '../request-error.ts'
 
@@ -13,6 +13,8 @@ export interface ModelSource {
 export interface InferenceSettings {
   models: readonly ModelSource[]
   dtype?: NonNullable<LoadOptions['dtype']> | undefined
+  /** How keys and values of the texts are held; float32 by default. */
+  cacheDtype?: CacheOptions['cacheDtype']
   contextLength?: number | undefined
   /** Texts that one model writes at once. */
   maxSequences: number

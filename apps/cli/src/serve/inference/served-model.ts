@@ -118,11 +118,12 @@ class ServedLanguageModel implements ServedModel {
     private readonly tokenizer: Tokenizer,
     private readonly settings: InferenceSettings,
   ) {
-    const { contextLength, maxSequences } = settings
+    const { cacheDtype, contextLength, maxSequences } = settings
     this.#bytes = tokenBytes(tokenizer)
     this.#scheduler = new BatchScheduler(model, {
       maxSequences,
       keptCaches: KEPT_CACHES,
+      cacheOptions: { cacheDtype },
       ...(contextLength !== undefined && { contextLength }),
     })
   }

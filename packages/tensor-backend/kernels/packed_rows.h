@@ -1,0 +1,92 @@
+// Rows of a key-value cache in few bits: float16 after float16, or for every 32 numbers a float16 scale and then these as signed
+// bytes, as in ggml's Q8_0. A row fills whole 32-bit words. Numbers beyond what float16 holds become its largest.
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "simd.h"
+
+namespace {
+
+enum class Packing : int { kF16 = 0, kQ8_0 = 1 };
+
+constexpr int kPackedBlock = 32;
+constexpr float kLargestHalf = 65504;
+
+inline size_t packed_row_bytes(Packing packing, int dim) {
+    const int bytes = packing == Packing::kF16 ? 2 * dim : dim + 2 * ((dim + kPackedBlock - 1) / kPackedBlock);
+    return (size_t)(bytes + 3) / 4 * 4;
+}
+
+/** The float16 that is nearest to x, ties to even. */
+inline uint16_t to_half(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const float size = fabsf(x);
+    if (x != x) return 0x7e00;
+    if (size >= kLargestHalf) return (uint16_t)(sign | 0x7bff);
+    if (size < 0x1p-14f) return (uint16_t)(sign | (uint16_t)lrintf(size * 0x1p24f));  // in steps of 2^-24
+    bits &= 0x7fffffff;
+    bits += 0xfff + (bits >> 13 & 1);
+    return (uint16_t)(sign | (uint16_t)((bits - (112u << 23)) >> 13));
+}
+
+/** A float16 that is finite and not negative. */
+inline float from_half(const uint8_t* p) {
+    const uint32_t bits = (uint32_t)(p[0] | p[1] << 8) << 13;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x * 0x1p112f;
+}
+
+inline void put_half(uint8_t* p, uint16_t half) {
+    p[0] = (uint8_t)half;
+    p[1] = (uint8_t)(half >> 8);
+}
+
+inline void pack_row(Packing packing, const float* x, uint8_t* row, int dim) {
+    if (packing == Packing::kF16) {
+        for (int i = 0; i < dim; i++) put_half(row + 2 * i, to_half(x[i]));
+        return;
+    }
+    for (int i = 0; i < dim; i += kPackedBlock) {
+        const int count = dim - i < kPackedBlock ? dim - i : kPackedBlock;
+        float largest = 0;
+        for (int at = i; at < i + count; at++) largest = fabsf(x[at]) > largest ? fabsf(x[at]) : largest;
+        put_half(row, to_half(largest / 127));
+        const float scale = from_half(row), inverse = scale > 0 ? 1 / scale : 0;
+        row += 2;
+        for (int at = i; at < i + count; at++) {
+            const float quantum = x[at] * inverse;
+            *row++ = (uint8_t)(int8_t)lrintf(quantum > 127 ? 127 : quantum > -127 ? quantum : -127);
+        }
+    }
+}
+
+HEED_INLINE void unpack_row(Packing packing, const uint8_t* row, float* x, int dim) {
+    constexpr int L = Vec::kLanes;
+    if (packing == Packing::kF16) {
+        int i = 0;
+        for (; i + L <= dim; i += L) store(x + i, load_f16(row + 2 * i));
+        if (i < dim) {
+            uint8_t last[2 * L] = {};
+            memcpy(last, row + 2 * i, 2 * (size_t)(dim - i));
+            store_n(x + i, load_f16(last), dim - i);
+        }
+        return;
+    }
+    for (int i = 0; i < dim; i += kPackedBlock) {
+        const int count = dim - i < kPackedBlock ? dim - i : kPackedBlock;
+        const Vec scale = all(from_half(row));
+        row += 2;
+        int at = 0;
+        for (; at + L <= count; at += L) store(x + i + at, load_s8(row + at) * scale);
+        for (; at < count; at++) x[i + at] = (float)(int8_t)row[at] * from_half(row - 2);
+        row += count;
+    }
+}
+
+}  // namespace
