@@ -102,6 +102,8 @@
     KERNEL(pack_rows, (const float* x, uint8_t* packed, int packing, int rows, int dim))                            \
     KERNEL(unpack_rows, (const uint8_t* packed, float* x, int packing, int rows, int dim))                          \
     KERNEL(attention_step_packed, (HEED_ATTENTION_PROBLEM, float* out, float* partial, int splits, int packing))    \
+    /* widen.cc: x, y [count] */                                                                                     \
+    KERNEL(widen, (const uint8_t* x, float* y, int count, int is_bfloat))                                           \
     /* quantized.cc: kind is a Kind of it */                                                                        \
     KERNEL(quantized_pack, (const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols, int row_step))    \
     KERNEL(quantized_linear, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, \

@@ -242,7 +242,8 @@ HEED_INLINE Vec load_f16(const uint8_t* p) {
     Vec r;
     for (int i = 0; i < 4; i++) {
         const uint32_t bits = p[2 * i] | (uint32_t)p[2 * i + 1] << 8;
-        const float size = (bits & 0x7fff) >= 0x7c00 ? INFINITY : float_of((bits & 0x7fff) << 13) * 0x1p112f;
+        const uint32_t infinite = (bits & 0x7fff) >= 0x7c00 ? 0x7f800000 : 0;  // or no number
+        const float size = infinite ? float_of((bits & 0x7fff) << 13 | infinite) : float_of((bits & 0x7fff) << 13) * 0x1p112f;
         r.v[i] = bits & 0x8000 ? -size : size;
     }
     return r;

@@ -223,18 +223,25 @@ bool read_file(int file, uint8_t* to, size_t bytes, size_t offset) {
     return true;
 }
 
-/** read_bytes(file, offset, address, bytes): those bytes of a file, a part by each thread. Returns whether all could be read. */
-napi_value read_bytes(napi_env env, napi_callback_info info) {
-    double numbers[4];
-    if (!read_arguments(env, info, 4, numbers)) return nullptr;
-    constexpr size_t kPart = 1 << 20;
-    const int file = (int)numbers[0];
-    const size_t offset = (size_t)numbers[1], bytes = (size_t)numbers[3];
-    uint8_t* to = reinterpret_cast<uint8_t*>((uintptr_t)numbers[2]);
+/**
+ * read_floats(file, offset, address, count, kind): float32 values from a file's, which are of 32 bits (kind 0), float16 (1) or
+ * bfloat16 (2); a part by each thread, which widens them where they stay. Returns whether all could be read.
+ */
+napi_value read_floats(napi_env env, napi_callback_info info) {
+    double numbers[5];
+    if (!read_arguments(env, info, 5, numbers)) return nullptr;
+    constexpr size_t kPart = 1 << 18;
+    const int file = (int)numbers[0], kind = (int)numbers[4];
+    const size_t offset = (size_t)numbers[1], count = (size_t)numbers[3], width = kind == 0 ? 4 : 2;
+    float* to = reinterpret_cast<float*>((uintptr_t)numbers[2]);
     std::atomic<bool> is_whole{true};
-    heed::parallel_for((int)((bytes + kPart - 1) / kPart), 1, [&](int begin, int end) {
-        const size_t first = begin * kPart, last = end * kPart < bytes ? end * kPart : bytes;
-        if (!read_file(file, to + first, last - first, offset + first)) is_whole = false;
+    heed::parallel_for((int)((count + kPart - 1) / kPart), 1, [&](int begin, int end) {
+        for (size_t first = begin * kPart; first < end * kPart && first < count; first += kPart) {
+            const size_t size = count - first < kPart ? count - first : kPart;
+            uint8_t* narrow = reinterpret_cast<uint8_t*>(to + first) + (4 - width) * size;
+            if (!read_file(file, narrow, width * size, offset + width * first)) is_whole = false;
+            else if (kind != 0) kernels->widen(narrow, to + first, (int)size, kind == 2);
+        }
     });
     napi_value result;
     napi_get_boolean(env, is_whole, &result);
@@ -327,7 +334,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "run", run);
     define(env, exports, "kernel_names", kernel_names);
 #if !defined(_WIN32)
-    define(env, exports, "read_bytes", read_bytes);
+    define(env, exports, "read_floats", read_floats);
     define(env, exports, "read_strips", read_strips);
 #endif
     heed::define_mpi(env, exports);

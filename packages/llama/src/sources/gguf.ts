@@ -192,7 +192,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     },
     async read(key) {
       const place = at(key)
-      if (isWhole(place) && typeOf(place) === 'F32') return file.read(place.name)
+      if (isWhole(place)) return file.read(place.name)
       const values = dequantizeGgml(await readBytes(place), typeOf(place), `${file.name}: tensor "${place.name}"`)
       const { minus } = place
       return tf.tensor(minus === undefined ? values : values.map(value => value - minus), [...place.shape], 'float32')

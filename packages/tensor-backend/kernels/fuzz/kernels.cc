@@ -436,6 +436,13 @@ void fuzz_write_rows(Kernels k) {
     k.write_rows(target, rows, batch, capacity, num_rows, offset, row_size);
 }
 
+void fuzz_widen(Kernels k) {
+    const int count = length(9000);
+    const Bytes x{(size_t)2 * count, 255};
+    const Floats y(count);
+    k.widen(x, y, count, chance(50));
+}
+
 /** A weight in one of the kinds of quantized.cc. */
 struct Quantized {
     const int kind = from(0, 5);

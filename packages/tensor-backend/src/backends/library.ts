@@ -74,6 +74,7 @@ export interface Kernels {
   gather(x: number, ids: number, y: number, outer: number, size: number, count: number, inner: number): void
   segmentSum(x: number, ids: number, y: number, count: number, segments: number, inner: number): void
   accumulate(sum: number, term: number, count: number): void
+  widen(x: number, y: number, count: number, isBfloat: number): void
   rmsNorm(x: number, weight: number, y: number, inverse: number, rows: number, cols: number, eps: number): void
   rmsNormGradient(
     dy: number,
@@ -312,8 +313,11 @@ export interface KernelLibrary {
   readonly kernels: Kernels
   /** Calls to be made again and again; their arguments are copied, and changed in `numbers` from then on. */
   program(calls: readonly KernelCall[]): CallProgram
-  /** Bytes of a file to an address, where the library can read one; false when they are not all there. */
-  readBytes?(file: number, offset: number, address: number, bytes: number): boolean
+  /**
+   * float32 values of a file, or float16 (kind 1) or bfloat16 (2), to an address as float32, where the library can read one;
+   * false when they are not all there.
+   */
+  readFloats?(file: number, offset: number, address: number, count: number, kind: number): boolean
   /** `quantizedPack` of rows that lie in a file, where the library can read one; false when they are not all there. */
   readStrips?(
     file: number,

@@ -25,7 +25,7 @@ interface Addon extends MpiAddon {
   /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
   run(calls: Float64Array): void
   kernel_names(): string[]
-  read_bytes?: KernelLibrary['readBytes']
+  read_floats?: KernelLibrary['readFloats']
   read_strips?: KernelLibrary['readStrips']
 }
 
@@ -93,7 +93,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     threads: count,
     kernels: kernels as unknown as Kernels,
     program: calls => programOf(addon, calls),
-    ...(addon.read_bytes && { readBytes: addon.read_bytes }),
+    ...(addon.read_floats && { readFloats: addon.read_floats }),
     ...(addon.read_strips && { readStrips: addon.read_strips }),
     allocate: addon.allocate,
     release: addon.release,

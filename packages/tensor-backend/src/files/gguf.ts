@@ -3,7 +3,7 @@ import { tensorFromRaw } from './dtypes.ts'
 import { dequantizeGgml } from './gguf/dequantize.ts'
 import { type GgufHeader, readGgufHeader } from './gguf/header.ts'
 import { type ByteSourceLike, openWith } from './open-byte-source.ts'
-import { readFloats } from './read-floats.ts'
+import { isReadableFloat, readFloats } from './read-floats.ts'
 import { shown } from './strict-json.ts'
 import { tensorInfo } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
@@ -63,7 +63,7 @@ export async function openGguf(
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
       async read(name) {
         const { type, shape, byteOffset } = infoOf(name)
-        if (type === 'F32') return readFloats(opened, byteOffset, shape)
+        if (isReadableFloat(type)) return readFloats(opened, { dtype: type, shape, byteOffset })
         const bytes = await readRaw(name)
         if (type === 'I8' || type === 'I16' || type === 'I32' || type === 'I64') {
           return tensorFromRaw({ dtype: type, shape, bytes }, where(name))

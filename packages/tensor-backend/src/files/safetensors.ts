@@ -1,6 +1,6 @@
 import { tf } from '../tf.ts'
 import { type ByteSourceLike, openWith } from './open-byte-source.ts'
-import { readFloats } from './read-floats.ts'
+import { isReadableFloat, readFloats } from './read-floats.ts'
 import { readHeader, type SafetensorsInfo } from './safetensors/header.ts'
 import { type TensorFile, tensorFile } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
@@ -25,7 +25,8 @@ export async function openSafetensors(source: ByteSourceLike, options: UrlOption
       metadata,
       async read(name) {
         const info = tensors.get(name)
-        return info?.dtype === 'F32' ? readFloats(opened, info.byteOffset, info.shape) : file.read(name)
+        if (!info || !isReadableFloat(info.dtype)) return file.read(name)
+        return readFloats(opened, { ...info, dtype: info.dtype })
       },
     }
   })
