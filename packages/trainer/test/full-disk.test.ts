@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { init, tf } from '@heed/tensor-backend'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { writeTokenShards } from '../src/data/token-shards.ts'
+import { TokenShards, writeTokenShards } from '../src/data/token-shards.ts'
 import { lastCheckpoint } from '../src/run-folder.ts'
 import { smallRun } from './child/small-run.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -78,16 +78,35 @@ describe.each(['write', 'sync'] as const)('a disk that is full from some %s on',
   })
 })
 
-test('a full disk leaves no prepared corpus behind that looks complete', async () => {
+test('a full disk leaves nothing of a new corpus behind, and the one that was there whole', async () => {
   const pieces = [{ ids: Uint16Array.from({ length: 40 }, (_, i) => i), numBytes: 40 }]
-  for (const number of [0, 1, 2]) {
-    const folder = temporaryFolder()
-    await fillAt('write', number)
-    await expect(writeTokenShards(folder, pieces, { vocabSize: 64, maxShardTokens: 16 })).rejects.toMatchObject({
-      code: 'HEED_IO',
-      message: expect.stringContaining(`/tokens-0000${number}.bin: writing failed: the disk is full (ENOSPC).`),
-    })
-    vi.restoreAllMocks()
-    expect(readdirSync(folder)).toEqual(['tokens-00000.bin', 'tokens-00001.bin'].slice(0, number))
+  const write = (folder: string) => writeTokenShards(folder, pieces, { vocabSize: 64, maxShardTokens: 16 })
+  for (const before of [0, 3]) {
+    for (const number of [0, 1, 2]) {
+      const folder = temporaryFolder()
+      if (before > 0) await write(folder)
+      const files = readdirSync(folder).sort()
+      await fillAt('write', number)
+      await expect(write(folder)).rejects.toMatchObject({
+        code: 'HEED_IO',
+        message: expect.stringContaining(
+          `/tokens-0000${before + number}.bin: writing failed: the disk is full (ENOSPC).`,
+        ),
+      })
+      vi.restoreAllMocks()
+      expect(readdirSync(folder).sort()).toEqual(files)
+    }
+  }
+})
+
+test('a corpus takes the place of the one that was there', async () => {
+  const folder = temporaryFolder()
+  for (const length of [40, 20]) {
+    const pieces = [{ ids: Uint16Array.from({ length }, (_, i) => i), numBytes: length }]
+    const { shards } = await writeTokenShards(folder, pieces, { vocabSize: 64, maxShardTokens: 16 })
+    expect(readdirSync(folder).sort()).toEqual(['token-shards.json', ...shards.map(({ file }) => file)])
+    const blocks = await TokenShards.open(folder, { blockSize: length })
+    expect(Array.from((await blocks.get(0)).inputIds)).toEqual(Array.from({ length }, (_, i) => i))
+    await blocks.close()
   }
 })

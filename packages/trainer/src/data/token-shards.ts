@@ -29,6 +29,7 @@ export interface ShardIndex {
 }
 
 const indexFile = 'token-shards.json'
+const shardName = /^tokens-(\d+)\.bin$/
 const idBytes = { uint16: 2, uint32: 4 }
 /** Tokens in a shard: 64 MB of them at most are in memory while it is made. */
 const shardTokens = 2 ** 24
@@ -38,7 +39,10 @@ export async function isTokenShards(folder: string): Promise<boolean> {
   return (await folders.list(folder).catch((): string[] => [])).includes(indexFile)
 }
 
-/** Writes a tokenised corpus of any length to a folder, a shard at a time. Throws HEED_IO, also when the disk is full, and HEED_FILE_INVALID when there are no tokens. */
+/**
+ * Writes a tokenised corpus of any length to a folder, a shard at a time; a corpus that was there stays whole until the new one
+ * is. Throws HEED_IO, also when the disk is full, and HEED_FILE_INVALID when there are no tokens.
+ */
 export async function writeTokenShards(
   folder: string,
   pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
@@ -48,34 +52,45 @@ export async function writeTokenShards(
   const isSmall = vocabSize <= 2 ** 16
   const index: ShardIndex = { dtype: isSmall ? 'uint16' : 'uint32', vocabSize, numTokens: 0, numBytes: 0, shards: [] }
   const buffer = isSmall ? new Uint16Array(maxShardTokens) : new Uint32Array(maxShardTokens)
+  await folders.make(folder)
+  const before = (await folders.list(folder)).filter(name => shardName.test(name))
+  let number = Math.max(-1, ...before.map(name => Number(shardName.exec(name)![1])))
   let filled = 0
   const flush = async (): Promise<void> => {
-    const file = `tokens-${String(index.shards.length).padStart(5, '0')}.bin`
+    number += 1
+    const file = `tokens-${String(number).padStart(5, '0')}.bin`
     await writeFileAtomic(`${folder}/${file}`, new Uint8Array(buffer.buffer, 0, filled * buffer.BYTES_PER_ELEMENT))
     index.shards.push({ file, numTokens: filled })
     filled = 0
   }
-  await folders.make(folder)
-  await folders.remove(`${folder}/${indexFile}`)
-  for await (const { ids, numBytes } of pieces) {
-    index.numBytes += numBytes
-    index.numTokens += ids.length
-    for (let from = 0; from < ids.length; ) {
-      const part = ids.subarray(from, from + maxShardTokens - filled)
-      buffer.set(part, filled)
-      filled += part.length
-      from += part.length
-      if (filled === maxShardTokens) await flush()
+  const remove = async (files: readonly string[]): Promise<void> => {
+    for (const file of files) await folders.remove(`${folder}/${file}`)
+  }
+  try {
+    for await (const { ids, numBytes } of pieces) {
+      index.numBytes += numBytes
+      index.numTokens += ids.length
+      for (let from = 0; from < ids.length; ) {
+        const part = ids.subarray(from, from + maxShardTokens - filled)
+        buffer.set(part, filled)
+        filled += part.length
+        from += part.length
+        if (filled === maxShardTokens) await flush()
+      }
     }
+    if (filled > 0) await flush()
+    if (index.numTokens === 0) {
+      throw new HeedError(
+        'HEED_FILE_INVALID',
+        `${folder}: there are no tokens to write, expected text in the files. Check that they are not empty.`,
+      )
+    }
+    await writeFileAtomic(`${folder}/${indexFile}`, `${JSON.stringify(index, null, 2)}\n`)
+  } catch (error) {
+    await remove(index.shards.map(({ file }) => file))
+    throw error
   }
-  if (filled > 0) await flush()
-  if (index.numTokens === 0) {
-    throw new HeedError(
-      'HEED_FILE_INVALID',
-      `${folder}: there are no tokens to write, expected text in the files. Check that they are not empty.`,
-    )
-  }
-  await writeFileAtomic(`${folder}/${indexFile}`, `${JSON.stringify(index, null, 2)}\n`)
+  await remove(before)
   return index
 }
 
