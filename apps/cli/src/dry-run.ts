@@ -76,8 +76,9 @@ export function printDryRun(run: DryRun, isJson: boolean): void {
     console.log(JSON.stringify({ event: 'dryRun', ...run }))
     return
   }
+  const isPart = run.numTrainable < run.numParameters
   const lines = [
-    `parameters ${formatCount(run.numParameters)}, of them ${formatCount(run.numTrainable)} trained`,
+    `parameters ${formatCount(run.numParameters)}${isPart ? `, of them ${formatCount(run.numTrainable)} trained` : ''}`,
     `memory     ${formatBytes(run.memoryBytes)}, of it ${formatBytes(run.weightBytes)} for weights and gradients`,
     `tokens     ${formatCount(run.tokens)}: ${formatCount(run.steps)} steps of ${formatCount(run.tokensPerStep)}`,
     `time       ${formatSeconds(run.seconds)} at ${run.secondsPerStep.toFixed(3)} s a step, without evaluations`,
