@@ -21,3 +21,8 @@ export function numberBetween(least: number, most: number): (text: string) => nu
     return value
   }
 }
+
+/** Collects the values of an option that may be given again, for commander. */
+export function repeated(value: string, values: readonly string[] = []): string[] {
+  return [...values, value]
+}

@@ -1,7 +1,7 @@
 import { HeedError, init } from '@heed/tensor-backend'
 import { Command } from 'commander'
 import { type Pipeline, type PipelineTask, pipeline } from 'heed'
-import { wholeNumber } from './arguments.ts'
+import { repeated, wholeNumber } from './arguments.ts'
 import { inputText } from './input-text.ts'
 import { ProgressBar } from './terminal/progress.ts'
 
@@ -18,12 +18,10 @@ export function textCommand(name: string, description: string): Command {
     .description(description)
     .argument('<model>', 'a HuggingFace folder or hub id')
     .argument('[texts...]', 'the texts; without any, each line of --file or of standard input is one')
-    .option('--file <path>', 'take each line of this UTF-8 file as a text; may be given again', append)
+    .option('--file <path>', 'take each line of this UTF-8 file as a text; may be given again', repeated)
     .option('--batch-size <n>', 'texts that go through the model together', wholeNumber(1), 8)
     .option('--json', 'print one JSON object per line, one for each text')
 }
-
-const append = (path: string, paths: readonly string[] = []): string[] => [...paths, path]
 
 /** The texts of the arguments, or the lines of the files or of standard input. Throws HEED_ARGUMENT_INVALID when there are none. */
 async function textsOf(given: readonly string[], files: readonly string[] = []): Promise<string[]> {

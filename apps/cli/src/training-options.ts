@@ -1,6 +1,7 @@
 import type { TrainingArguments } from '@heed/trainer'
 import { type Command, Option } from 'commander'
-import { numberBetween, wholeNumber } from './arguments.ts'
+import { numberBetween, repeated, wholeNumber } from './arguments.ts'
+import { withoutUndefined } from './without-undefined.ts'
 
 /** The options of a training that have the same name in every command that trains. */
 export interface TrainingFlags {
@@ -25,11 +26,10 @@ export interface RunFlags {
 
 /** `--sample-prompt`, which may be given again. */
 export function samplePromptOption(): Option {
-  const append = (prompt: string, prompts: readonly string[] = []): string[] => [...prompts, prompt]
   return new Option(
     '--sample-prompt <text>',
     'what report.html shows the answer to, at each evaluation; beginnings of the data by default',
-  ).argParser(append)
+  ).argParser(repeated)
 }
 
 /** Adds the options of a training; without a default one that is not given is absent. */
@@ -54,9 +54,8 @@ export function trainingOptions(command: Command, defaults: TrainingFlags = {}):
 export function argumentsOf(flags: TrainingFlags): Partial<TrainingArguments> {
   const { batchSize, steps, evalSteps, saveSteps } = flags
   const { gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed } = flags
-  const given = { gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed }
   return {
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...withoutUndefined({ gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed }),
     ...(batchSize !== undefined && { perDeviceTrainBatchSize: batchSize, perDeviceEvalBatchSize: 2 * batchSize }),
     ...(steps !== undefined && { maxSteps: steps }),
     ...(evalSteps !== undefined && { evalStrategy: 'steps', evalSteps }),

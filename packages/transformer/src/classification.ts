@@ -1,6 +1,6 @@
 import { crossEntropy, HeedError, tf } from '@heed/tensor-backend'
 import type { ProblemType } from './config-fields.ts'
-import { checkIdShape, checkIds, flattenIds, IGNORE_INDEX, idTensor, type TokenIds } from './inputs.ts'
+import { checkIds, IGNORE_INDEX, idTensor, readLabels, type TokenIds } from './inputs.ts'
 import type { DecoderInputs, InnerStates } from './model.ts'
 
 export type ClassifierOutput = InnerStates & {
@@ -57,9 +57,7 @@ export function sequenceLoss(
 export function tokenLoss(where: string, logits: tf.Tensor, labels: TokenIds | undefined): { loss?: tf.Scalar } {
   if (!labels) return {}
   const [batch, seqLen, numClasses] = logits.shape as [number, number, number]
-  const ids = flattenIds(where, 'labels', labels)
-  checkIdShape(where, 'labels', ids, [batch, seqLen])
-  checkIds(where, 'labels', ids, { below: numClasses, boundName: 'the number of classes', ignoreIndex: IGNORE_INDEX })
+  const ids = readLabels(where, labels, [batch, seqLen], { below: numClasses, boundName: 'the number of classes' })
   return { loss: crossEntropy(logits, idTensor(ids)) }
 }
 

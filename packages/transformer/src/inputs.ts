@@ -96,6 +96,19 @@ export function checkIdShape(where: string, name: string, { batch, seqLen }: Fla
   )
 }
 
+/** Labels of these classes for each position, -100 where none counts. Throws as `flattenIds`, `checkIdShape` and `checkIds`. */
+export function readLabels(
+  where: string,
+  labels: TokenIds,
+  shape: [number, number],
+  rule: { below: number; boundName: string },
+): FlatIds {
+  const ids = flattenIds(where, 'labels', labels)
+  checkIdShape(where, 'labels', ids, shape)
+  checkIds(where, 'labels', ids, { ...rule, ignoreIndex: IGNORE_INDEX })
+  return ids
+}
+
 /** int32 [batch, seqLen] on the current backend. */
 export function idTensor({ values, batch, seqLen }: FlatIds): tf.Tensor2D {
   return tf.tensor2d(values, [batch, seqLen], 'int32')

@@ -1,14 +1,5 @@
 import { crossEntropy, tf } from '@heed/tensor-backend'
-import {
-  checkIdShape,
-  checkIds,
-  type FlatIds,
-  flattenIds,
-  IGNORE_INDEX,
-  idTensor,
-  shiftedLabels,
-  type TokenIds,
-} from './inputs.ts'
+import { type FlatIds, IGNORE_INDEX, idTensor, readLabels, shiftedLabels, type TokenIds } from './inputs.ts'
 
 /** What a head over the vocabulary is given beside the hidden states. */
 export interface TokenLabels {
@@ -37,9 +28,7 @@ export function predictTokens(
 ): { logits: tf.Tensor; loss?: tf.Scalar } {
   if (!labels) return { logits: head(x) }
   const [batch, seqLen] = x.shape as [number, number, number]
-  const given = flattenIds(where, 'labels', labels)
-  checkIdShape(where, 'labels', given, [batch, seqLen])
-  checkIds(where, 'labels', given, { below: vocabSize, boundName: 'vocabSize', ignoreIndex: IGNORE_INDEX })
+  const given = readLabels(where, labels, [batch, seqLen], { below: vocabSize, boundName: 'vocabSize' })
   const ids = predictsNext ? shiftedLabels(given) : given
   const scored = sparsePrediction ? labelledPositions(x, ids) : { x, ids }
   const logits = head(scored.x)

@@ -7,7 +7,7 @@ import { generateFromSource } from './generation/generate.ts'
 import type { GenerateOutput } from './generation/output.ts'
 import type { GenerateOptions } from './generation/plan.ts'
 import type { BaseConfig } from './hf-config.ts'
-import { checkIdShape, checkIds, flattenIds, IGNORE_INDEX, idRows, idTensor, type TokenIds } from './inputs.ts'
+import { flattenIds, IGNORE_INDEX, idRows, idTensor, readLabels, type TokenIds } from './inputs.ts'
 import { type BaseModelOutput, PretrainedModel } from './model.ts'
 
 /** The caches of a decoder: of its own tokens, and of the keys and values it reads from the encoder. */
@@ -131,9 +131,7 @@ export abstract class Seq2SeqLm extends PretrainedModel {
 
   #loss(logits: tf.Tensor, labels: TokenIds): tf.Scalar {
     const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
-    const ids = flattenIds(this.architecture, 'labels', labels)
-    checkIdShape(this.architecture, 'labels', ids, [batch, seqLen])
-    checkIds(this.architecture, 'labels', ids, { below: vocabSize, boundName: 'vocabSize', ignoreIndex: IGNORE_INDEX })
+    const ids = readLabels(this.architecture, labels, [batch, seqLen], { below: vocabSize, boundName: 'vocabSize' })
     const labelSmoothing = this.isTraining ? this.labelSmoothing : 0
     return crossEntropy(logits, idTensor(ids), { labelSmoothing })
   }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { numberBetween, wholeNumber } from '../arguments.ts'
+import { numberBetween, repeated, wholeNumber } from '../arguments.ts'
 import { printDryRun } from '../dry-run.ts'
 import { action, exitCodes } from '../failure.ts'
 import {
@@ -19,6 +19,7 @@ import {
   type TrainingFlags,
   trainingOptions,
 } from '../training-options.ts'
+import { withoutUndefined } from '../without-undefined.ts'
 
 interface FinetuneOptions extends RunFlags, TrainingFlags {
   recipe?: string
@@ -59,7 +60,7 @@ export function finetuneCommand(): Command {
         'what to learn; by the files when left out: rows with labels, chats, or text',
       ).choices(finetuneTasks),
     )
-    .option('--validation <file>', 'to validate with; may be given again', append)
+    .option('--validation <file>', 'to validate with; may be given again', repeated)
     .option('--validation-split <x>', 'else this part of the data is (default: 0.1)', numberBetween(0.0001, 0.9))
     .option('--block-size <n>', 'most tokens of an example (default: what the model takes, up to 512)', wholeNumber(2))
     .option('--epochs <x>', 'times through the data, unless --steps says (default: 3)', numberBetween(0.001, 100_000))
@@ -104,26 +105,18 @@ export function finetuneCommand(): Command {
     )
 }
 
-const append = (path: string, paths: readonly string[] = []): string[] => [...paths, path]
 const list = (names: string): string[] => names.split(',').map(name => name.trim())
 
 /** What the command line says of a recipe; what it leaves open is absent. */
 function givenBy(model: string | undefined, files: readonly string[], options: FinetuneOptions): GivenRecipe {
   const { task, blockSize, freezeLayers, quantize, merge, validation, validationSplit, epochs } = options
   const { loraR: r, loraAlpha, loraDropout, targetModules, samplePrompt: samplePrompts } = options
-  const lora = present({ r, loraAlpha, loraDropout, targetModules })
+  const lora = withoutUndefined({ r, loraAlpha, loraDropout, targetModules })
   return {
-    ...present({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
-    data: present({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
+    ...withoutUndefined({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
+    data: withoutUndefined({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
     ...(Object.keys(lora).length > 0 && { lora }),
     ...(options.dpoBeta !== undefined && { dpo: { beta: options.dpoBeta } }),
-    training: { ...argumentsOf(options), ...present({ numTrainEpochs: epochs }) },
+    training: { ...argumentsOf(options), ...withoutUndefined({ numTrainEpochs: epochs }) },
   }
-}
-
-type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-
-/** The values that are there. */
-function present<T extends object>(values: T): Present<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Present<T>
 }

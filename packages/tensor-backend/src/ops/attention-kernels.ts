@@ -36,7 +36,7 @@ export function attentionAttributes(q: tf.Tensor, k: tf.Tensor, options: Attenti
 }
 
 // Up to this many queries the reading of keys and values bounds the time, above it arithmetic does.
-const maxStepQueries = 4
+export const maxStepQueries = 4
 // Keys in a block, as in attention.cc; transposed keys are padded to whole blocks.
 const keyBlock = 64
 

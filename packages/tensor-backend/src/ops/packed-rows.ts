@@ -1,7 +1,7 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
 import { type AttentionOptions, attention } from './attention.ts'
-import { type AttentionAttributes, attentionAttributes, stepProblem } from './attention-kernels.ts'
+import { type AttentionAttributes, attentionAttributes, maxStepQueries, stepProblem } from './attention-kernels.ts'
 import { checkArgument, checkDtype, checkFloats, checkRank, checkShape } from './checks.ts'
 import { hasKernel, isRecording, runKernel } from './fused.ts'
 
@@ -63,7 +63,7 @@ export function packedAttention(
   checkPacked('packedAttention', 'keys', keys, packing, headDim)
   checkShape('packedAttention', 'values', values, keys.shape)
   const { bias, keyPaddingMask, keyLen } = options
-  if (seqLen > MAX_STEP_QUERIES || isRecording()) {
+  if (seqLen > maxStepQueries || isRecording()) {
     return tf.tidy(() => {
       const [k, v] = [keys, values].map(packed => unpackRows(tf.slice(packed, [0, 0], [-1, keyLen]), packing, headDim))
       return attention(q, k!, v!, options)
@@ -74,9 +74,6 @@ export function packedAttention(
     return runKernel('HeedPackedAttention', inputs, { ...attentionAttributes(q, keys, options), packing })[0]!
   })
 }
-
-/** From more queries on, arithmetic bounds the time and not the reading of keys and values, as in attention-kernels.ts. */
-const MAX_STEP_QUERIES = 4
 
 function checkPacked(op: string, name: string, packed: tf.Tensor, packing: RowPacking, dim: number): void {
   checkPacking(op, packing)

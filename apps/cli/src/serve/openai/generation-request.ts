@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { GenerationSettings } from '@heed/transformer'
+import { withoutUndefined } from '../../without-undefined.ts'
 import type { GenerationRequest } from '../inference/protocol.ts'
 import type { RequestFields } from './request-fields.ts'
 
@@ -19,7 +20,7 @@ export function readSettings(
   const topK = fields.integer('top_k', 0)
   const minP = fields.number('min_p', 0, 1)
   const doSample = temperature !== 0 && topP !== 0
-  return withoutUndefined({
+  const settings = withoutUndefined({
     maxNewTokens,
     doSample,
     ...(doSample && { temperature: temperature ?? 1, topP: topP ?? 1, topK, minP }),
@@ -27,8 +28,8 @@ export function readSettings(
     frequencyPenalty: fields.number('frequency_penalty', -2, 2),
     repetitionPenalty: fields.number('repetition_penalty', 0.01, 10),
     sequenceBias: readBias(fields),
-    seed: fields.integer('seed', Number.MIN_SAFE_INTEGER) ?? randomInt(2 ** 31),
   })
+  return { ...settings, seed: fields.integer('seed', Number.MIN_SAFE_INTEGER) ?? randomInt(2 ** 31) }
 }
 
 /** Texts before which an answer ends. */
@@ -63,8 +64,4 @@ function readBias(fields: RequestFields): GenerationSettings['sequenceBias'] {
   if (!entries?.every(isValid))
     throw fields.invalid('logit_bias', 'an object from token ids to numbers from -100 to 100')
   return entries.length === 0 ? undefined : entries.map(([id, value]) => [[Number(id)], value as number] as const)
-}
-
-function withoutUndefined<T extends object>(settings: T): T {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as T
 }
