@@ -77,10 +77,12 @@ describe('a text', () => {
     const config = JSON.parse(readFileSync(join(out, 'adapter/adapter_config.json'), 'utf8'))
     expect(config).toMatchObject({ r: 4, target_modules: ['q_proj', 'v_proj'], base_model_name_or_path: gguf })
     expect(existsSync(join(out, 'model'))).toBe(false)
+    const said = await heed(['generate', join(out, 'adapter'), 'ROMEO:', '--max-new-tokens', '8', '--json'])
+    expect(JSON.parse(said.stdout)).toMatchObject({ prompt: 'ROMEO:' })
   })
 })
 
-test('chats teach the answer to an adapter on a base in 4 bits, and --merge writes a model that says it', async () => {
+test('chats teach the answer to an adapter on a base in 4 bits, which says it as the model that --merge writes', async () => {
   const out = join(folder, 'chat')
   const options = ['--lora-r', '8', '--lora-alpha', '16', '--target-modules', 'q_proj,v_proj,up_proj,down_proj']
   const training = ['--quantize', 'q4_0', '--merge', '--steps', '60', '--learning-rate', '0.02', '--batch-size', '8']
@@ -89,8 +91,13 @@ test('chats teach the answer to an adapter on a base in 4 bits, and --merge writ
     expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors', 'tokenizer.json']),
   )
   const prompt = 'user: What does Lily like, 3?\nassistant:'
-  const said = await heed(['generate', join(out, 'model'), prompt, '--temperature', '0', '--max-new-tokens', '12'])
-  expect(said.stdout).toContain('Lily likes the big red ball.')
+  for (const name of ['model', 'adapter']) {
+    const said = await heed(['generate', join(out, name), prompt, '--temperature', '0', '--max-new-tokens', '12'])
+    expect(said.stdout).toContain('Lily likes the big red ball.')
+  }
+  const inFewBits = ['--dtype', 'q4_0', '--temperature', '0', '--max-new-tokens', '12']
+  const chat = await heed(['chat', join(out, 'adapter'), ...inFewBits], { input: 'What does Lily like, 3?\n' })
+  expect(chat.stdout).toContain('Lily likes the big red ball.')
 })
 
 describe('labelled texts', () => {

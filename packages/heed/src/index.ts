@@ -68,6 +68,7 @@ export {
   Gpt2Model,
   gpt2Config,
   type LoadOptions,
+  loadTokenizer,
   type Pipeline,
   type PipelineTask,
   PretrainedModel,

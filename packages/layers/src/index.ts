@@ -36,6 +36,7 @@ export {
 } from './kv-cache.ts'
 export { LayerNorm } from './layer-norm.ts'
 export { Linear, type LinearOptions } from './linear.ts'
+export { hasWeightsIn, LoraAdapter, type LoraConfig } from './lora.ts'
 export { hidesKeys, positionsFromMask } from './masks.ts'
 export { type LayerPart, MixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.ts'
 export { Module, type Parameter } from './module.ts'

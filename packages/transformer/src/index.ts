@@ -126,6 +126,7 @@ export {
   type TokenIds,
 } from './inputs.ts'
 export { runLayers, stackOutput } from './layer-stack.ts'
+export { type AdapterCheckpoint, loadAdapter, openAdapter } from './loading/adapter.ts'
 export {
   type Checkpoint,
   type CheckpointFormat,
@@ -139,6 +140,7 @@ export {
   loadPretrained,
   openPretrained,
 } from './loading/from-pretrained.ts'
+export { loadTokenizer } from './loading/load-tokenizer.ts'
 export type { SaveOptions } from './loading/save-pretrained.ts'
 export type { WeightDtype } from './loading/weight-dtype.ts'
 export {

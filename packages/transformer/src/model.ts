@@ -1,4 +1,4 @@
-import { type BatchCache, type KvCache, Module } from '@heed/layers'
+import { type BatchCache, type KvCache, type LoraAdapter, Module } from '@heed/layers'
 import type { tf } from '@heed/tensor-backend'
 import type { CacheOptions } from './cache-options.ts'
 import { type GenerationConfig, noGenerationConfig } from './generation/config.ts'
@@ -20,6 +20,8 @@ export abstract class PretrainedModel extends Module {
   abstract readonly baseModelPrefix: string
   /** What generation_config.json says. */
   generationConfig: GenerationConfig = noGenerationConfig
+  /** Loaded adapters that stay beside the weights, as these are in few bits or shared. They are freed with the model. */
+  readonly adapters: LoraAdapter[] = []
 
   /** The config.json of this model, without the keys that saving adds. */
   abstract configToHf(): HfConfig
@@ -35,9 +37,17 @@ export abstract class PretrainedModel extends Module {
     return false
   }
 
-  /** Writes config.json, generation_config.json and model.safetensors as `transformers` does. Throws HEED_IO, HEED_NUMERIC. */
+  /**
+   * Writes config.json, generation_config.json and model.safetensors as `transformers` does. Throws HEED_IO, HEED_NUMERIC, and
+   * HEED_DTYPE_UNSUPPORTED when adapters are beside the weights.
+   */
   savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
     return savePretrained(this, folder, options)
+  }
+
+  override dispose(): void {
+    for (const adapter of this.adapters) adapter.dispose()
+    super.dispose()
   }
 }
 

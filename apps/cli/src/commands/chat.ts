@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { createInterface, type Interface } from 'node:readline'
 import { init } from '@heed/tensor-backend'
-import { type ChatMessage, Tokenizer } from '@heed/tokenizer'
+import type { ChatMessage, Tokenizer } from '@heed/tokenizer'
 import { type CacheOptions, type CausalLm, PromptCache, streamText } from '@heed/transformer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, isHeedError, type LoadOptions, resolveModel } from 'heed'
+import { AutoModelForCausalLM, isHeedError, type LoadOptions, loadTokenizer, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { cacheDtypeOption, dtypeOption } from '../load-options.ts'
@@ -34,7 +34,7 @@ Ctrl-C stops an answer.`
 export function chatCommand(): Command {
   return new Command('chat')
     .description('Talk with a model; answers appear as they are made.')
-    .argument('<model>', 'an HF folder or hub id, or a .gguf file')
+    .argument('<model>', 'an HF folder or hub id, of a model or an adapter, or a .gguf file')
     .option('--system <text>', 'instructions for the model')
     .option('--max-new-tokens <n>', 'longest answer', wholeNumber(1), 1024)
     .option('--temperature <x>', '0 takes the likeliest token each time', numberBetween(0, 100), 0.7)
@@ -47,7 +47,7 @@ export function chatCommand(): Command {
       action(async (source: string, { dtype, ...options }: ChatOptions) => {
         await init()
         const path = await resolveModel(source)
-        const tokenizer = await Tokenizer.fromPretrained(path)
+        const tokenizer = await loadTokenizer(path)
         const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
         const chat = new Chat(model, tokenizer, options)
         await chat.run()

@@ -3,7 +3,7 @@ import { init } from '@heed/tensor-backend'
 import { exportGgufVocabulary, Tokenizer } from '@heed/tokenizer'
 import { openPretrained } from '@heed/transformer'
 import { Command, Option } from 'commander'
-import { AutoModelForCausalLM, HeedError, isHeedError, writeGgufModel } from 'heed'
+import { AutoModelForCausalLM, HeedError, isHeedError, loadTokenizer, writeGgufModel } from 'heed'
 import { action } from '../failure.ts'
 import { formatBytes } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
@@ -87,7 +87,7 @@ async function findTokenizer(path: string, isGiven: boolean): Promise<Tokenizer 
   try {
     return /\.(bin|model|json|tiktoken)$/.test(path) && isGiven
       ? await Tokenizer.fromFile(path)
-      : await Tokenizer.fromPretrained(path)
+      : await loadTokenizer(path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (!isGiven && (code === 'HEED_FILE_NOT_FOUND' || (isHeedError(error) && error.code === 'HEED_FILE_INVALID')))

@@ -1,9 +1,8 @@
 import { init } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
 import { interruptSignal } from '@heed/trainer'
 import { perplexity } from '@heed/transformer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, type LoadOptions } from 'heed'
+import { AutoModelForCausalLM, type LoadOptions, loadTokenizer } from 'heed'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
@@ -45,7 +44,7 @@ export function evalCommand(): Command {
 async function evaluatePerplexity(path: string, files: string[], options: PerplexityCommandOptions): Promise<void> {
   const { context, stride, dtype, json = false } = options
   await init()
-  const tokenizer = await Tokenizer.fromPretrained(path)
+  const tokenizer = await loadTokenizer(path)
   const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
   const text = await inputText(files)
   const { ids } = tokenizer.encode(text)

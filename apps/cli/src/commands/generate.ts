@@ -1,8 +1,8 @@
 import { HeedError, init, tf } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
+import type { Tokenizer } from '@heed/tokenizer'
 import { interruptSignal } from '@heed/trainer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, type CausalLm, type GenerateOptions, resolveModel } from 'heed'
+import { AutoModelForCausalLM, type CausalLm, type GenerateOptions, loadTokenizer, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
@@ -57,7 +57,7 @@ interface GenerateCommandOptions extends GenerationOptions {
 export function generateCommand(): Command {
   return new Command('generate')
     .description('Continue a prompt with a model; text appears as it is made.')
-    .argument('<model>', 'a HuggingFace folder or hub id')
+    .argument('<model>', 'a HuggingFace folder or hub id, of a model or an adapter')
     .argument('[prompt]', 'the text to continue; without one, --file or standard input is it')
     .option('--file <path>', 'take the whole of this UTF-8 file as the prompt')
     .option('--max-new-tokens <n>', 'tokens to write', wholeNumber(1), 200)
@@ -79,7 +79,7 @@ export function generateCommand(): Command {
         }
         await init()
         const folder = await resolveModel(source)
-        const tokenizer = await Tokenizer.fromPretrained(folder)
+        const tokenizer = await loadTokenizer(folder)
         const model = await AutoModelForCausalLM.fromPretrained(folder)
         const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
         const onText = (text: string): void => void (json || process.stdout.write(text))

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
+import type { Tokenizer } from '@heed/tokenizer'
 import {
   accuracy,
   type Collator,
@@ -14,7 +14,7 @@ import {
   type TrainerOptions,
   type TrainingArguments,
 } from '@heed/trainer'
-import type { CausalLm, PretrainedModel } from 'heed'
+import { type CausalLm, loadTokenizer, type PretrainedModel } from 'heed'
 import { type DryRun, dryRun } from '../dry-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
@@ -63,7 +63,7 @@ interface TaskData {
 async function makeParts(recipe: FinetuneRecipe, isJson: boolean): Promise<FinetuneParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
-  const tokenizer = await Tokenizer.fromPretrained(recipe.model)
+  const tokenizer = await loadTokenizer(recipe.model)
   const data = await readData(recipe, await readBaseConfig(recipe.model), tokenizer)
   const { train, validation, head } = data
   const labels = head ? `, labels ${head.labels.join(', ')}` : ''

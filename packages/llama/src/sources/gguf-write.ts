@@ -59,6 +59,13 @@ export async function writeGgufModel(
   checkpoint: Checkpoint,
   { type = 'F32', vocabulary = new Map(), name, onProgress }: WriteGgufModelOptions = {},
 ): Promise<void> {
+  const [adapter] = checkpoint.adapters ?? []
+  if (adapter) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${adapter.source}: this is an adapter, expected a model to write as GGUF. Save it as a folder first, which merges it.`,
+    )
+  }
   const modelType = String(checkpoint.config.model_type)
   const relative = relatives[modelType]
   const [architecture, layout] = layoutOf(modelType)

@@ -1,5 +1,6 @@
 import type { CheckpointLocation, QuantizedWeight, TensorFile } from '@heed/tensor-backend'
 import type { HfConfig } from '../hf-json.ts'
+import type { AdapterCheckpoint } from './adapter.ts'
 
 /** Tensors under HF's names; some may be had in the few bits that they are kept in. */
 export interface CheckpointTensors extends TensorFile {
@@ -16,6 +17,8 @@ export interface Checkpoint {
   /** The generation_config.json, if there is one. */
   readonly generation?: HfConfig | undefined
   openTensors(): Promise<CheckpointTensors>
+  /** What comes on top of the tensors, in this order. */
+  readonly adapters?: readonly AdapterCheckpoint[]
 }
 
 /** Another layout of checkpoints than HF's folders. */

@@ -1,26 +1,20 @@
 import {
   initializeParameters,
+  LoraAdapter,
   matchStateDict,
   normal,
   quantizableLayers,
   skipInitialization,
   zeros,
 } from '@heed/layers'
-import {
-  type CheckpointLocation,
-  HeedError,
-  type HubOptions,
-  ifFound,
-  openCheckpoint,
-  parseStrictJson,
-  readText,
-  tf,
-} from '@heed/tensor-backend'
-import { resolveModel } from '#hub'
+import { type CheckpointLocation, type HubOptions, ifFound, openCheckpoint, tf } from '@heed/tensor-backend'
 import { generationConfigFromHf } from '../generation/config.ts'
-import { type HfConfig, withWholeFloats } from '../hf-json.ts'
+import type { HfConfig } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
+import { type AdapterCheckpoint, keysBroughtBy, loadAdapter, openAdapter, withBase } from './adapter.ts'
 import { type Checkpoint, type CheckpointTensors, openInFormat } from './checkpoint-format.ts'
+import { isRemote } from './hub.ts'
+import { readJson, resolveLocation } from './location.ts'
 import { readInFewBits, type WeightDtype } from './weight-dtype.ts'
 
 export type { CheckpointLocation }
@@ -43,25 +37,6 @@ export interface LoadOptions extends HubOptions {
   onWarning?: (message: string) => void
 }
 
-async function readJson(location: CheckpointLocation, name: string): Promise<{ json: HfConfig; source: string }> {
-  const source = location instanceof Map ? name : `${String(location).replace(/\/$/, '')}/${name}`
-  const file = location instanceof Map ? location.get(name) : source
-  if (file === undefined) {
-    throw new HeedError('HEED_FILE_NOT_FOUND', `${name}: it is not among the files given. Add it.`)
-  }
-  const text = await readText(file)
-  const json = parseStrictJson(text, source)
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new HeedError('HEED_FILE_INVALID', `${source}: content is ${JSON.stringify(json)}, expected an object.`)
-  }
-  return { json: withWholeFloats(json as Record<string, unknown>, text), source }
-}
-
-/** A hub id becomes the folder of its files; all else stays. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
-async function resolveLocation(location: CheckpointLocation, options: HubOptions): Promise<CheckpointLocation> {
-  return typeof location === 'string' ? resolveModel(location, options) : location
-}
-
 /** The config.json of a folder. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
 export async function readConfig(
   location: CheckpointLocation,
@@ -71,18 +46,47 @@ export async function readConfig(
   return { config: { ...json, ...overruled }, source }
 }
 
-/** Opens an HF folder or hub id, or a checkpoint of a registered format. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
-export async function openPretrained(location: CheckpointLocation, options: LoadOptions = {}): Promise<Checkpoint> {
+/**
+ * Opens an HF folder or hub id, an adapter's with its base, or a checkpoint of a registered format. Throws
+ * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
+ */
+export function openPretrained(location: CheckpointLocation, options: LoadOptions = {}): Promise<Checkpoint> {
+  return openBelow(location, options, [])
+}
+
+/** `above` are the adapters for which this is opened. */
+async function openBelow(
+  location: CheckpointLocation,
+  options: LoadOptions,
+  above: readonly string[],
+): Promise<Checkpoint> {
   const { config: overruled = {} } = options
   const found = await openInFormat(location, overruled)
   if (found) return { ...found, config: { ...found.config, ...overruled } }
   const folder = await resolveLocation(location, options)
+  const own = await ifFound(() => openFolder(folder, options))
+  // many servers answer with a page for a file that is not there, so that they are not asked for what few models have
+  const adapter = own && isRemote(String(folder)) ? undefined : await ifFound(() => openAdapter(folder))
+  if (!adapter) return own ?? openFolder(folder, options)
+  // as in transformers, an adapter that lies in a model's folder is that model's
+  if (own && (await hasWeights(folder))) return { ...own, adapters: [adapter] }
+  const base = await withBase(adapter, { folder, options, above }, openBelow)
+  return { ...base, adapters: [...(base.adapters ?? []), adapter] }
+}
+
+async function openFolder(folder: CheckpointLocation, options: LoadOptions): Promise<Checkpoint> {
   const { config, source } = await readConfig(folder, options)
   return { config, source, generation: await readGenerationConfig(folder), openTensors: () => openCheckpoint(folder) }
 }
 
+async function hasWeights(folder: CheckpointLocation): Promise<boolean> {
+  const file = await ifFound(() => openCheckpoint(folder))
+  await file?.close()
+  return file !== undefined
+}
+
 /**
- * A model from an HF folder or hub id, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
+ * A model from an HF folder or hub id, or of an adapter's with its base, in evaluation mode: `load` makes it from config.json, then tensors stream in one at a time.
  * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH, HEED_IO.
  */
 export async function loadPretrained<M extends PretrainedModel>(
@@ -95,16 +99,18 @@ export async function loadPretrained<M extends PretrainedModel>(
 
 /** `loadPretrained` of what was opened before. */
 export async function loadCheckpoint<M extends PretrainedModel>(
-  { config, source, generation, openTensors }: Checkpoint,
+  { config, source, generation, openTensors, adapters = [] }: Checkpoint,
   load: (config: HfConfig, source: string) => M,
   options: LoadOptions = {},
 ): Promise<M> {
+  const brought = await keysBroughtBy(adapters)
   const file = await openTensors()
   try {
     const model = skipInitialization(() => load(config, source))
     try {
       const isOfOtherClass = !(Array.isArray(config.architectures) && config.architectures[0] === model.architecture)
-      await fillParameters(model, file, isOfOtherClass, options)
+      await fillParameters(model, file, { isOfOtherClass, brought }, options)
+      for (const adapter of adapters) await addAdapter(model, adapter)
       if (generation)
         model.generationConfig = generationConfigFromHf(
           generation,
@@ -120,6 +126,15 @@ export async function loadCheckpoint<M extends PretrainedModel>(
   }
 }
 
+/** Makes an adapter a part of the weights, or where they cannot take it, keeps it beside them. */
+async function addAdapter(model: PretrainedModel, files: AdapterCheckpoint): Promise<void> {
+  const adapter = await loadAdapter(model, files, config => new LoraAdapter(model, config))
+  if (adapter.isMergeable) {
+    adapter.merge()
+    adapter.detach()
+  } else model.adapters.push(adapter)
+}
+
 async function readGenerationConfig(location: CheckpointLocation): Promise<HfConfig | undefined> {
   return (await ifFound(() => readJson(location, 'generation_config.json')))?.json
 }
@@ -130,14 +145,14 @@ const obsoleteKeys = /(?:^|\.)(?:rotary_emb\.inv_freq|position_ids|masked_bias|a
 async function fillParameters(
   model: PretrainedModel,
   file: CheckpointTensors,
-  isOfOtherClass: boolean,
+  { isOfOtherClass, brought }: { isOfOtherClass: boolean; brought: ReadonlySet<string> },
   { strict = true, seed = 0, dtype, onProgress, onWarning = console.warn }: LoadOptions,
 ): Promise<void> {
   const names = namesInFile(model, [...file.tensors.keys()])
   const shapes = new Map(Array.from(names, ([key, name]) => [key, file.tensors.get(name)!]))
   const { sources, missing, unexpected } = matchStateDict(model, shapes, { strict: false, source: file.name })
   for (const key of unexpected) if (model.isHeadKey(key)) shapes.delete(key)
-  const isComplete = missing.every(key => isOfOtherClass && model.isHeadKey(key))
+  const isComplete = missing.every(key => brought.has(key) || (isOfOtherClass && model.isHeadKey(key)))
   if (strict && !(isComplete && unexpected.every(key => model.isHeadKey(key)))) {
     matchStateDict(model, shapes, { source: file.name })
   }
@@ -146,7 +161,9 @@ async function fillParameters(
     initializeParameters(model, seed, (key, { rank }) =>
       isNew.has(key) ? (rank > 1 ? normal(0.02) : zeros) : undefined,
     )
-    onWarning(`${file.name}: ${missing.join(', ')} begin at random, since the checkpoint has none. Train them.`)
+    const random = missing.filter(key => !brought.has(key))
+    if (random.length > 0)
+      onWarning(`${file.name}: ${random.join(', ')} begin at random, since the checkpoint has none. Train them.`)
   }
   const layersOf = quantizableLayers(model)
   let loaded = 0

@@ -1,6 +1,7 @@
 import {
   encodeFloats,
   type FloatFileDtype,
+  HeedError,
   type QuantizedWeight,
   tf,
   type WritableTensor,
@@ -27,13 +28,20 @@ const torchDtypes: Readonly<Record<FloatFileDtype, string>> = {
 
 /**
  * Writes a folder that `transformers` 4 and 5 load: weights first, config.json last, so that a folder with a config is whole.
- * Each file appears complete or not at all. Throws HEED_IO, HEED_NUMERIC.
+ * Each file appears complete or not at all. Throws HEED_IO, HEED_NUMERIC, HEED_DTYPE_UNSUPPORTED.
  */
 export async function savePretrained(
   model: PretrainedModel,
   folder: string,
   { dtype = 'F32', maxShardSize }: SaveOptions = {},
 ): Promise<void> {
+  if (model.adapters.length > 0) {
+    throw new HeedError(
+      'HEED_DTYPE_UNSUPPORTED',
+      `savePretrained: ${model.adapters.length} adapters of the model are beside its weights, expected weights that take them. ` +
+        "Load it with dtype: 'float32'.",
+    )
+  }
   const { dtype: _replaced, ...config } = model.configToHf()
   const state = new Map<string, tf.Tensor | WritableTensor>(model.stateDict())
   for (const [key, weight] of dequantizedWeights(model, dtype)) state.set(key, weight)

@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
+import type { Tokenizer } from '@heed/tokenizer'
 import { resolveModel } from '#hub'
 import {
   AutoModel,
@@ -12,6 +12,7 @@ import {
 } from '../auto.ts'
 import type { GenerateOptions } from '../generation/plan.ts'
 import type { LoadOptions } from '../loading/from-pretrained.ts'
+import { loadTokenizer } from '../loading/load-tokenizer.ts'
 import type { PretrainedModel } from '../model.ts'
 import { extractFeatures, type FeatureExtractionOptions } from './feature-extraction.ts'
 import { type FillMaskOptions, type FillMaskResult, fillMasks } from './fill-mask.ts'
@@ -143,6 +144,6 @@ export async function pipeline<T extends PipelineTask>(
 
 async function loadParts({ model }: TaskEntry, source: string, options: LoadOptions): Promise<TextModel> {
   const folder = await resolveModel(source, options)
-  const tokenizer = await Tokenizer.fromPretrained(folder)
+  const tokenizer = await loadTokenizer(folder, options)
   return { model: await model.fromPretrained(folder, options), tokenizer }
 }

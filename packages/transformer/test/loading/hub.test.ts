@@ -1,11 +1,17 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type HeedErrorCode, isHeedError, isHubId, tf } from '@heed/tensor-backend'
-import { AutoModelForCausalLM, gpt2Architectures, registerArchitecture, resolveModel } from '@heed/transformer'
+import {
+  AutoModelForCausalLM,
+  gpt2Architectures,
+  openPretrained,
+  registerArchitecture,
+  resolveModel,
+} from '@heed/transformer'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { neededFiles } from '../../src/loading/hub.ts'
 import { tinyGpt2 } from '../tiny-gpt2.ts'
@@ -153,6 +159,25 @@ test('a model that is not there is named, on the hub and offline', async () => {
   ])
 })
 
+test('an adapter finds its base on the hub, also one of which it tells that it is not there', async () => {
+  const adapter = join(cacheDir, 'adapter')
+  const config = { peft_type: 'LORA', r: 1, target_modules: ['c_attn'], fan_in_fan_out: true }
+  const openOn = async (base: string): Promise<{ source: string }> => {
+    const json = { ...config, base_model_name_or_path: base }
+    await mkdir(adapter, { recursive: true })
+    await writeFile(join(adapter, 'adapter_config.json'), JSON.stringify(json))
+    return openPretrained(adapter, { cacheDir, endpoint, revision: 'of-the-adapter' })
+  }
+  const { source } = await openOn('tiny/gpt2')
+  expect(source).toBe(join(cacheDir, 'models--tiny--gpt2', 'snapshots', sha, 'config.json'))
+  expect(await failureOf(() => openOn('tiny/absent'))).toEqual([
+    'HEED_FILE_NOT_FOUND',
+    'DIR/adapter/adapter_config.json: base_model_name_or_path is "tiny/absent", expected a model there or on the hub. ' +
+      'tiny/absent: there is no such folder, and HUB/api/models/tiny/absent/revision/main answered 404, expected 200. ' +
+      'Check the name; a gated or private model needs HF_TOKEN.',
+  ])
+})
+
 test('the token goes along', async () => {
   let authorization: string | undefined
   server.prependListener('request', request => {
@@ -184,5 +209,11 @@ test('ids are told from paths, and needed files from others', () => {
     'spiece.model',
     'pytorch_model.bin.index.json',
     'pytorch_model.bin',
+  ])
+  const adapter = ['adapter_config.json', 'adapter_model.bin', 'README.md']
+  expect(neededFiles(adapter)).toEqual(['adapter_config.json', 'adapter_model.bin'])
+  expect(neededFiles([...adapter, 'adapter_model.safetensors'])).toEqual([
+    'adapter_config.json',
+    'adapter_model.safetensors',
   ])
 })

@@ -1,5 +1,5 @@
 import { isHeedError, tf } from '@heed/tensor-backend'
-import { type Encoding, Tokenizer } from '@heed/tokenizer'
+import type { Encoding, Tokenizer } from '@heed/tokenizer'
 import { type BareModel, type TokenBytes, tokenBytes } from '@heed/transformer'
 import {
   AutoModel,
@@ -8,6 +8,7 @@ import {
   type CausalLm,
   Constraint,
   type LoadOptions,
+  loadTokenizer,
   resolveModel,
 } from 'heed'
 import { RequestError } from '../request-error.ts'
@@ -43,7 +44,7 @@ export interface ServedModel {
 export async function loadServedModel({ location }: ModelSource, settings: InferenceSettings): Promise<ServedModel> {
   const folder = await resolveModel(location)
   const options: LoadOptions = settings.dtype === undefined ? {} : { dtype: settings.dtype }
-  const tokenizer = await Tokenizer.fromPretrained(folder)
+  const tokenizer = await loadTokenizer(folder)
   try {
     return new ServedLanguageModel(await AutoModelForCausalLM.fromPretrained(folder, options), tokenizer, settings)
   } catch (error) {
