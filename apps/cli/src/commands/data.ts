@@ -48,7 +48,10 @@ function prepareSubcommand(): Command {
         .choices(['text', 'json', 'csv', 'parquet', 'arrow'])
         .default('text'),
     )
-    .option('--split <name>', 'of a data set (default: "train")')
+    .option(
+      '--split <name>',
+      'of a data set, or a part of it or of a file, such as "train[:10%]" or "train[100:200]+test" (default: "train")',
+    )
     .option('--config <name>', 'of a data set that has several')
     .option('--text-column <name>', 'where the text is in rows', 'text')
     .option('--workers <n>', 'threads that tokenise', wholeNumber(1), availableParallelism())
@@ -85,7 +88,7 @@ async function* piecesOf(files: string[], options: PrepareOptions): AsyncGenerat
   const { format, textColumn, split, config } = options
   for (const file of files) {
     if (await isDataset(file, options)) yield* readDatasetPieces(file, { split, config, textColumn })
-    else yield* readTextPieces(format, [file], textColumn)
+    else yield* readTextPieces(format, [file], textColumn, split)
   }
 }
 

@@ -63,32 +63,37 @@ interface Config {
   isDefault: boolean
 }
 
+/** The splits of a data set. */
+export interface DatasetSplits {
+  names: string[]
+  /** The files of one of them. Throws HEED_FILE_NOT_FOUND. */
+  filesOf(split: string): DatasetFiles
+}
+
 /**
- * The files of one split of a data set, as HF's `load_dataset` finds them: by the `configs` in the header of its README.md,
+ * The splits of a data set and their files, as HF's `load_dataset` finds them: by the `configs` in the header of its README.md,
  * else by names such as data/train-00000-of-00002.parquet, test/part.csv or valid.jsonl. Throws HEED_ARGUMENT_INVALID
- * when there is no such split or config, HEED_FILE_INVALID, HEED_FILE_NOT_FOUND.
+ * when there is no such config, HEED_FILE_INVALID, HEED_FILE_NOT_FOUND.
  */
-export function filesOfSplit(
+export function splitsOfDataset(
   where: string,
   names: readonly string[],
   readme: string,
-  { split, config }: { split: string; config?: string | undefined },
-): DatasetFiles {
+  config?: string | undefined,
+): DatasetSplits {
   const data = names.filter(name => formatOf(name) && !descriptions.test(name))
   const { folder, splits, delimiter } = chosenConfig(where, configsOf(where, readme), config)
   const inside = data.filter(name => name.startsWith(folder)).map(name => name.slice(folder.length))
   const found = splits ?? splitsByName(inside)
   if (found.size === 0) throw noFiles(where, names)
-  const patterns = found.get(split)
-  if (!patterns) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `${where}: split is ${show(split)}, expected one of ${[...found.keys()].join(', ')}.`,
-    )
+  return {
+    names: [...found.keys()],
+    filesOf(split) {
+      const files = filesOfPatterns(where, inside, found.get(split)!)
+      checkShards(where, files)
+      return { ...inOneFormat(files.map(name => folder + name)), ...(delimiter === undefined ? {} : { delimiter }) }
+    },
   }
-  const files = filesOfPatterns(where, inside, patterns)
-  checkShards(where, files)
-  return { ...inOneFormat(files.map(name => folder + name)), ...(delimiter === undefined ? {} : { delimiter }) }
 }
 
 /** The files of a data set that fit patterns, where `*` stands for a part of a name and `**` for any folders. Throws HEED_FILE_NOT_FOUND. */

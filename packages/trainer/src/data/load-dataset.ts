@@ -6,9 +6,10 @@ import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'
 import { readJson } from './json.ts'
-import { readParquet } from './parquet.ts'
+import { countParquet, readParquet } from './parquet.ts'
 import { readLines } from './read-rows.ts'
-import { type FoundFiles, findInRepository, type RepositoryPart } from './repository.ts'
+import { type FoundFiles, type FoundSplits, findInRepository, type RepositoryPart } from './repository.ts'
+import { isRelative, parseSplit, rangeOf, type SplitSlice } from './split-slices.ts'
 import { IterableDataset } from './stream.ts'
 
 /** One row of a file: values by column. */
@@ -30,6 +31,8 @@ export interface ReadRowsOptions extends CsvOptions {
 export interface LoadDatasetOptions extends ReadRowsOptions {
   /** Paths; a `*` in the last part stands for any letters. Text, JSON lines and CSV may be packed: `.gz` or `.zst`. */
   dataFiles: string | readonly string[]
+  /** All of them, `train`, by default; a part of the rows, as in HF: `train[:10%]`, `train[100:200]`, `train[-50:]`. */
+  split?: string | undefined
 }
 
 /** Of a data set in a folder or on the hub: what to read, how, and how the hub is reached. */
@@ -37,29 +40,49 @@ export interface LoadRepositoryOptions extends RepositoryPart, ReadRowsOptions, 
 
 /**
  * The rows of files in memory, HF's `load_dataset('json', data_files=...)`; or of a data set on the hub or in a folder, as
- * `loadDataset('user/name', { split: 'test' })`, whose files come into HF's cache. Throws HEED_FILE_NOT_FOUND,
+ * `loadDataset('user/name', { split: 'test[:10%]' })`, whose files come into HF's cache. Throws HEED_FILE_NOT_FOUND,
  * HEED_FILE_INVALID, HEED_ARGUMENT_INVALID, HEED_IO.
  */
 export async function loadDataset(format: DatasetFormat, options: LoadDatasetOptions): Promise<Dataset<Row>>
 export async function loadDataset(repository: string, options?: LoadRepositoryOptions): Promise<Dataset<Row>>
 export async function loadDataset(source: string, options: LoadRepositoryOptions = {}): Promise<Dataset<Row>> {
   checkSampleBy(options)
-  const found = await findFiles(source, options)
+  const splits = await findSplits(source, options)
   const rows: Row[] = []
-  for await (const row of rowsOf(found, options)) rows.push(row)
-  return new Dataset(found.format === 'csv' ? withNumbers(rows) : rows)
+  const read = new Map<string, Row[]>()
+  for (const slice of parseSplit(options.split ?? 'train', splits)) {
+    const found = splits.filesOf(slice.split)
+    if (found.format !== 'csv' && !isRelative(slice)) {
+      for await (const [row] of rowsOfSlice(found, slice, options)) rows.push(row)
+      continue
+    }
+    // all of the split has to be seen: its rows are counted, and numbers in CSV are told by the whole column
+    let all = read.get(slice.split)
+    if (!all) {
+      all = []
+      for await (const [row] of rowsOf(found, options)) all.push(row)
+      if (found.format === 'csv') all = withNumbers(all)
+      read.set(slice.split, all)
+    }
+    for (const row of all.slice(...rangeOf(slice, all.length))) rows.push(row)
+  }
+  return new Dataset(rows)
 }
 
 /**
  * The rows of files as they are read, `load_dataset(..., streaming=True)`: for data larger than memory. Of a data set on
- * the hub a file is downloaded when its turn comes. CSV values stay text.
+ * the hub a file is downloaded when its turn comes. A slice by percentages or from the end is read twice, to count the rows
+ * first, unless the files are Parquet. CSV values stay text.
  */
 export function streamDataset(format: DatasetFormat, options: LoadDatasetOptions): IterableDataset<Row>
 export function streamDataset(repository: string, options?: LoadRepositoryOptions): IterableDataset<Row>
 export function streamDataset(source: string, options: LoadRepositoryOptions = {}): IterableDataset<Row> {
   checkSampleBy(options)
   return new IterableDataset(async function* () {
-    yield* rowsOf(await findFiles(source, options), options)
+    const splits = await findSplits(source, options)
+    for (const slice of parseSplit(options.split ?? 'train', splits)) {
+      for await (const [row] of rowsOfSlice(splits.filesOf(slice.split), slice, options)) yield row
+    }
   })
 }
 
@@ -69,17 +92,44 @@ function checkSampleBy({ sampleBy = 'line' }: ReadRowsOptions): void {
 
 const isFormat = (source: string): source is DatasetFormat => formatNames.some(format => format === source)
 
-async function findFiles(source: string, options: LoadRepositoryOptions): Promise<FoundFiles> {
+/** The splits of files or of a data set. Throws as `loadDataset`. */
+export async function findSplits(source: string, options: LoadRepositoryOptions): Promise<FoundSplits> {
   if (!isFormat(source)) return findInRepository(source, options, options)
-  return { format: source, files: await expandFiles(options.dataFiles), locate: async file => file }
+  const found = { format: source, files: await expandFiles(options.dataFiles), locate: async (file: string) => file }
+  return { where: 'loadDataset', names: ['train'], filesOf: () => found }
 }
 
 async function* rowsOf(
   { format, files, delimiter, locate }: FoundFiles,
   options: ReadRowsOptions,
-): AsyncGenerator<Row> {
+): AsyncGenerator<[row: Row, file: string]> {
   const all = delimiter === undefined ? options : { delimiter, ...options }
-  for (const file of files) yield* readRows(format, await locate(file), all)
+  for (const name of files) {
+    const file = await locate(name)
+    for await (const row of readRows(format, file, all)) yield [row, file]
+  }
+}
+
+/** The rows of a slice, each with the file that it is in. Throws as `loadDataset`. */
+export async function* rowsOfSlice(
+  found: FoundFiles,
+  slice: SplitSlice,
+  options: ReadRowsOptions,
+): AsyncGenerator<[row: Row, file: string]> {
+  const [from, to] = rangeOf(slice, isRelative(slice) ? await countRows(found, options) : Number.POSITIVE_INFINITY)
+  let index = 0
+  if (from >= to) return
+  for await (const row of rowsOf(found, options)) {
+    if (index++ >= from) yield row
+    if (index >= to) return
+  }
+}
+
+async function countRows(found: FoundFiles, options: ReadRowsOptions): Promise<number> {
+  let count = 0
+  if (found.format === 'parquet') for (const name of found.files) count += await countParquet(await found.locate(name))
+  else for await (const _row of rowsOf(found, options)) count++
+  return count
 }
 
 function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions): AsyncIterable<Row> {

@@ -1,10 +1,11 @@
 import { HeedError, type HubOptions, isHubId, openHubRepository, readText } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { type DatasetFiles, filesOfSplit, filesThatFit, formatNames, formatOf } from './dataset-files.ts'
+import { type DatasetFiles, filesThatFit, formatNames, formatOf, splitsOfDataset } from './dataset-files.ts'
+import type { SplitNames } from './split-slices.ts'
 
 /** What to read of a data set that is a folder or on the hub. */
 export interface RepositoryPart {
-  /** `train` by default. */
+  /** `train` by default; a part of it, or several, as in HF: `train[:10%]`, `train[100:200]`, `train[-5%:]+test[:50]`. */
   split?: string | undefined
   /** One of the `configs` in the header of its README.md; the default one by default. */
   config?: string | undefined
@@ -24,17 +25,29 @@ interface Repository {
   fetch(names: readonly string[]): Promise<void>
 }
 
-/** The files of a folder, or of a data set on the hub. Throws HEED_ARGUMENT_INVALID, HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
-export async function findInRepository(location: string, part: RepositoryPart, hub: HubOptions): Promise<FoundFiles> {
+/** The splits of a data set, and the files of each. */
+export interface FoundSplits extends SplitNames {
+  /** Throws HEED_FILE_NOT_FOUND. */
+  filesOf(split: string): FoundFiles
+}
+
+/**
+ * The splits of a folder, or of a data set on the hub; files that `part` names are the split `train`. Throws
+ * HEED_ARGUMENT_INVALID, HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO.
+ */
+export async function findInRepository(location: string, part: RepositoryPart, hub: HubOptions): Promise<FoundSplits> {
   const { names, folder, fetch } = await openRepository(location, hub)
   const locate = async (name: string): Promise<string> => {
     await fetch([name])
     return `${folder}/${/^https?:/.test(folder) ? name.split('/').map(encodeURIComponent).join('/') : name}`
   }
-  if (part.dataFiles !== undefined)
-    return { ...filesThatFit(location, names, [part.dataFiles].flat() as string[]), locate }
+  if (part.dataFiles !== undefined) {
+    const files = filesThatFit(location, names, [part.dataFiles].flat() as string[])
+    return { where: location, names: ['train'], filesOf: () => ({ ...files, locate }) }
+  }
   const readme = names.includes('README.md') ? await readText(await locate('README.md')) : ''
-  return { ...filesOfSplit(location, names, readme, { split: part.split ?? 'train', config: part.config }), locate }
+  const splits = splitsOfDataset(location, names, readme, part.config)
+  return { where: location, names: splits.names, filesOf: split => ({ ...splits.filesOf(split), locate }) }
 }
 
 async function openRepository(location: string, hub: HubOptions): Promise<Repository> {

@@ -1,8 +1,8 @@
 import { HeedError } from '@heed/tensor-backend'
 import { show } from '../checks.ts'
-import { type DatasetFormat, type LoadRepositoryOptions, type ReadRowsOptions, streamDataset } from './load-dataset.ts'
+import { type DatasetFormat, findSplits, type LoadRepositoryOptions, type Row, rowsOfSlice } from './load-dataset.ts'
 import { readTextChunks } from './read-rows.ts'
-import { findInRepository } from './repository.ts'
+import { isPart, parseSplit } from './split-slices.ts'
 
 /** Texts to be tokenised together. All but possibly the last are whole documents, or the ends of them. */
 export interface TextPieces {
@@ -18,41 +18,66 @@ const maxLength = 2 ** 22
 /**
  * The text of files in pieces of some 256 KB, for data larger than memory. A text file is one document, cut between lines
  * where the next begins with a letter, which no tokenizer joins with what stands before; where 4 MB hold no such line, at the
- * start of another line, else before a word. In other formats a row is a document, by its column `textColumn`. Throws
+ * start of another line, else before a word. In other formats a row is a document, by its column `textColumn`. `split` may be
+ * a part of the rows, or of the lines of a text, such as `train[:10%]`. Throws
  * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, also at 4 MB without any of these.
  */
 export async function* readTextPieces(
   format: DatasetFormat,
   files: readonly string[],
   textColumn = 'text',
+  split = 'train',
 ): AsyncGenerator<TextPieces> {
-  for (const file of files) {
-    if (format === 'text') yield* piecesOfText(file)
-    else yield* piecesOfRows(format, file, textColumn)
-  }
+  yield* piecesOfSplit(format, { dataFiles: files, split }, textColumn)
 }
 
 /**
- * The text of one split of a data set in a folder or on the hub, in pieces as of files. Throws as `readTextPieces`, and
- * HEED_ARGUMENT_INVALID when there is no such split or config.
+ * The text of splits of a data set in a folder or on the hub, or of parts of them, in pieces as of files; a part of a text file is
+ * one document too. Throws as `readTextPieces`, and HEED_ARGUMENT_INVALID when there is no such split or config.
  */
 export async function* readDatasetPieces(
   location: string,
   { textColumn = 'text', ...options }: LoadRepositoryOptions & { textColumn?: string } = {},
 ): AsyncGenerator<TextPieces> {
-  const { format, files, delimiter, locate } = await findInRepository(location, options, options)
-  const reading = delimiter === undefined ? options : { delimiter, ...options }
-  for (const name of files) {
-    const file = await locate(name)
-    if (format === 'text') yield* piecesOfText(file)
-    else yield* piecesOfRows(format, file, textColumn, reading)
+  yield* piecesOfSplit(location, options, textColumn)
+}
+
+async function* piecesOfSplit(
+  source: string,
+  options: LoadRepositoryOptions,
+  textColumn: string,
+): AsyncGenerator<TextPieces> {
+  const splits = await findSplits(source, options)
+  for (const slice of parseSplit(options.split ?? 'train', splits)) {
+    const found = splits.filesOf(slice.split)
+    const rows = rowsOfSlice(found, slice, options)
+    if (found.format !== 'text') yield* piecesOfRows(rows, textColumn)
+    else if (isPart(slice)) yield* piecesOfLines(rows)
+    else {
+      for (const name of found.files) {
+        const file = await found.locate(name)
+        yield* piecesOfText(readTextChunks(file), file)
+      }
+    }
   }
 }
 
-async function* piecesOfText(file: string): AsyncGenerator<TextPieces> {
+/** Lines of files as the text that they were. */
+async function* piecesOfLines(rows: AsyncGenerator<[row: Row, file: string]>): AsyncGenerator<TextPieces> {
+  let next = await rows.next()
+  while (!next.done) {
+    const [, file] = next.value
+    const lines = async function* (): AsyncGenerator<string> {
+      for (; !next.done && next.value[1] === file; next = await rows.next()) yield `${next.value[0].text}\n`
+    }
+    yield* piecesOfText(lines(), file)
+  }
+}
+
+async function* piecesOfText(chunks: AsyncIterable<string>, file: string): AsyncGenerator<TextPieces> {
   let rest = ''
   let searched = 0 // before it no line begins with a letter
-  for await (const chunk of readTextChunks(file)) {
+  for await (const chunk of chunks) {
     rest += chunk
     while (rest.length >= searched + batchLength) {
       let cut = lastLetterLine(rest, searched, searched + batchLength)
@@ -95,14 +120,12 @@ function lastLineOrWord(text: string, file: string): number {
 }
 
 async function* piecesOfRows(
-  format: DatasetFormat,
-  file: string,
+  rows: AsyncIterable<[row: Row, file: string]>,
   textColumn: string,
-  options: ReadRowsOptions = {},
 ): AsyncGenerator<TextPieces> {
   let texts: string[] = []
   let length = 0
-  for await (const row of streamDataset(format, { ...options, dataFiles: file })) {
+  for await (const [row, file] of rows) {
     const text = row[textColumn]
     if (typeof text !== 'string') {
       throw new HeedError(

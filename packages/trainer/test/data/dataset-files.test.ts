@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { filesOfSplit, filesThatFit } from '../../src/data/dataset-files.ts'
+import { filesThatFit, splitsOfDataset } from '../../src/data/dataset-files.ts'
 
 interface Layout {
   name: string
@@ -27,20 +27,14 @@ const failureOf = (run: () => unknown): string => {
 
 describe('files of a split are those that HF datasets takes', () => {
   test.each(layouts.map(layout => [layout.name, layout] as const))('%s', (_, { files, readme, config, splits }) => {
-    const part = { config: config ?? undefined }
-    const found = Object.keys(splits).map(split => [
-      split,
-      filesOfSplit('x', visible(files), readme, { split, ...part }).files,
-    ])
-    expect(Object.fromEntries(found)).toEqual(splits)
-    expect(failureOf(() => filesOfSplit('x', visible(files), readme, { split: 'none', ...part }))).toBe(
-      `HEED_ARGUMENT_INVALID: x: split is "none", expected one of ${Object.keys(splits).join(', ')}.`,
-    )
+    const { names, filesOf } = splitsOfDataset('x', visible(files), readme, config ?? undefined)
+    expect(names).toEqual(Object.keys(splits))
+    expect(Object.fromEntries(names.map(split => [split, filesOf(split).files]))).toEqual(splits)
   })
 
   test('with the format that most have, and what stands between fields', () => {
     const readme = '---\nconfigs:\n- config_name: a\n  data_files: "*"\n  sep: ";"\n---'
-    expect(filesOfSplit('x', ['a.csv', 'b.csv.gz', 'c.txt'], readme, { split: 'train' })).toEqual({
+    expect(splitsOfDataset('x', ['a.csv', 'b.csv.gz', 'c.txt'], readme).filesOf('train')).toEqual({
       format: 'csv',
       files: ['a.csv', 'b.csv.gz'],
       delimiter: ';',
@@ -56,7 +50,7 @@ describe('files of a split are those that HF datasets takes', () => {
 
 describe('a data set that cannot be read', () => {
   const files = (names: string[], readme = '', config?: string) =>
-    failureOf(() => filesOfSplit('x', names, readme, { split: 'train', config }))
+    failureOf(() => splitsOfDataset('x', names, readme, config).filesOf('train'))
 
   test('has no files of rows, none that fit, or not all', () => {
     expect(files(['a.jpg', 'README.md'])).toBe(

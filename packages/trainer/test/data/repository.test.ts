@@ -104,6 +104,18 @@ test('a stream downloads a file when its turn comes', async () => {
   )
 })
 
+test('a part of a split is read no further than it goes, and one by percentages counts the rows first', async () => {
+  const hub = { config: 'en', cacheDir, endpoint }
+  const [one, two, three, four] = [{ text: 'one' }, { text: 'two' }, { text: 'three' }, { text: 'four', n: 4 }]
+  expect(await rowsOf('tiny/rows', { ...hub, split: 'train[1:2]' })).toEqual([two])
+  expect([...(await streamDataset('tiny/rows', { ...hub, split: 'train[:2]' }).toDataset())]).toEqual([one, two])
+  expect(requests.filter(line => line.includes('b.jsonl'))).toEqual([])
+  const rest = { ...hub, split: 'train[-50%:] + test[:1]' }
+  expect(await rowsOf('tiny/rows', rest)).toEqual([two, three, four])
+  expect([...(await streamDataset('tiny/rows', rest).toDataset())]).toEqual([two, three, { text: 'four', n: '4' }])
+  expect(await rowsOf('tiny/rows', { ...hub, split: 'all' })).toEqual([one, two, three, four])
+})
+
 test('a folder is read as a data set on the hub is', async () => {
   const folder = temporaryFolder()
   mkdirSync(`${folder}/test`)
@@ -119,12 +131,14 @@ test('texts of a split come in pieces: rows as documents, a text file as one', a
     for await (const piece of readDatasetPieces('tiny/rows', { config, cacheDir, endpoint, ...more })) all.push(piece)
     return all
   }
-  expect(await pieces('en')).toEqual([
-    { texts: ['one', 'two'], endsLast: true },
-    { texts: ['three'], endsLast: true },
+  expect(await pieces('en')).toEqual([{ texts: ['one', 'two', 'three'], endsLast: true }])
+  expect(await pieces('en', { split: 'train[1:]+test', textColumn: 'text' })).toEqual([
+    { texts: ['two', 'three'], endsLast: true },
+    { texts: ['four'], endsLast: true },
   ])
   expect(await pieces('en', { split: 'test', textColumn: 'n' })).toEqual([{ texts: ['4'], endsLast: true }])
   expect(await pieces('fr')).toEqual([{ texts: ['un\ndeux\n'], endsLast: true }])
+  expect(await pieces('fr', { split: 'train[-1:]' })).toEqual([{ texts: ['deux\n'], endsLast: true }])
 })
 
 test('what is not there is named', async () => {
