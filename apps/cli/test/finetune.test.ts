@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readSafetensors, tf } from '@heed/tensor-backend'
@@ -153,6 +156,76 @@ test('preferences of examples/recipes/happy-endings change what the model says, 
   expect(page).toMatch(/<td class="text"><b>Ben saw a big dog\. They were very<\/b> ?happy/)
 })
 
+describe('a data set on the hub', () => {
+  const sha = 'c'.repeat(40)
+  const files: Record<string, Buffer> = {
+    'data/train.csv': readFileSync(opinions),
+    'data/test.csv': readFileSync(opinions).subarray(0, 200),
+    'stories/train.jsonl': Buffer.from(`${JSON.stringify({ story: 'Ben saw a big dog.' })}\n`.repeat(60)),
+    'README.md': Buffer.from(
+      '---\nconfigs:\n- config_name: opinions\n  data_dir: data\n- config_name: stories\n  data_dir: stories\n---\n',
+    ),
+  }
+  let server: Server
+  let env: Record<string, string>
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const siblings = Object.keys(files).map(rfilename => ({ rfilename }))
+      if (request.url === '/api/datasets/tiny/rows/revision/main') response.end(JSON.stringify({ sha, siblings }))
+      else {
+        const bytes = files[request.url!.replace(`/datasets/tiny/rows/resolve/${sha}/`, '')]!
+        const etag = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
+        response.writeHead(200, { etag: `"${etag}"`, 'content-length': bytes.length })
+        response.end(request.method === 'HEAD' ? undefined : bytes)
+      }
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    env = { HF_HOME: join(folder, 'hf'), HF_ENDPOINT: `http://127.0.0.1:${port}` }
+  })
+  afterAll(() => new Promise(resolve => server.close(resolve)))
+
+  const dryRun = async (...args: string[]): Promise<string> => {
+    const result = await heed(['finetune', ...args, '--out', join(folder, 'never'), '--dry-run'], { env })
+    return result.stdout + result.stderr
+  }
+
+  test('is learned by its name, its split and its config; what it is for, its columns tell', async () => {
+    const part = ['--config', 'opinions', '--split', 'train[:50%]', '--eval-split', 'train[-30:]+test[:2]']
+    expect(await dryRun(bert, 'tiny/rows', ...part)).toContain(
+      'classification: 60 examples, 32 to validate, labels negative, positive',
+    )
+    expect(await dryRun(bert, '--data', 'tiny/rows', '--config', 'opinions', '--validation-split', '0.25')).toContain(
+      'classification: 90 examples, 30 to validate',
+    )
+    const file = join(folder, 'hub.yaml')
+    writeFileSync(
+      file,
+      'data: { train: tiny/rows, config: stories, textColumn: story, split: "train[:40]" }\nblockSize: 8\n',
+    )
+    expect(await dryRun(chatModel, '--recipe', file)).toMatch(/text: \d+ examples, \d+ to validate/)
+    expect(await dryRun(chatModel, '--recipe', file, '--split', 'test')).toContain(
+      'tiny/rows: split is "test", expected one of train.',
+    )
+  })
+
+  test('is prepared as a corpus, in part as well', async () => {
+    const args = ['tiny/rows', '--config', 'stories', '--text-column', 'story', '--tokenizer', stories, '--no-eos']
+    const prepare = async (split: string): Promise<number> => {
+      const out = join(folder, 'corpus')
+      const result = await heed(['data', 'prepare', ...args, '--split', split, '--out', out, '--json'], { env })
+      return JSON.parse(result.stdout).numBytes
+    }
+    expect(await prepare('train')).toBe(60 * 18)
+    expect(await prepare('train[:10%]+train[-1:]')).toBe(7 * 18)
+    const file = join(folder, 'lines.txt')
+    writeFileSync(file, 'one\ntwo\nthree\nfour\n')
+    args[0] = file
+    expect(await prepare('train[1:3]')).toBe('two\nthree\n'.length)
+  })
+})
+
 describe('a recipe', () => {
   const recipe = (content: string): string => {
     const file = join(folder, 'recipe.yaml')
@@ -206,7 +279,11 @@ test.each([
   [['MODEL', 'TEXT', '--lora-r', '2', '--freeze-layers', '1'], '--freeze-layers is 1, expected none with --lora-r'],
   [['MODEL', 'TEXT', '--merge'], '--merge is given, expected it with --lora-r only'],
   [['MODEL', 'TEXT', '--quantize', 'q3'], "argument 'q3' is invalid. Allowed choices are q8_0, q4_0."],
-  [['MODEL', 'TEXT', '--task', 'classification'], 'expected .jsonl, .csv, .tsv, .parquet or .arrow here'],
+  [['MODEL', 'TEXT', '--task', 'classification'], 'expected .jsonl, .csv, .tsv, .parquet, .arrow or a data set here'],
+  [
+    ['MODEL', 'TEXT', '--eval-split', 'test', '--validation-split', '0.2'],
+    '--eval-split is test, expected it or --validation-split',
+  ],
 ])('wrong use %j ends with code 2 and says how to mend it', async (args, message) => {
   const paths: Record<string, string> = { MODEL: stories, TEXT: text }
   const given = args.map(arg => paths[arg] ?? arg)

@@ -1,7 +1,4 @@
-import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { extname } from 'node:path'
-import { isHubId } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import {
   type DatasetFormat,
@@ -13,6 +10,7 @@ import {
 } from '@heed/trainer'
 import { Command, Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
+import { isDataset, splitHelp } from '../dataset-name.ts'
 import { encodeByThreads } from '../encode-threads.ts'
 import { action } from '../failure.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
@@ -48,10 +46,7 @@ function prepareSubcommand(): Command {
         .choices(['text', 'json', 'csv', 'parquet', 'arrow'])
         .default('text'),
     )
-    .option(
-      '--split <name>',
-      'of a data set, or a part of it or of a file, such as "train[:10%]" or "train[100:200]+test" (default: "train")',
-    )
+    .option('--split <name>', splitHelp)
     .option('--config <name>', 'of a data set that has several')
     .option('--text-column <name>', 'where the text is in rows', 'text')
     .option('--workers <n>', 'threads that tokenise', wholeNumber(1), availableParallelism())
@@ -90,14 +85,6 @@ async function* piecesOf(files: string[], options: PrepareOptions): AsyncGenerat
     if (await isDataset(file, options)) yield* readDatasetPieces(file, { split, config, textColumn })
     else yield* readTextPieces(format, [file], textColumn, split)
   }
-}
-
-/** Whether it names a data set, which is a folder or on the hub, and no file. */
-async function isDataset(name: string, { split, config }: PrepareOptions): Promise<boolean> {
-  const found = await stat(name).catch(() => undefined)
-  if (found) return found.isDirectory()
-  const isMeant = split !== undefined || config !== undefined || extname(name) === ''
-  return isMeant && isHubId(name) && name.includes('/')
 }
 
 /** The pieces, with a line on a terminal that says how far they are. */

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { numberBetween, repeated, wholeNumber } from '../arguments.ts'
+import { splitHelp } from '../dataset-name.ts'
 import { printDryRun } from '../dry-run.ts'
 import { action, exitCodes } from '../failure.ts'
 import {
@@ -24,8 +25,12 @@ import { withoutUndefined } from '../without-undefined.ts'
 interface FinetuneOptions extends RunFlags, TrainingFlags {
   recipe?: string
   data?: string
+  split?: string
+  config?: string
+  textColumn?: string
   task?: FinetuneTask
   validation?: string[]
+  evalSplit?: string
   validationSplit?: number
   blockSize?: number
   epochs?: number
@@ -49,10 +54,16 @@ export function finetuneCommand(): Command {
     .argument('[model]', 'an HF folder or hub id, or a .gguf file; left out when the recipe names one')
     .argument(
       '[files...]',
-      'texts; .jsonl of chats (messages) or preferences (prompt, chosen, rejected); .jsonl, .csv, .tsv, .parquet or .arrow of text and label',
+      'texts; .jsonl of chats (messages) or preferences (prompt, chosen, rejected); .jsonl, .csv, .tsv, .parquet or .arrow of text and label; or a data set: its folder, or user/name on the hub',
     )
     .option('--recipe <file>', 'a YAML or JSON file that says all of it; options go before it. See examples/recipes')
-    .option('--data <folder>', 'where the files of the recipe are; beside it when left out')
+    .option(
+      '--data <path>',
+      'the folder of the files of a recipe, which is its own when left out; without a recipe, data',
+    )
+    .option('--split <name>', splitHelp)
+    .option('--config <name>', 'of a data set that has several')
+    .option('--text-column <name>', 'where the text is in rows (default: "text")')
     .requiredOption('--out <folder>', 'where checkpoints, metrics, report.html and model/ or adapter/ go')
     .addOption(
       new Option(
@@ -60,8 +71,13 @@ export function finetuneCommand(): Command {
         'what to learn; by the files when left out: rows with labels, chats, or text',
       ).choices(finetuneTasks),
     )
-    .option('--validation <file>', 'to validate with; may be given again', repeated)
-    .option('--validation-split <x>', 'else this part of the data is (default: 0.1)', numberBetween(0.0001, 0.9))
+    .option('--validation <file>', 'file or data set to validate with; may be given again', repeated)
+    .option('--eval-split <name>', 'of it, or else of the data, to validate with, such as "test" or "train[90%:]"')
+    .option(
+      '--validation-split <x>',
+      'without these, this part of the data is (default: 0.1)',
+      numberBetween(0.0001, 0.9),
+    )
     .option('--block-size <n>', 'most tokens of an example (default: what the model takes, up to 512)', wholeNumber(2))
     .option('--epochs <x>', 'times through the data, unless --steps says (default: 3)', numberBetween(0.001, 100_000))
     .option('--freeze-layers <n>', 'keep the embeddings and the first n layers as they are', wholeNumber(0))
@@ -90,13 +106,14 @@ export function finetuneCommand(): Command {
         '  heed finetune my-model book.txt --out runs/book --freeze-layers 8\n' +
         '  heed finetune my-model chats.jsonl --out runs/chat --lora-r 8 --lora-alpha 16 --merge\n' +
         '  heed finetune my-bert opinions.csv --out runs/opinions --epochs 10\n' +
+        '  heed finetune my-bert user/reviews --split "train[:5000]" --eval-split "test[:500]" --out runs/reviews\n' +
         '  heed finetune --recipe recipe.yaml --out runs/chat --dry-run',
     )
     .action(
       action(async (model: string | undefined, files: string[], options: FinetuneOptions) => {
         const isJson = options.json === true
         const file = options.recipe === undefined ? {} : await readFinetuneRecipe(options.recipe, options.data)
-        const recipe = completeRecipe(file, givenBy(model, files, options))
+        const recipe = await completeRecipe(file, givenBy(model, files, options))
         if (options.dryRun) return printDryRun(await dryRunFinetune(recipe, options), isJson)
         const result = await finetune(recipe, options)
         if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
@@ -110,11 +127,16 @@ const list = (names: string): string[] => names.split(',').map(name => name.trim
 /** What the command line says of a recipe; what it leaves open is absent. */
 function givenBy(model: string | undefined, files: readonly string[], options: FinetuneOptions): GivenRecipe {
   const { task, blockSize, freezeLayers, quantize, merge, validation, validationSplit, epochs } = options
+  const { recipe, data, split, config, textColumn, evalSplit } = options
+  const train = [...files, ...(recipe === undefined && data !== undefined ? [data] : [])]
   const { loraR: r, loraAlpha, loraDropout, targetModules, samplePrompt: samplePrompts } = options
   const lora = withoutUndefined({ r, loraAlpha, loraDropout, targetModules })
   return {
     ...withoutUndefined({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
-    data: withoutUndefined({ train: files.length > 0 ? [...files] : undefined, validation, validationSplit }),
+    data: withoutUndefined({
+      ...{ train: train.length > 0 ? train : undefined, split, config, textColumn },
+      ...{ validation, evalSplit, validationSplit },
+    }),
     ...(Object.keys(lora).length > 0 && { lora }),
     ...(options.dpoBeta !== undefined && { dpo: { beta: options.dpoBeta } }),
     training: { ...argumentsOf(options), ...withoutUndefined({ numTrainEpochs: epochs }) },

@@ -12,10 +12,14 @@ import {
   PackedTokens,
   type PreferencePair,
   type Row,
+  readDatasetPieces,
   readTextFiles,
+  readTextPieces,
   splitText,
   type TokenExample,
 } from '@heed/trainer'
+import { isDataset } from '../dataset-name.ts'
+import { withoutUndefined } from '../without-undefined.ts'
 import type { FinetuneRecipe } from './recipe.ts'
 
 /** Examples to learn from and to validate with. */
@@ -26,26 +30,42 @@ export interface Split<T> {
 
 const defaultValidationSplit = 0.1
 
+/** Files and data sets, and what of them is meant. */
+interface Sources extends Pick<FinetuneRecipe['data'], 'config' | 'textColumn'> {
+  names: readonly string[]
+  split: string | undefined
+  /** Of data sets, where `split` does not say. */
+  usualSplit: string
+}
+
+function trainingSources({ train: names, split, ...reading }: FinetuneRecipe['data']): Sources {
+  return { ...reading, names, split, usualSplit: 'train' }
+}
+
+/** Undefined where a part of the training data is to be kept for it. */
+function validationSources({ train, validation, evalSplit, ...reading }: FinetuneRecipe['data']): Sources | undefined {
+  if (!validation && evalSplit === undefined) return undefined
+  return { ...reading, names: validation ?? train, split: evalSplit, usualSplit: 'validation' }
+}
+
 /** Texts as blocks of tokens; those of rows end with the tokenizer's end of text. Throws HEED_ARGUMENT_INVALID when there are too few. */
 export async function textBlocks(
   { data, training }: FinetuneRecipe,
   tokenizer: Tokenizer,
   blockSize: number,
 ): Promise<Split<TokenExample>> {
-  const { train, validation, validationSplit = defaultValidationSplit } = data
+  const { validationSplit = defaultValidationSplit } = data
   const pack = (name: string, texts: readonly string[]): PackedTokens => packed(texts, tokenizer, blockSize, name)
+  const texts = await textsOf(trainingSources(data))
+  const validation = validationSources(data)
   if (validation) {
-    return {
-      train: pack('training text', await textsOf(train)),
-      validation: pack('validation text', await textsOf(validation)),
-    }
+    return { train: pack('training text', texts), validation: pack('validation text', await textsOf(validation)) }
   }
-  if (train.every(isPlainText)) {
-    const [first, last] = splitText(await readTextFiles(train), validationSplit)
+  if (texts.length === 1) {
+    const [first, last] = splitText(texts[0]!, validationSplit)
     return { train: pack('training text', [first]), validation: pack('validation text', [last]) }
   }
-  const texts = new Dataset(await textsOf(train))
-  const parts = texts.trainTestSplit({ testSize: validationSplit, seed: training.seed ?? 42 })
+  const parts = new Dataset(texts).trainTestSplit({ testSize: validationSplit, seed: training.seed ?? 42 })
   return { train: pack('training texts', [...parts.train]), validation: pack('validation texts', [...parts.test]) }
 }
 
@@ -61,9 +81,25 @@ function packed(texts: readonly string[], tokenizer: Tokenizer, blockSize: numbe
   return new PackedTokens(Int32Array.from(ids), { blockSize, bytesPerToken: numBytes / ids.length, name })
 }
 
-async function textsOf(files: readonly string[]): Promise<string[]> {
-  if (files.every(isPlainText)) return [await readTextFiles(files)]
-  return Array.from(await rowsOf(files), row => textOf(row, 'text'))
+/** The documents of files and data sets; plain texts that are read whole are one. */
+async function textsOf({ names, usualSplit, ...part }: Sources): Promise<string[]> {
+  const { split, textColumn = 'text' } = part
+  const areDatasets = await Promise.all(names.map(name => isDataset(name, part)))
+  const isText = names.every((name, i) => !areDatasets[i] && formatOf(name) === undefined)
+  if (isText && split === undefined) return [await readTextFiles(names)]
+  const documents: string[] = []
+  for (const [i, name] of names.entries()) {
+    const pieces = areDatasets[i]
+      ? readDatasetPieces(name, { split: usualSplit, ...withoutUndefined(part) })
+      : readTextPieces(formatOf(name) ?? 'text', [name], textColumn, split)
+    let open = ''
+    for await (const { texts, endsLast } of pieces) {
+      const whole = [open + texts[0], ...texts.slice(1)]
+      open = endsLast ? '' : whole.pop()!
+      for (const text of whole) documents.push(text)
+    }
+  }
+  return documents
 }
 
 /** Chats of which the assistant's turns are learned, cut to `blockSize` tokens. Throws HEED_CONFIG_INVALID, HEED_FILE_INVALID. */
@@ -220,8 +256,9 @@ async function splitRows({
   data,
   training,
 }: FinetuneRecipe): Promise<{ train: Dataset<Row>; validation: Dataset<Row> }> {
-  const rows = await rowsOf(data.train)
-  if (data.validation) return { train: rows, validation: await rowsOf(data.validation) }
+  const rows = await rowsOf(trainingSources(data))
+  const validation = validationSources(data)
+  if (validation) return { train: rows, validation: await rowsOf(validation) }
   const testSize = data.validationSplit ?? defaultValidationSplit
   const { train, test } = rows.trainTestSplit({ testSize, seed: training.seed ?? 42 })
   return { train, validation: test }
@@ -236,19 +273,23 @@ const formats: ReadonlyArray<[ending: RegExp, format: DatasetFormat]> = [
 ]
 
 const formatOf = (file: string): DatasetFormat | undefined => formats.find(([ending]) => ending.test(file))?.[1]
-const isPlainText = (file: string): boolean => formatOf(file) === undefined
 
-async function rowsOf(files: readonly string[]): Promise<Dataset<Row>> {
+async function rowsOf({ names, split, usualSplit, config, textColumn = 'text' }: Sources): Promise<Dataset<Row>> {
   const rows: Row[] = []
-  for (const file of files) {
-    const format = formatOf(file)
-    if (!format) {
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `heed finetune: a file is ${file}, expected .jsonl, .csv, .tsv, .parquet or .arrow here, since it is to have columns.`,
-      )
-    }
-    for (const row of await loadDataset(format, { dataFiles: file })) rows.push(row)
+  for (const name of names) {
+    const found = (await isDataset(name, { split, config }))
+      ? await loadDataset(name, { split: split ?? usualSplit, config })
+      : await loadDataset(formatWithColumns(name), { dataFiles: name, split })
+    for (const row of found) rows.push(textColumn === 'text' ? row : { ...row, text: row[textColumn] })
   }
   return new Dataset(rows)
+}
+
+function formatWithColumns(file: string): DatasetFormat {
+  const format = formatOf(file)
+  if (format) return format
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `heed finetune: a file is ${file}, expected .jsonl, .csv, .tsv, .parquet, .arrow or a data set here, since it is to have columns.`,
+  )
 }

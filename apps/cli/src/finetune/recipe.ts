@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { HeedError } from '@heed/tensor-backend'
-import type { DpoConfig, LoraConfig, TrainingArguments } from '@heed/trainer'
+import { type DpoConfig, type LoraConfig, streamDataset, type TrainingArguments } from '@heed/trainer'
+import { type DatasetChoice, isDataset } from '../dataset-name.ts'
 import { checkKeys, readRecipeFile } from '../recipe-file.ts'
+import { withoutUndefined } from '../without-undefined.ts'
 
 /**
  * What a model is taught: to go on with texts, to answer as the assistant of chats does, to tell which label a text has, or
@@ -23,9 +25,18 @@ export interface FinetuneRecipe {
   /** An HF folder or hub id, or a GGUF file. */
   model: string
   data: {
+    /** Files, or data sets: their folders, or names on the hub. */
     train: string[]
-    /** Files of their own; else `validationSplit` of the training data is kept for it. */
+    /** As HF's `datasets` takes it: `train`, which is the default, or `train[:90%]`. */
+    split?: string
+    /** Of a data set that has several. */
+    config?: string
+    /** Where the text is in rows; `text` by default. */
+    textColumn?: string
+    /** Files or data sets of their own. */
     validation?: string[]
+    /** The split of them, or without them of the training data, to validate with. Without both, `validationSplit` of that. */
+    evalSplit?: string
     validationSplit?: number
   }
   /** Adapters instead of the weights themselves. */
@@ -62,7 +73,7 @@ const keys = [
   'samplePrompts',
   'training',
 ]
-const dataKeys = ['train', 'validation', 'validationSplit']
+const dataKeys = ['train', 'split', 'config', 'textColumn', 'validation', 'evalSplit', 'validationSplit']
 const dpoKeys = ['beta', 'labelSmoothing']
 const loraKeys = ['r', 'loraAlpha', 'loraDropout', 'targetModules', 'useRslora']
 
@@ -86,6 +97,7 @@ export async function readFinetuneRecipe(file: string, folder: string = dirname(
   checkKeys(file, 'lora.', (recipe.lora ?? {}) as Record<string, unknown>, loraKeys)
   checkKeys(file, 'dpo.', (recipe.dpo ?? {}) as Record<string, unknown>, dpoKeys)
   for (const name of ['data.train', 'data.validation']) check(name, isTextOrTexts, 'a file name, or a list of them')
+  for (const name of ['data.split', 'data.config', 'data.textColumn', 'data.evalSplit']) check(name, isText, 'a text')
   check('data.validationSplit', value => isNumber(value) && value > 0 && value < 1, 'a number between 0 and 1')
   check('lora.targetModules', isTexts, 'a list of names of layers, such as q_proj')
   check('quantize', ...oneOf(quantizedTypes))
@@ -95,15 +107,17 @@ export async function readFinetuneRecipe(file: string, folder: string = dirname(
   check('merge', value => typeof value === 'boolean', 'true or false')
   const { model, data } = recipe as GivenRecipe
   const found = (name: string): string => resolve(join(folder, name))
-  const filesOf = (names: string | string[]): string[] => [names].flat().map(found)
+  const sourceOf = async (name: string): Promise<string> =>
+    existsSync(found(name)) || !(await isDataset(name, data ?? {})) ? found(name) : name
+  const sourcesOf = (names: string | string[]): Promise<string[]> => Promise.all([names].flat().map(sourceOf))
   return {
     ...(recipe as GivenRecipe),
     ...(model !== undefined && { model: existsSync(found(model)) ? found(model) : model }),
     ...(data && {
       data: {
         ...data,
-        ...(data.train && { train: filesOf(data.train) }),
-        ...(data.validation && { validation: filesOf(data.validation) }),
+        ...(data.train && { train: await sourcesOf(data.train) }),
+        ...(data.validation && { validation: await sourcesOf(data.validation) }),
       },
     }),
   }
@@ -118,11 +132,13 @@ const isOneOf = (choices: readonly unknown[]) => (value: unknown) => choices.inc
 
 /**
  * The recipe of a file with what options say in its place. Throws HEED_ARGUMENT_INVALID when a model or data are missing, or
- * when parts do not go together.
+ * when parts do not go together, and as `streamDataset` where a data set is to tell its task.
  */
-export function completeRecipe(file: GivenRecipe, options: GivenRecipe): FinetuneRecipe {
+export async function completeRecipe(file: GivenRecipe, options: GivenRecipe): Promise<FinetuneRecipe> {
   const { lora, ...given } = { ...file, ...options }
-  const data = { ...file.data, ...options.data }
+  const { evalSplit, validationSplit, ...others } = file.data ?? {}
+  const saysPart = options.data?.evalSplit !== undefined || options.data?.validationSplit !== undefined
+  const data = { ...others, ...(!saysPart && withoutUndefined({ evalSplit, validationSplit })), ...options.data }
   const { model, quantize, freezeLayers = 0, merge } = given
   const isLora = lora !== undefined
   if (model === undefined) throw invalid('the model is missing', 'an HF folder or hub id, or a .gguf file', 'Name one.')
@@ -148,7 +164,14 @@ export function completeRecipe(file: GivenRecipe, options: GivenRecipe): Finetun
       'Leave it out.',
     )
   }
-  const task = given.task ?? taskOf(data.train[0]!)
+  if (data.evalSplit !== undefined && data.validationSplit !== undefined) {
+    throw invalid(
+      `--eval-split is ${data.evalSplit}`,
+      'it or --validation-split, which takes a part of the training data',
+      'Leave one of them out.',
+    )
+  }
+  const task = given.task ?? (await taskOf(data.train[0]!, data))
   if (given.dpo && task !== 'preference') {
     throw invalid(`the task is ${task}`, 'preference with --dpo-beta or dpo', 'Say --task preference, or leave it out.')
   }
@@ -163,8 +186,15 @@ export function completeRecipe(file: GivenRecipe, options: GivenRecipe): Finetun
   }
 }
 
-/** What a file is likely for where nobody says: rows of columns have labels, JSON lines are chats. */
-function taskOf(file: string): FinetuneTask {
+/** What data is likely for where nobody says: a data set by its columns; of files, rows have labels, and JSON lines are chats. */
+async function taskOf(file: string, part: DatasetChoice): Promise<FinetuneTask> {
+  if (await isDataset(file, part)) {
+    const { split, config } = part
+    const [row = {}] = await streamDataset(file, { split, config }).take(1).toDataset()
+    if ('messages' in row) return 'chat'
+    if ('chosen' in row) return 'preference'
+    return 'label' in row ? 'classification' : 'text'
+  }
   if (/\.(csv|tsv)(\.(gz|zst))?$/i.test(file)) return 'classification'
   return /\.jsonl?(\.(gz|zst))?$/i.test(file) ? 'chat' : 'text'
 }
