@@ -57,7 +57,8 @@ export class Dataset<T> implements IndexedDataset<T> {
   /**
    * A row for each row; with `batched`, any number of rows for each batch of rows: for grouping, and for splitting long
    * texts. `change` may be the URL of a module whose default export is the function, which `numProc` threads then share.
-   * With `cacheFile` or `cacheFolder` it is not computed twice. Throws HEED_ARGUMENT_INVALID, HEED_FILE_INVALID, HEED_IO.
+   * With `cacheFile` or `cacheFolder` it is not computed twice: see there what of a function is compared, and what is not.
+   * Throws HEED_ARGUMENT_INVALID, HEED_FILE_INVALID, HEED_IO.
    */
   map<U, Args>(change: RowFunction<T, U, Args>, options?: MapOptions<Args> & { batched?: false }): Promise<Dataset<U>>
   map<U, Args>(change: BatchFunction<T, U, Args>, options: MapOptions<Args> & { batched: true }): Promise<Dataset<U>>

@@ -20,11 +20,18 @@ export interface MapOptions<Args = unknown> extends BatchOptions<Args> {
   numProc?: number
   /**
    * Where the rows are kept: the next time, the same rows, function and `fnKwargs` have them from there. Of a function only
-   * its own source is compared: what else its result depends on belongs into `fnKwargs`.
+   * its own source text is compared, and of a module only its own file. A variable that the function closes over, a helper
+   * that it calls, or a module or file that it reads may change unnoticed, and the old rows come back. Put such values, or a
+   * version of them, into `fnKwargs`, or give a `newFingerprint`.
    */
   cacheFile?: string
   /** As `cacheFile`, with a file for each function and rows. */
   cacheFolder?: string
+  /**
+   * What tells the result from others, in the place of the hash of rows, function and `fnKwargs`: whoever gives it changes
+   * it when one of them changes. At most 64 letters, digits, `_`, `-` and `.`; HF's `new_fingerprint`.
+   */
+  newFingerprint?: string
 }
 
 /** A row for a row. */
@@ -57,10 +64,16 @@ export interface SourceRows {
 export async function mapRows(
   source: SourceRows,
   change: AnyMapFunction | URL,
-  { batched = false, batchSize = 1000, fnKwargs, numProc = 1, cacheFile, cacheFolder }: MapOptions,
-): Promise<{ rows: unknown[]; fingerprint?: string }> {
+  { batched = false, batchSize = 1000, fnKwargs, numProc = 1, cacheFile, cacheFolder, newFingerprint }: MapOptions,
+): Promise<{ rows: unknown[]; fingerprint: string | undefined }> {
   checkNumber(where, 'batchSize', batchSize, { min: 1, isInteger: true })
   checkNumber(where, 'numProc', numProc, { min: 1, isInteger: true })
+  if (newFingerprint !== undefined && !/^[\w.-]{1,64}$/.test(newFingerprint)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${where}: newFingerprint is ${show(newFingerprint)}, expected 1 to 64 letters, digits, "_", "-" and ".", as it is part of a file's name.`,
+    )
+  }
   if (numProc > 1 && !(change instanceof URL)) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
@@ -76,9 +89,11 @@ export async function mapRows(
     const results = await mapByThreads(jobs, (change as URL).href, call, Math.min(numProc, jobs.length))
     return results.flatMap(batchOf)
   }
-  if (cacheFile === undefined && cacheFolder === undefined) return { rows: await compute() }
-  const settings = rowToText([batched, batched ? batchSize : null, fnKwargs ?? null])
-  const fingerprint = hashOf([source.fingerprint(), await sourceOf(change), settings])
+  if (cacheFile === undefined && cacheFolder === undefined) {
+    return { rows: await compute(), fingerprint: newFingerprint }
+  }
+  const settings = (): string => rowToText([batched, batched ? batchSize : null, fnKwargs ?? null])
+  const fingerprint = newFingerprint ?? hashOf([source.fingerprint(), await sourceOf(change), settings()])
   const file = cacheFile ?? `${cacheFolder}/cache-${fingerprint}.jsonl`
   const cached = await readCache(file, fingerprint)
   if (cached) return { rows: cached, fingerprint }
@@ -135,7 +150,7 @@ async function sourceOf(change: AnyMapFunction | URL): Promise<string> {
   if (!source.includes('[native code]')) return source
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `${where}: the function is bound or built in, expected one whose source can be seen since its rows are cached. Wrap it: row => ...`,
+    `${where}: the function is bound or built in, expected one whose source can be seen since its rows are cached. Wrap it: row => ..., or give a newFingerprint.`,
   )
 }
 

@@ -114,6 +114,30 @@ describe('map with a cache', () => {
     expect(readdirSync(cacheFolder).filter(name => /^cache-[0-9a-f]{16}\.jsonl$/.test(name)).length).toBe(5)
   })
 
+  test('does not see what a function closes over; a newFingerprint tells it', async () => {
+    const cacheFolder = temporaryFolder()
+    let by = 2
+    const change = (row: number): number => row * by
+    const run = async (newFingerprint?: string): Promise<Dataset<number>> =>
+      numbers(3).map(change, { cacheFolder, ...(newFingerprint !== undefined && { newFingerprint }) })
+    await run()
+    await run('times-2')
+    by = 3
+    expect([...(await run())]).toEqual([0, 2, 4])
+    expect([...(await run('times-2'))]).toEqual([0, 2, 4])
+    const anew = await run('times-3')
+    expect([...anew]).toEqual([0, 3, 6])
+    expect(anew.fingerprint).toBe('times-3')
+    expect(readdirSync(cacheFolder)).toContain('cache-times-3.jsonl')
+    expect([...(await numbers(2).map(Math.sqrt, { cacheFolder, newFingerprint: 'roots' }))]).toEqual([0, 1])
+    expect((await numbers(2).map(Math.sqrt, { newFingerprint: 'roots' })).fingerprint).toBe('roots')
+    for (const name of ['', '../other', 'x'.repeat(65)]) {
+      expect(await failureOf(run(name))).toBe(
+        `HEED_ARGUMENT_INVALID: Dataset.map: newFingerprint is "${name}", expected 1 to 64 letters, digits, "_", "-" and ".", as it is part of a file's name.`,
+      )
+    }
+  })
+
   test('keeps what rows hold, from threads too', async () => {
     const cacheFile = `${temporaryFolder()}/deep/rows.jsonl`
     const row = {
@@ -163,7 +187,7 @@ describe('map with a cache', () => {
     )
     expect(readdirSync(cacheFolder)).toEqual([])
     expect(await failureOf(numbers(1).map(Math.sqrt, { cacheFolder }))).toBe(
-      'HEED_ARGUMENT_INVALID: Dataset.map: the function is bound or built in, expected one whose source can be seen since its rows are cached. Wrap it: row => ...',
+      'HEED_ARGUMENT_INVALID: Dataset.map: the function is bound or built in, expected one whose source can be seen since its rows are cached. Wrap it: row => ..., or give a newFingerprint.',
     )
   })
 })
