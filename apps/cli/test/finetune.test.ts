@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { readSafetensors, tf } from '@heed/tensor-backend'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CliResult, heed } from './run-cli.ts'
@@ -73,13 +73,15 @@ describe('a text', () => {
     const [gguf, out] = [join(folder, 'base.gguf'), join(folder, 'on-gguf')]
     expect((await heed(['quantize', stories, gguf, '--type', 'q8_0'])).code).toBe(0)
     const args = ['--steps', '15', '--learning-rate', '0.02', '--lora-r', '4']
-    const result = await heed(['finetune', gguf, text, '--out', out, ...args, ...quick])
+    const result = await heed(['finetune', relative('.', gguf), text, '--out', out, ...args, ...quick])
     done(result)
     const losses = records(result).flatMap(({ loss }) => (loss === undefined ? [] : [loss]))
     expect(losses.at(-1)).toBeLessThan(losses[0]!)
     const config = JSON.parse(readFileSync(join(out, 'adapter/adapter_config.json'), 'utf8'))
     expect(config).toMatchObject({ r: 4, target_modules: ['q_proj', 'v_proj'], base_model_name_or_path: gguf })
     expect(existsSync(join(out, 'model'))).toBe(false)
+    const inspected = JSON.parse((await heed(['inspect', join(out, 'adapter'), '--json'])).stdout)
+    expect(inspected).toMatchObject({ config: { peft_type: 'LORA' }, numParameters: 5 * 4 * (64 + 64 + 64 + 32) })
     const said = await heed(['generate', join(out, 'adapter'), 'ROMEO:', '--max-new-tokens', '8', '--json'])
     expect(JSON.parse(said.stdout)).toMatchObject({ prompt: 'ROMEO:' })
   })

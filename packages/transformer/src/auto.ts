@@ -22,8 +22,9 @@ export type BareModel = WithForward<EncoderInputs, BaseModelOutput>
 
 export interface AutoClass<M extends PretrainedModel> {
   /**
-   * The model of an HF folder or hub id, or of a file in a registered format such as GGUF, in evaluation mode. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID,
-   * HEED_STATE_DICT_MISMATCH, HEED_IO.
+   * The model of an HF folder or hub id, or of a file in a registered format such as GGUF, in evaluation mode; of a PEFT
+   * adapter (LoRA), the base that it names with the adapter on top: in its weights where they are float32, beside them where
+   * they are in few bits. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_STATE_DICT_MISMATCH, HEED_IO.
    */
   fromPretrained(location: CheckpointLocation, options?: LoadOptions): Promise<M>
 }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { HeedError } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import { freezeLayers, LoraModel, type TrainableModel } from '@heed/trainer'
@@ -71,7 +73,7 @@ export function adapt(base: BaseModel, recipe: FinetuneRecipe): BaseModel | Lora
     targetModules: lora.targetModules ?? attentionTargets(base),
     modulesToSave: task === 'classification' ? headModules(base) : [],
     taskType: task === 'classification' ? 'SEQ_CLS' : 'CAUSAL_LM',
-    baseModelNameOrPath: model,
+    baseModelNameOrPath: existsSync(model) ? resolve(model) : model, // found from wherever the adapter is used
   })
 }
 
