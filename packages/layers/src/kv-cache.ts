@@ -283,6 +283,7 @@ export interface KvCacheOptions {
 export class KvCache {
   readonly layers: readonly LayerCache[]
   readonly #program = new StepProgram()
+  #isSettled = false
 
   constructor(numLayers: number, { capacity = INITIAL_CAPACITY, slidingWindows, dtype }: KvCacheOptions = {}) {
     const layer = (i: number): LayerCache =>
@@ -300,8 +301,9 @@ export class KvCache {
    * again without running `compute`, which must depend on the model, the inputs and the cache alone.
    */
   step(model: Module, inputs: readonly tf.Tensor[], compute: () => tf.Tensor): tf.Tensor {
-    if (!this.layers.every(layer => layer.hasRoom(1))) {
-      this.#program.reset() // it would write into buffers that are about to go
+    this.#isSettled ||= Array.from(model.quantizedWeights()).every(([, weight]) => weight.isSettled)
+    if (!this.#isSettled || !this.layers.every(layer => layer.hasRoom(1))) {
+      this.#program.reset() // it would write into buffers that are about to go, or read weights from a file
       return compute()
     }
     const state = (): tf.Tensor[] => {
@@ -315,6 +317,7 @@ export class KvCache {
 
   /** Lets the next calls of `step` look at the model anew, as before each generation. */
   forgetSteps(): void {
+    this.#isSettled = false
     this.#program.reset()
   }
 

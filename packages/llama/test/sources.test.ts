@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +50,14 @@ async function gguf(from: string, type: 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0'
   const path = join(folder, `${from.replaceAll('/', '-')}-${type}.gguf`)
   await writeGgufModel(path, await openPretrained(from.startsWith('/') ? from : join(fixtures, from)), { type })
   return path
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** The largest difference, as a share of the largest value. */
@@ -119,6 +127,26 @@ describe('GGUF', () => {
       expect(difference(await logits(path), asFloats), `${type} as it is and as float32`).toBeLessThan(0.02)
       expect(difference(asFloats, exact), `${type} and the original`).toBeLessThan(most)
     }
+  })
+
+  test('weights stay in the file until they are wanted, an embedding always, and the file is open as long as that', async () => {
+    await init({ backend: 'native' })
+    const before = tf.memory().numTensors
+    const path = await gguf(join(fixtures, 'llama-tiny/grouped'), 'F16')
+    const model = await AutoModelForCausalLM.fromPretrained(path)
+    const inMemory = await AutoModelForCausalLM.fromPretrained(new Map([['a.gguf', new Blob([readFileSync(path)])]]))
+    const isSettled = () => Array.from(model.quantizedWeights(), ([, weight]) => weight.isSettled)
+    expect(isSettled().filter(isOne => !isOne).length).toBe(2 * 5 + 1) // not queries, keys and the embedding
+    const settings = { maxNewTokens: 6, eosTokenId: [] }
+    for (const prompt of [[1], [2, 3, 4]]) {
+      expect(await model.generate([prompt], settings)).toEqual(await inMemory.generate([prompt], settings))
+    }
+    expect(isSettled().every(Boolean)).toBe(true)
+    const held = () => readdirSync('/proc/self/fd').filter(fd => linkOf(`/proc/self/fd/${fd}`) === path).length
+    if (existsSync('/proc/self/fd')) expect(held()).toBe(1)
+    for (const of of [model, inMemory]) of.dispose()
+    if (existsSync('/proc/self/fd')) expect(held()).toBe(0)
+    expect(tf.memory().numTensors).toBe(before)
   })
 
   test('a file that a page was given is the same model, and is named where it is broken', async () => {

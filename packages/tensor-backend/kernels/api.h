@@ -106,6 +106,9 @@
     KERNEL(widen, (const uint8_t* x, float* y, int count, int is_bfloat))                                           \
     /* quantized.cc: kind is a Kind of it */                                                                        \
     KERNEL(quantized_pack, (const uint8_t* blocks, uint8_t* strips, int kind, int rows, int cols, int row_step))    \
+    KERNEL(quantized_activations, (const float* x, float* workspace, int kind, int rows, int cols))                 \
+    KERNEL(quantized_part, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace,   \
+                            int kind, int rows, int cols, int out, int first, int last))                            \
     KERNEL(quantized_linear, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, \
                               int kind, int rows, int cols, int out))                                               \
     KERNEL(quantized_rows, (const uint8_t* strips, const int32_t* ids, float* y, int kind, int count, int cols))

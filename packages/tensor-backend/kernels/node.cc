@@ -136,10 +136,155 @@ napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...)) 
     return nullptr;
 }
 
+#if !defined(_WIN32)
+napi_value boolean(napi_env env, bool value) {
+    napi_value result;
+    napi_get_boolean(env, value, &result);
+    return result;
+}
+
+/** All of [offset, offset + bytes) of a file; false when it ends before, or cannot be read. */
+bool read_file(int file, uint8_t* to, size_t bytes, size_t offset) {
+    while (bytes > 0) {
+        const ssize_t count = pread(file, to, bytes, (off_t)offset);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return false;
+        to += count;
+        offset += (size_t)count;
+        bytes -= (size_t)count;
+    }
+    return true;
+}
+
+/**
+ * read_floats(file, offset, address, count, kind): float32 values from a file's, which are of 32 bits (kind 0), float16 (1) or
+ * bfloat16 (2); a part by each thread, which widens them where they stay. Returns whether all could be read.
+ */
+napi_value read_floats(napi_env env, napi_callback_info info) {
+    double numbers[5];
+    if (!read_arguments(env, info, 5, numbers)) return nullptr;
+    constexpr size_t kPart = 1 << 18;
+    const int file = (int)numbers[0], kind = (int)numbers[4];
+    const size_t offset = (size_t)numbers[1], count = (size_t)numbers[3], width = kind == 0 ? 4 : 2;
+    float* to = reinterpret_cast<float*>((uintptr_t)numbers[2]);
+    std::atomic<bool> is_whole{true};
+    heed::parallel_for((int)((count + kPart - 1) / kPart), 1, [&](int begin, int end) {
+        for (size_t first = begin * kPart; first < end * kPart && first < count; first += kPart) {
+            const size_t size = count - first < kPart ? count - first : kPart;
+            uint8_t* narrow = reinterpret_cast<uint8_t*>(to + first) + (4 - width) * size;
+            if (!read_file(file, narrow, width * size, offset + width * first)) is_whole = false;
+            else if (kind != 0) kernels->widen(narrow, to + first, (int)size, kind == 2);
+        }
+    });
+    return boolean(env, is_whole);
+}
+
+/** A weight in a file: rows of blocks, of which the kernels make strips of 16. */
+struct WeightFile {
+    static constexpr int kStrip = 16;
+    // Bytes that a thread reads at a time: with what is made of them, they stay in its cache.
+    static constexpr size_t kPart = 1 << 18;
+
+    int file;
+    size_t offset;
+    int kind, rows, cols;
+    size_t row_bytes, strip_bytes;
+    int head_dim;  // where not 0, a multiple of 32: the rows of each head lie in pairs, (0, 1), (2, 3) ..., and become halves
+
+    explicit WeightFile(const double* numbers)
+        : file((int)numbers[0]), offset((size_t)numbers[1]), kind((int)numbers[2]), rows((int)numbers[3]), cols((int)numbers[4]),
+          row_bytes((size_t)numbers[5]), strip_bytes((size_t)numbers[6]), head_dim((int)numbers[7]) {}
+
+    /** Calls pack(from, first, count, step): rows first, first + 1 ... begin at `from`, each `step` rows after the last. */
+    template <class Pack>
+    bool read(const Pack& pack) const {
+        const int strips = (int)(kPart / (kStrip * row_bytes)), together = head_dim ? 2 * kStrip : (strips > 0 ? strips : 1) * kStrip;
+        std::atomic<bool> is_whole{true};
+        heed::parallel_for((rows + together - 1) / together, 1, [&](int begin, int end) {
+            uint8_t* block = static_cast<uint8_t*>(heed::allocate(together * row_bytes));
+            if (!block) is_whole = false;
+            for (int row = begin * together; row < end * together && row < rows && is_whole; row += together) {
+                const int count = rows - row < together ? rows - row : together;
+                if (!read_file(file, block, count * row_bytes, offset + row * row_bytes)) {
+                    is_whole = false;
+                } else if (head_dim == 0) {
+                    pack(block, row, count, 1);
+                } else {
+                    const int head = row / head_dim * head_dim, first = head + (row - head) / 2;
+                    pack(block, first, kStrip, 2);
+                    pack(block + row_bytes, first + head_dim / 2, kStrip, 2);
+                }
+            }
+            heed::release(block);
+        });
+        return is_whole;
+    }
+};
+
+/**
+ * read_strips(file, offset, kind, rows, cols, row bytes, strip bytes, head dim, strips): what quantized_pack makes of a weight in
+ * a file, each strip packed by the thread that reads it. Returns whether all could be read.
+ */
+napi_value read_strips(napi_env env, napi_callback_info info) {
+    double numbers[9];
+    if (!read_arguments(env, info, 9, numbers)) return nullptr;
+    const WeightFile weight(numbers);
+    uint8_t* strips = argument<uint8_t*>(numbers[8]);
+    return boolean(env, weight.read([&](const uint8_t* from, int first, int count, int step) {
+        uint8_t* to = strips + first / WeightFile::kStrip * weight.strip_bytes;
+        kernels->quantized_pack(from, to, weight.kind, count, weight.cols, step);
+    }));
+}
+
+/**
+ * read_linear(file ... head dim, x, bias, y, workspace, x rows): quantized_linear by a weight in a file, of which no more is held
+ * than each thread multiplies by at a time. Returns whether all could be read.
+ */
+napi_value read_linear(napi_env env, napi_callback_info info) {
+    double numbers[13];
+    if (!read_arguments(env, info, 13, numbers)) return nullptr;
+    const WeightFile weight(numbers);
+    const float *x = argument<const float*>(numbers[8]), *bias = argument<const float*>(numbers[9]);
+    float *y = argument<float*>(numbers[10]), *workspace = argument<float*>(numbers[11]);
+    const int x_rows = (int)numbers[12];
+    kernels->quantized_activations(x, workspace, weight.kind, x_rows, weight.cols);
+    std::atomic<bool> has_room{true};
+    const bool is_whole = weight.read([&](const uint8_t* from, int first, int count, int step) {
+        const int strips = (count + WeightFile::kStrip - 1) / WeightFile::kStrip;
+        uint8_t* packed = static_cast<uint8_t*>(heed::allocate(strips * weight.strip_bytes));
+        if (packed) {
+            kernels->quantized_pack(from, packed, weight.kind, count, weight.cols, step);
+            kernels->quantized_part(x, packed, bias, y, workspace, weight.kind, x_rows, weight.cols, weight.rows, first, first + count);
+        } else {
+            has_room = false;
+        }
+        heed::release(packed);
+    });
+    return boolean(env, is_whole && has_room);
+}
+
+/** rows [count, row_bytes]: the rows `ids` of a table that lies in a file; one that cannot be read is all ones, which no float is. */
+void file_rows(int file, size_t offset, const int32_t* ids, uint8_t* rows, int count, int row_bytes) {
+    heed::parallel_for(count, 32, [&](int begin, int end) {
+        for (int i = begin; i < end; i++) {
+            uint8_t* row = rows + (size_t)i * row_bytes;
+            if (!read_file(file, row, row_bytes, offset + (size_t)ids[i] * row_bytes)) memset(row, 0xff, row_bytes);
+        }
+    });
+}
+
+#define HEED_FILE_KERNELS(KERNEL) KERNEL(file_rows)
+#else
+#define HEED_FILE_KERNELS(KERNEL)
+#endif
+
 using Apply = size_t (*)(const double* numbers);
 constexpr Apply kApply[] = {
 #define HEED_APPLY(name, args) [](const double* numbers) { return apply(kernels->name, numbers); },
     HEED_KERNELS(HEED_APPLY)
+#undef HEED_APPLY
+#define HEED_APPLY(name) [](const double* numbers) { return apply(name, numbers); },
+    HEED_FILE_KERNELS(HEED_APPLY)
 #undef HEED_APPLY
 };
 
@@ -170,6 +315,9 @@ napi_value kernel_names(napi_env env, napi_callback_info) {
     const char* const names[] = {
 #define HEED_NAME(name, args) #name,
         HEED_KERNELS(HEED_NAME)
+#undef HEED_NAME
+#define HEED_NAME(name) #name,
+        HEED_FILE_KERNELS(HEED_NAME)
 #undef HEED_NAME
     };
     napi_value result, name;
@@ -208,84 +356,6 @@ napi_value view(napi_env env, napi_callback_info info) {
     }
     return buffer;
 }
-
-#if !defined(_WIN32)
-/** All of [offset, offset + bytes) of a file; false when it ends before, or cannot be read. */
-bool read_file(int file, uint8_t* to, size_t bytes, size_t offset) {
-    while (bytes > 0) {
-        const ssize_t count = pread(file, to, bytes, (off_t)offset);
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return false;
-        to += count;
-        offset += (size_t)count;
-        bytes -= (size_t)count;
-    }
-    return true;
-}
-
-/**
- * read_floats(file, offset, address, count, kind): float32 values from a file's, which are of 32 bits (kind 0), float16 (1) or
- * bfloat16 (2); a part by each thread, which widens them where they stay. Returns whether all could be read.
- */
-napi_value read_floats(napi_env env, napi_callback_info info) {
-    double numbers[5];
-    if (!read_arguments(env, info, 5, numbers)) return nullptr;
-    constexpr size_t kPart = 1 << 18;
-    const int file = (int)numbers[0], kind = (int)numbers[4];
-    const size_t offset = (size_t)numbers[1], count = (size_t)numbers[3], width = kind == 0 ? 4 : 2;
-    float* to = reinterpret_cast<float*>((uintptr_t)numbers[2]);
-    std::atomic<bool> is_whole{true};
-    heed::parallel_for((int)((count + kPart - 1) / kPart), 1, [&](int begin, int end) {
-        for (size_t first = begin * kPart; first < end * kPart && first < count; first += kPart) {
-            const size_t size = count - first < kPart ? count - first : kPart;
-            uint8_t* narrow = reinterpret_cast<uint8_t*>(to + first) + (4 - width) * size;
-            if (!read_file(file, narrow, width * size, offset + width * first)) is_whole = false;
-            else if (kind != 0) kernels->widen(narrow, to + first, (int)size, kind == 2);
-        }
-    });
-    napi_value result;
-    napi_get_boolean(env, is_whole, &result);
-    return result;
-}
-
-/**
- * read_strips(file, offset, strips, strip bytes, kind, rows, cols, row bytes, head dim): what quantized_pack makes of the rows
- * that lie in a file, each strip packed by the thread that reads it. With a head dim that is not 0, a multiple of 32, the rows
- * of each head lie in pairs, (0, 1), (2, 3) ..., and become halves. Returns whether all could be read.
- */
-napi_value read_strips(napi_env env, napi_callback_info info) {
-    double numbers[9];
-    if (!read_arguments(env, info, 9, numbers)) return nullptr;
-    constexpr int kStrip = 16;
-    const int file = (int)numbers[0], kind = (int)numbers[4], rows = (int)numbers[5], cols = (int)numbers[6];
-    const size_t offset = (size_t)numbers[1], strip_bytes = (size_t)numbers[3], row_bytes = (size_t)numbers[7];
-    uint8_t* strips = reinterpret_cast<uint8_t*>((uintptr_t)numbers[2]);
-    const int head_dim = (int)numbers[8];
-    const int together = head_dim ? 2 * kStrip : kStrip;  // rows that are read at a time
-    std::atomic<bool> is_whole{true};
-    heed::parallel_for((rows + together - 1) / together, 1, [&](int begin, int end) {
-        uint8_t* block = static_cast<uint8_t*>(heed::allocate(together * row_bytes));
-        if (!block) is_whole = false;
-        for (int row = begin * together; row < end * together && row < rows && is_whole; row += together) {
-            const int count = rows - row < together ? rows - row : together;
-            if (!read_file(file, block, count * row_bytes, offset + row * row_bytes)) {
-                is_whole = false;
-            } else if (head_dim == 0) {
-                kernels->quantized_pack(block, strips + row / kStrip * strip_bytes, kind, count, cols, 1);
-            } else {
-                const int head = row / head_dim * head_dim, first = head + (row - head) / 2;
-                kernels->quantized_pack(block, strips + first / kStrip * strip_bytes, kind, kStrip, cols, 2);
-                uint8_t* second = strips + (first + head_dim / 2) / kStrip * strip_bytes;
-                kernels->quantized_pack(block + row_bytes, second, kind, kStrip, cols, 2);
-            }
-        }
-        heed::release(block);
-    });
-    napi_value result;
-    napi_get_boolean(env, is_whole, &result);
-    return result;
-}
-#endif
 
 napi_value memory_use(napi_env env, napi_callback_info) {
     const heed::MemoryUse use = heed::memory_use();
@@ -336,11 +406,15 @@ NAPI_MODULE_INIT() {
 #if !defined(_WIN32)
     define(env, exports, "read_floats", read_floats);
     define(env, exports, "read_strips", read_strips);
+    define(env, exports, "read_linear", read_linear);
 #endif
     heed::define_mpi(env, exports);
 #define HEED_DEFINE(name, args) \
     define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, kernels->name); });
     HEED_KERNELS(HEED_DEFINE)
+#undef HEED_DEFINE
+#define HEED_DEFINE(name) define(env, exports, #name, [](napi_env e, napi_callback_info info) { return call(e, info, name); });
+    HEED_FILE_KERNELS(HEED_DEFINE)
 #undef HEED_DEFINE
     return exports;
 }

@@ -344,6 +344,18 @@ __attribute__((noinline)) void strip_rows(const uint8_t* strip, const Activation
     }
 }
 
+/** Where quantised activations lie. */
+struct Workspace {
+    float* scales;
+    int32_t* sums;
+    int8_t* quanta;
+
+    Workspace(float* start, int rows, int cols)
+        : scales(start),
+          sums(reinterpret_cast<int32_t*>(scales + (size_t)rows * (cols / 32))),
+          quanta(reinterpret_cast<int8_t*>(sums + (size_t)rows * (cols / 16))) {}
+};
+
 /** Rounds rows of x to 8 bits: the scale of 32 values is the largest of them over 127. */
 void quantize_rows(const float* x, int rows, int cols, int8_t* quanta, float* scales, int32_t* sums) {
     parallel_for(rows * (cols / 32), 256, [&](int begin, int end) {
@@ -386,39 +398,48 @@ void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kin
     });
 }
 
-/**
- * y [rows, out] = x [rows, cols] · weightᵀ + bias, bias [out] or null. workspace, for all kinds but 16-bit floats:
- * rows · cols · 11 / 32 floats.
- */
-void HEED_KERNEL(quantized_linear)(const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, int kind,
-                                   int rows, int cols, int out) {
-    float* scales = workspace;
-    int32_t* sums = reinterpret_cast<int32_t*>(scales + (size_t)rows * (cols / 32));
-    int8_t* quanta = reinterpret_cast<int8_t*>(sums + (size_t)rows * (cols / 16));
-    if (kind < (int)Kind::kF16) quantize_rows(x, rows, cols, quanta, scales, sums);
-    const Activations activations = {quanta, scales, sums, x, cols};
+/** What quantized_part reads of x [rows, cols] beside x itself. workspace, for all kinds but 16-bit floats: rows · cols · 11 / 32 floats. */
+void HEED_KERNEL(quantized_activations)(const float* x, float* workspace, int kind, int rows, int cols) {
+    const Workspace parts(workspace, rows, cols);
+    if (kind < (int)Kind::kF16) quantize_rows(x, rows, cols, parts.quanta, parts.scales, parts.sums);
+}
+
+/** y [rows, first .. last) of y [rows, out], from the strips of these rows of the weight; first is a multiple of 16. */
+void HEED_KERNEL(quantized_part)(const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, int kind,
+                                 int rows, int cols, int out, int first, int last) {
+    const Workspace parts(workspace, rows, cols);
+    const Activations activations = {parts.quanta, parts.scales, parts.sums, x, cols};
     with_format((Kind)kind, [&](auto format) {
         using Format = decltype(format);
-        parallel_for((out + kStrip - 1) / kStrip, 1 + 4096 / (rows * cols + 1), [&](int begin, int end) {
-            for (int block = 0; block < rows; block += kRowBlock) {
-                const int last = block + kRowBlock < rows ? block + kRowBlock : rows;
-                for (int strip = begin; strip < end; strip++) {
-                    const uint8_t* w = strips + strip * strip_bytes<Format>(cols);
-                    int row = block;
-                    for (; row + kMaxTile <= last; row += kMaxTile)
-                        strip_rows<Format, kMaxTile>(w, activations, row, bias, y, strip * kStrip, out);
-                    if (kMaxTile > 4 && row + 4 <= last) {
-                        strip_rows<Format, 4>(w, activations, row, bias, y, strip * kStrip, out);
-                        row += 4;
-                    }
-                    if (row + 2 <= last) {
-                        strip_rows<Format, 2>(w, activations, row, bias, y, strip * kStrip, out);
-                        row += 2;
-                    }
-                    if (row < last) strip_rows<Format, 1>(w, activations, row, bias, y, strip * kStrip, out);
+        for (int block = 0; block < rows; block += kRowBlock) {
+            const int end = block + kRowBlock < rows ? block + kRowBlock : rows;
+            const uint8_t* w = strips;
+            for (int col = first; col < last; col += kStrip, w += strip_bytes<Format>(cols)) {
+                int row = block;
+                for (; row + kMaxTile <= end; row += kMaxTile) strip_rows<Format, kMaxTile>(w, activations, row, bias, y, col, out);
+                if (kMaxTile > 4 && row + 4 <= end) {
+                    strip_rows<Format, 4>(w, activations, row, bias, y, col, out);
+                    row += 4;
                 }
+                if (row + 2 <= end) {
+                    strip_rows<Format, 2>(w, activations, row, bias, y, col, out);
+                    row += 2;
+                }
+                if (row < end) strip_rows<Format, 1>(w, activations, row, bias, y, col, out);
             }
-        });
+        }
+    });
+}
+
+/** y [rows, out] = x [rows, cols] · weightᵀ + bias, bias [out] or null; workspace as for quantized_activations. */
+void HEED_KERNEL(quantized_linear)(const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, int kind,
+                                   int rows, int cols, int out) {
+    HEED_KERNEL(quantized_activations)(x, workspace, kind, rows, cols);
+    size_t bytes = 0;
+    with_format((Kind)kind, [&](auto format) { bytes = strip_bytes<decltype(format)>(cols); });
+    parallel_for((out + kStrip - 1) / kStrip, 1 + 4096 / (rows * cols + 1), [&](int begin, int end) {
+        const int last = end * kStrip < out ? end * kStrip : out;
+        HEED_KERNEL(quantized_part)(x, strips + begin * bytes, bias, y, workspace, kind, rows, cols, out, begin * kStrip, last);
     });
 }
 

@@ -158,11 +158,18 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
   // Where pieces of paired rows are read before they are put in order.
   let spare = new Uint8Array(0)
 
-  function readPieces({ name, shape, expert = 0, pairedHeads }: Place, type: QuantizedType): Promise<QuantizedWeight> {
+  async function readMatrix(
+    { name, shape, expert = 0, pairedHeads }: Place,
+    type: QuantizedType,
+    isTable: boolean | undefined,
+  ): Promise<QuantizedWeight> {
     const [rows, cols] = shape as [number, number]
     const start = expert * bytesOf(type, shape)
     const headDim = pairedHeads && rows / pairedHeads
     const place = file.placeOf(name)
+    const there = place && { ...place, offset: place.offset + start }
+    const inFile = there && QuantizedWeight.inFile(type, [rows, cols], there, { pairedHeadDim: headDim, isTable })
+    if (inFile) return inFile
     return QuantizedWeight.fromPieces(
       type,
       [rows, cols],
@@ -173,7 +180,7 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
         const pieceRows = length / bytesOf(type, [cols])
         return halvesFromPairs(bytes, pieceRows, pieceRows / headDim, room)
       },
-      { pairedHeadDim: headDim, place: place && { ...place, offset: place.offset + start } },
+      { pairedHeadDim: headDim },
     )
   }
 
@@ -197,11 +204,11 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
       const { minus } = place
       return tf.tensor(minus === undefined ? values : values.map(value => value - minus), [...place.shape], 'float32')
     },
-    async readQuantized(key) {
+    async readQuantized(key, { isTable } = {}) {
       const place = at(key)
       const type = typeOf(place)
       if (place.shape.length !== 2 || !isQuantizedType(type)) return undefined
-      return readPieces(place, type)
+      return readMatrix(place, type, isTable)
     },
     close: () => file.close(),
   }

@@ -449,8 +449,9 @@ struct Quantized {
     const int block = kind < 2 ? 32 : kind < 4 ? 256 : 1;
     const int rows = at_least_1(70), cols = block * from(1, kind < 4 ? 3 : 99);
     const size_t blocks = (size_t)rows * (cols / block);
+    const size_t strip_bytes = (cols / block) * (size_t)(const int[]){544, 288, 2368, 3360, 32, 32}[kind];
     const Bytes source{blocks * (size_t)(const int[]){34, 18, 144, 210, 2, 2}[kind], 255};
-    const Bytes strips{(size_t)(rows + 15) / 16 * (cols / block) * (size_t)(const int[]){544, 288, 2368, 3360, 32, 32}[kind], 255};
+    const Bytes strips{(size_t)(rows + 15) / 16 * strip_bytes, 255};
 };
 void fuzz_quantized_pack(Kernels k) {
     const Quantized w;
@@ -462,6 +463,20 @@ void fuzz_quantized_linear(Kernels k) {
     const int rows = length(20);
     const Floats x((size_t)rows * w.cols), bias(w.rows), y((size_t)rows * w.rows), workspace(w.kind < 4 ? (size_t)rows * w.cols * 11 / 32 : 0);
     k.quantized_linear(x, w.strips, maybe(bias), y, workspace, w.kind, rows, w.cols, w.rows);
+}
+void fuzz_quantized_activations(Kernels k) {
+    const Quantized w;
+    const int rows = length(20);
+    const Floats x((size_t)rows * w.cols), workspace(w.kind < 4 ? (size_t)rows * w.cols * 11 / 32 : 0);
+    k.quantized_activations(x, workspace, w.kind, rows, w.cols);
+}
+void fuzz_quantized_part(Kernels k) {
+    const Quantized w;
+    k.quantized_pack(w.source, w.strips, w.kind, w.rows, w.cols, 1);
+    const int rows = length(20), first = from(0, (w.rows - 1) / 16) * 16, last = from(first + 1, w.rows);
+    const Floats x((size_t)rows * w.cols), bias(w.rows), y((size_t)rows * w.rows), workspace(w.kind < 4 ? (size_t)rows * w.cols * 11 / 32 : 0);
+    k.quantized_activations(x, workspace, w.kind, rows, w.cols);
+    k.quantized_part(x, w.strips + first / 16 * w.strip_bytes, maybe(bias), y, workspace, w.kind, rows, w.cols, w.rows, first, last);
 }
 void fuzz_quantized_rows(Kernels k) {
     const Quantized w;

@@ -186,7 +186,7 @@ export class KernelBackend extends MathBackendCPU {
   }
 
   /** Zeros that take memory only when they are first read or written. */
-  lazyZeros(shape: number[], dtype: 'float32' | 'int32' = 'float32'): tf.TensorInfo {
+  lazyZeros(shape: number[], dtype: NumericDtype = 'float32'): tf.TensorInfo {
     const dataId = { id: KernelBackend.nextId++ }
     const size = tf.util.sizeFromShape(shape)
     this.store(dataId, new TensorData(this.library, dtype, size, 0, size === 0 ? zeros(dtype, 0) : undefined))
@@ -197,6 +197,13 @@ export class KernelBackend extends MathBackendCPU {
   readonly address = ({ dataId }: tf.TensorInfo): number => {
     const data = this.tensorData(dataId)
     if (data.address === 0 && data.size > 0 && isNumeric(data.dtype)) data.settle(this.allocate(data.dtype, data.size))
+    return data.address
+  }
+
+  /** `address` of a tensor that is about to be written whole: lazy zeros get memory without being made zero. */
+  addressToFill({ dataId }: tf.TensorInfo): number {
+    const data = this.tensorData(dataId)
+    if (data.isLazy && data.address === 0) data.address = this.allocate(data.dtype, data.size)
     return data.address
   }
 

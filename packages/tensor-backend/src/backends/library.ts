@@ -255,6 +255,20 @@ export interface Kernels {
     ...args: [...AttentionProblem, out: number, partial: number, splits: number, packing: number]
   ): void
   quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number, rowStep: number): void
+  quantizedActivations(x: number, workspace: number, kind: number, rows: number, cols: number): void
+  quantizedPart(
+    x: number,
+    strips: number,
+    bias: number,
+    y: number,
+    workspace: number,
+    kind: number,
+    rows: number,
+    cols: number,
+    out: number,
+    first: number,
+    last: number,
+  ): void
   quantizedLinear(
     x: number,
     strips: number,
@@ -267,7 +281,21 @@ export interface Kernels {
     out: number,
   ): void
   quantizedRows(strips: number, ids: number, y: number, kind: number, count: number, cols: number): void
+  /** Rows of a table in a file, where the library can read one; NaN where they cannot be read. */
+  fileRows?(file: number, offset: number, ids: number, rows: number, count: number, rowBytes: number): void
 }
+
+/** A weight in a file, as `readStrips` and `readLinear` are told of it. */
+export type WeightInFile = [
+  file: number,
+  offset: number,
+  kind: number,
+  rows: number,
+  cols: number,
+  rowBytes: number,
+  stripBytes: number,
+  pairedHeadDim: number,
+]
 
 /** A call of a kernel by its name. */
 export interface KernelCall {
@@ -319,17 +347,9 @@ export interface KernelLibrary {
    */
   readFloats?(file: number, offset: number, address: number, count: number, kind: number): boolean
   /** `quantizedPack` of rows that lie in a file, where the library can read one; false when they are not all there. */
-  readStrips?(
-    file: number,
-    offset: number,
-    strips: number,
-    stripBytes: number,
-    kind: number,
-    rows: number,
-    cols: number,
-    rowBytes: number,
-    pairedHeadDim: number,
-  ): boolean
+  readStrips?(...args: [...WeightInFile, strips: number]): boolean
+  /** `quantizedLinear` by a weight that lies in a file, which is not kept; false when it is not all there. */
+  readLinear?(...args: [...WeightInFile, x: number, bias: number, y: number, workspace: number, xRows: number]): boolean
   /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
   allocate(bytes: number): number
   release(address: number): void

@@ -27,6 +27,7 @@ interface Addon extends MpiAddon {
   kernel_names(): string[]
   read_floats?: KernelLibrary['readFloats']
   read_strips?: KernelLibrary['readStrips']
+  read_linear?: KernelLibrary['readLinear']
 }
 
 /**
@@ -95,6 +96,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     program: calls => programOf(addon, calls),
     ...(addon.read_floats && { readFloats: addon.read_floats }),
     ...(addon.read_strips && { readStrips: addon.read_strips }),
+    ...(addon.read_linear && { readLinear: addon.read_linear }),
     allocate: addon.allocate,
     release: addon.release,
     view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),

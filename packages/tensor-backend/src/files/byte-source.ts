@@ -1,5 +1,17 @@
 import { HeedError } from '../errors.ts'
 
+/** An open file of the system that several read by its descriptor: each holds it until it releases it. */
+export interface SharedFile {
+  /** The path. */
+  readonly name: string
+  /** -1 once all have released it, so that nobody reads from the file that takes its number. */
+  readonly fd: number
+  hold(): void
+  release(): void
+  /** Whether its size and time are those it was opened with. */
+  isUnchanged(): boolean
+}
+
 /** Random access to bytes: a file, a URL, a Blob or a buffer. */
 export interface ByteSource {
   /** What messages call it: the path, the URL, the file's name, or `buffer`. */
@@ -7,6 +19,8 @@ export interface ByteSource {
   readonly byteLength: number
   /** The descriptor of a file of the system, while it is open. */
   readonly fd?: number
+  /** The same file opened once more, held by the caller; undefined where the path has become another file's. */
+  share?(): SharedFile | undefined
   /**
    * A copy of bytes [offset, offset + length), owned by the caller: in the beginning of `room`, where the source can write
    * there, or in memory of its own. Throws HEED_FILE_INVALID beyond the end, HEED_IO.

@@ -1,4 +1,5 @@
 import { tf } from '../tf.ts'
+import type { SharedFile } from './byte-source.ts'
 import { tensorFromRaw } from './dtypes.ts'
 import { dequantizeGgml } from './gguf/dequantize.ts'
 import { type GgufHeader, readGgufHeader } from './gguf/header.ts'
@@ -8,16 +9,19 @@ import { shown } from './strict-json.ts'
 import { tensorInfo } from './tensor-file.ts'
 import type { UrlOptions } from './url-source.ts'
 
-/** Where bytes lie in an open file. */
+/** Where bytes lie in a file of the system. */
 export interface FilePlace {
-  readonly fd: number
+  readonly file: SharedFile
   readonly offset: number
 }
 
 export interface GgufFile extends GgufHeader {
   /** The path, URL or name that messages give. */
   readonly name: string
-  /** Where a tensor lies, when the whole file is one of the system's. Throws HEED_ARGUMENT_INVALID on an unknown name. */
+  /**
+   * Where a tensor lies, when the whole file is one of the system's; open until `close`, unless it is held.
+   * Throws HEED_ARGUMENT_INVALID on an unknown name.
+   */
   placeOf(name: string): FilePlace | undefined
   /**
    * The blocks as they lie in the file, or `length` bytes of them from `offset` on, in the beginning of `room` where the source
@@ -46,6 +50,7 @@ export async function openGguf(
 ): Promise<GgufFile> {
   return openWith(source, options, async opened => {
     const { version, metadata, tensors } = known ?? (await readGgufHeader(opened))
+    let shared: SharedFile | undefined
     const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
     const infoOf = (name: string) => tensorInfo(opened.name, tensors, name)
     const readRaw: GgufFile['readRaw'] = async (name, part) => {
@@ -58,7 +63,11 @@ export async function openGguf(
       metadata,
       tensors,
       name: opened.name,
-      placeOf: name => (opened.fd === undefined ? undefined : { fd: opened.fd, offset: infoOf(name).byteOffset }),
+      placeOf(name) {
+        const { byteOffset: offset } = infoOf(name)
+        shared ??= opened.share?.()
+        return shared && { file: shared, offset }
+      },
       readRaw,
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
       async read(name) {
@@ -70,7 +79,11 @@ export async function openGguf(
         }
         return tf.tensor(dequantizeGgml(bytes, type, where(name)), [...shape], 'float32')
       },
-      close: () => opened.close(),
+      close() {
+        shared?.release()
+        shared = undefined
+        return opened.close()
+      },
     }
   })
 }

@@ -3,14 +3,15 @@ import { tf } from '../tf.ts'
 import { checkDtype, checkFloats, checkIds, checkLastDim, checkShape } from './checks.ts'
 import { differentiable, rowsAndCols, runKernel } from './fused.ts'
 import { composedLinear } from './linear.ts'
-import { type QuantizedType, type QuantizedWeight, quantizedKind } from './quantized-weight.ts'
+import { type QuantizedType, quantaFloats, quantizedKinds } from './quantized-format.ts'
+import type { QuantizedWeight } from './quantized-weight.ts'
 import { withWorkspace } from './workspace.ts'
 
 /**
  * y = x · weightᵀ + bias with a weight in few bits. Blocks of 4 to 8 bits are multiplied by x rounded to 8 bits, 32 values
  * to a scale, as llama.cpp does; 16-bit floats by x itself. Differentiable by x.
  * x: [..., inFeatures], weight: [outFeatures, inFeatures], bias: [outFeatures] -> [..., outFeatures].
- * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_BACKEND_UNAVAILABLE.
+ * Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_BACKEND_UNAVAILABLE, HEED_IO on a weight still in a file that has changed.
  */
 export function quantizedLinear(x: tf.Tensor, weight: QuantizedWeight, bias?: tf.Tensor): tf.Tensor {
   const [outFeatures, inFeatures] = weight.shape
@@ -25,7 +26,12 @@ export function quantizedLinear(x: tf.Tensor, weight: QuantizedWeight, bias?: tf
   const inputs = bias ? [x, bias] : [x]
   return differentiable(
     inputs,
-    () => runKernel('HeedQuantizedLinear', bias ? [x, weight.data, bias] : [x, weight.data], attributes)[0]!,
+    () => {
+      const first = weight.firstProduct(x, bias)
+      if (first) return first
+      const strips = weight.strips()
+      return runKernel('HeedQuantizedLinear', bias ? [x, strips, bias] : [x, strips], attributes)[0]!
+    },
     dy => {
       const rows = (): tf.Tensor2D => dy.reshape([-1, outFeatures])
       const ofInput = (): tf.Tensor =>
@@ -47,9 +53,6 @@ export function quantizedEmbedding(ids: tf.Tensor, weight: QuantizedWeight): tf.
   return tf.tidy(() => weight.dequantize(ids).reshape([...ids.shape, hiddenSize]))
 }
 
-// Quanta, scales and sums of a row of activations, in floats for each of its columns.
-const workspacePerColumn = 11 / 32
-
 export const quantizedLinearKernels: Record<string, BackendKernel> = {
   /** [x, strips, bias?] -> y */
   HeedQuantizedLinear(
@@ -60,9 +63,9 @@ export const quantizedLinearKernels: Record<string, BackendKernel> = {
     const { address, library } = backend
     const [rows, cols] = rowsAndCols(x)
     const y = backend.output([...x.shape.slice(0, -1), out])
-    withWorkspace(backend, type.startsWith('Q') ? rows * cols * workspacePerColumn : 0, workspace => {
+    withWorkspace(backend, quantaFloats(type, rows, cols), workspace => {
       const tensors = [address(x), address(strips), bias ? address(bias) : 0, address(y), workspace] as const
-      library.kernels.quantizedLinear(...tensors, quantizedKind(type), rows, cols, out)
+      library.kernels.quantizedLinear(...tensors, quantizedKinds[type], rows, cols, out)
     })
     return y
   },

@@ -6,37 +6,39 @@ import { ggmlTypes } from '../files/gguf/types.ts'
 import type { FilePlace } from '../files/gguf.ts'
 import { tf } from '../tf.ts'
 import { checkArgument, checkFloats, checkRank } from './checks.ts'
+import { FileWeight } from './file-weight.ts'
 import { hasKernel, runKernel } from './fused.ts'
 import { inPlaceBackend } from './in-place.ts'
-
-/** Kinds of weights that kernels compute with as they are; numbered as in kernels/quantized.cc. */
-const kinds = { Q8_0: 0, Q4_0: 1, Q4_K: 2, Q6_K: 3, F16: 4, BF16: 5 } as const
-
-/** ggml's blocks of 8, 4, 4 and 6 bits, and 16-bit floats. */
-export type QuantizedType = keyof typeof kinds
-
-/** Whether a type of a GGUF or safetensors file is one that `QuantizedWeight` keeps as it is. */
-export function isQuantizedType(type: string): type is QuantizedType {
-  return Object.hasOwn(kinds, type)
-}
-
-/** Rows of a strip, as in kernels/quantized.cc. */
-const STRIP_ROWS = 16
-
-/** Bytes of a strip for each block of a row, as in kernels/quantized.cc. */
-const stripBytes: Record<QuantizedType, number> = { Q8_0: 544, Q4_0: 288, Q4_K: 2368, Q6_K: 3360, F16: 32, BF16: 32 }
+import { lazyZeros } from './lazy-zeros.ts'
+import {
+  allStripBytes,
+  bytesOf,
+  isQuantizedType,
+  type QuantizedType,
+  quantizedKinds,
+  STRIP_ROWS,
+  stripBytesOf,
+} from './quantized-format.ts'
 
 /**
  * The weight of a linear layer or an embedding, [outFeatures, inFeatures], kept in few bits. On the native and wasm
  * backends it stays so; on others it is float32. The numbers are those of ggml. It is not trained; dispose of it after use.
  */
 export class QuantizedWeight {
+  /** Where it is still to be read from. */
+  #file: FileWeight | undefined
+  #hasMultiplied = false
+
   private constructor(
     readonly type: QuantizedType,
     readonly shape: readonly [outFeatures: number, inFeatures: number],
-    /** Rearranged blocks as bytes (bool) where kernels read them, else the weights as float32. */
+    /** Rearranged blocks as bytes (bool) where kernels read them, once they are there; else the weights as float32. */
     readonly data: tf.Tensor,
-  ) {}
+    file?: FileWeight,
+    private readonly isTable = false,
+  ) {
+    this.#file = file
+  }
 
   /**
    * From the bytes of a file: row after row of blocks, as GGUF has them, or 16-bit floats.
@@ -54,6 +56,26 @@ export class QuantizedWeight {
   }
 
   /**
+   * A weight that stays in its file, which it holds, until it is wanted: its first product reads it and keeps nothing, so that a
+   * model answers soon; the second keeps it. Of a table, rows alone are read, each time. Undefined where the active backend reads
+   * no files, or not the rows of such heads. Throws as fromBytes; HEED_IO comes with the use of a file that has changed.
+   */
+  static inFile(
+    type: QuantizedType,
+    shape: readonly [number, number],
+    place: FilePlace,
+    { pairedHeadDim = 0, isTable = false }: InFileOptions = {},
+  ): QuantizedWeight | undefined {
+    const [rows, cols] = shape
+    checkBlocks(type, shape, bytesOf(type, rows * cols))
+    const file = FileWeight.open(type, [rows, cols], place, pairedHeadDim)
+    return (
+      file &&
+      new QuantizedWeight(type, [rows, cols], lazyZeros([allStripBytes(type, rows, cols)], 'bool'), file, isTable)
+    )
+  }
+
+  /**
    * `fromBytes` of a large weight, piece by piece: `read` gives the bytes [offset, offset + length), in `room` if it can, which
    * is memory of the kernels. Pieces are whole multiples of the rows of a head, and no more than one is held besides the weight.
    * Throws as fromBytes and `read`.
@@ -62,7 +84,7 @@ export class QuantizedWeight {
     type: QuantizedType,
     shape: readonly [number, number],
     read: (offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array>,
-    { pairedHeadDim = 0, place }: PiecesOptions = {},
+    { pairedHeadDim = 1 }: PiecesOptions = {},
   ): Promise<QuantizedWeight> {
     const [rows, cols] = shape
     const byteLength = bytesOf(type, rows * cols)
@@ -71,11 +93,7 @@ export class QuantizedWeight {
     checkBlocks(type, shape, byteLength)
     const strips = tf.engine().makeTensorFromTensorInfo(stripsOf(backend, type, rows, cols))
     try {
-      const isDone =
-        place &&
-        pairedHeadDim % (2 * STRIP_ROWS) === 0 &&
-        readStrips(backend, strips, type, shape, place, pairedHeadDim)
-      if (!isDone) await packPieces(backend, strips, type, shape, read, pairedHeadDim || 1)
+      await packPieces(backend, strips, type, shape, read, pairedHeadDim)
       return new QuantizedWeight(type, [rows, cols], strips)
     } catch (error) {
       strips.dispose()
@@ -115,40 +133,59 @@ export class QuantizedWeight {
     return this.data.dtype === 'bool'
   }
 
-  /** float32 [outFeatures, inFeatures], or only the rows `ids`; ids are within the table. */
+  /** Whether the next use makes the same calls of kernels as the last one did. */
+  get isSettled(): boolean {
+    return this.#file === undefined || this.isTable
+  }
+
+  /** The first product by a weight that stays in its file; undefined of any other. Throws HEED_IO. */
+  firstProduct(x: tf.Tensor, bias?: tf.Tensor): tf.Tensor | undefined {
+    if (this.#hasMultiplied || this.isTable || !this.#file?.isOfActiveBackend) return undefined
+    this.#hasMultiplied = true
+    return this.#file.linear(x, bias)
+  }
+
+  /** What kernels read: `data`, which is read from the file now if need be. To be called in a tidy. Throws HEED_IO. */
+  strips(): tf.Tensor {
+    const file = this.#file
+    if (!file) return this.data
+    if (this.isTable) {
+      const strips = lazyZeros(this.data.shape, 'bool')
+      file.fill(strips)
+      return strips
+    }
+    file.fill(this.data)
+    this.#file = undefined
+    file.release()
+    return this.data
+  }
+
+  /** float32 [outFeatures, inFeatures], or only the rows `ids`; ids are within the table. Throws HEED_IO. */
   dequantize(ids?: tf.Tensor): tf.Tensor {
-    if (this.isPacked)
-      return runKernel('HeedQuantizedRows', ids ? [this.data, ids] : [this.data], this.attributes())[0]!
-    return ids ? tf.gather(this.data, ids.flatten()) : this.data.clone()
+    if (!this.isPacked) return ids ? tf.gather(this.data, ids.flatten()) : this.data.clone()
+    const attributes = this.attributes()
+    return tf.tidy(() => {
+      if (ids && this.#file?.isOfActiveBackend) return this.#file.rows(ids)
+      return runKernel('HeedQuantizedRows', ids ? [this.strips(), ids] : [this.strips()], attributes)[0]!
+    })
   }
 
   dispose(): void {
     this.data.dispose()
+    this.#file?.release()
+    this.#file = undefined
   }
 }
 
-/** What `fromPieces` may know of the rows. */
+/** What `fromPieces` and `inFile` may know of the rows. */
 export interface PiecesOptions {
-  /** Rows of a head, when those lie in pairs in the file, (0, 1), (2, 3) ..., of which `read` makes halves. */
+  /** Rows of a head, when those lie in pairs in the file, (0, 1), (2, 3) ..., of which halves are made, by `read` if there is one. */
   pairedHeadDim?: number | undefined
-  /** Where the bytes lie that `read` reads: the native backend reads them itself, on all threads. */
-  place?: FilePlace | undefined
 }
 
-/** Reads a weight by the library itself; false where that cannot be done, or something is amiss with the file. */
-function readStrips(
-  { address, library }: KernelBackend,
-  strips: tf.Tensor,
-  type: QuantizedType,
-  [rows, cols]: readonly [number, number],
-  { fd, offset }: FilePlace,
-  pairedHeadDim: number,
-): boolean {
-  const bytes = [stripBytesOf(type, cols), bytesOf(type, cols)] as const
-  return (
-    library.readStrips?.(fd, offset, address(strips), bytes[0], kinds[type], rows, cols, bytes[1], pairedHeadDim) ??
-    false
-  )
+export interface InFileOptions extends PiecesOptions {
+  /** Whether it is a table of which only rows are looked up. */
+  isTable?: boolean | undefined
 }
 
 /** Reads and packs a weight in pieces of whole multiples of `rowsTogether` rows. */
@@ -173,7 +210,7 @@ async function packPieces(
       const bytes = await read(row * rowBytes, length, room)
       if (bytes.buffer !== room?.buffer) backend.values(piece).set(bytes)
       const to = address(strips) + (row / STRIP_ROWS) * stripBytesOf(type, cols)
-      library.kernels.quantizedPack(address(piece), to, kinds[type], length / rowBytes, cols, 1)
+      library.kernels.quantizedPack(address(piece), to, quantizedKinds[type], length / rowBytes, cols, 1)
     }
   } finally {
     piece.dispose()
@@ -183,14 +220,11 @@ async function packPieces(
 /** Bytes of a file that are held at a time: few enough to stay in the processor's cache between the reading and the packing. */
 const PIECE_BYTES = 2 ** 21
 
-const bytesOf = (type: QuantizedType, count: number): number =>
-  (count / ggmlTypes[type].elements) * ggmlTypes[type].bytes
-
 function checkBlocks(type: QuantizedType, [rows, cols]: readonly [number, number], byteLength: number): void {
   if (!isQuantizedType(type)) {
     throw new HeedError(
       'HEED_DTYPE_UNSUPPORTED',
-      `QuantizedWeight: type is ${type}, expected one of ${Object.keys(kinds).join(', ')}. Dequantize it instead.`,
+      `QuantizedWeight: type is ${type}, expected one of ${Object.keys(quantizedKinds).join(', ')}. Dequantize it instead.`,
     )
   }
   const { elements, bytes: blockBytes } = ggmlTypes[type]
@@ -205,12 +239,7 @@ function checkBlocks(type: QuantizedType, [rows, cols]: readonly [number, number
 
 /** Room for the strips of a weight. */
 function stripsOf(backend: KernelBackend, type: QuantizedType, rows: number, cols: number): tf.TensorInfo {
-  return backend.output([Math.ceil(rows / STRIP_ROWS) * stripBytesOf(type, cols)], 'bool')
-}
-
-/** Bytes of a strip of 16 rows. */
-function stripBytesOf(type: QuantizedType, cols: number): number {
-  return (cols / ggmlTypes[type].elements) * stripBytes[type]
+  return backend.output([allStripBytes(type, rows, cols)], 'bool')
 }
 
 type WeightAttributes = ReturnType<QuantizedWeight['attributes']>
@@ -220,7 +249,7 @@ export const quantizedWeightKernels: Record<string, BackendKernel> = {
   HeedQuantizedPack(backend, [blocks]: [tf.TensorInfo], { type, rows, cols }: WeightAttributes) {
     const { address, library } = backend
     const strips = stripsOf(backend, type, rows, cols)
-    library.kernels.quantizedPack(address(blocks), address(strips), kinds[type], rows, cols, 1)
+    library.kernels.quantizedPack(address(blocks), address(strips), quantizedKinds[type], rows, cols, 1)
     return strips
   },
 
@@ -229,11 +258,14 @@ export const quantizedWeightKernels: Record<string, BackendKernel> = {
     const { address, library } = backend
     const count = ids ? tf.util.sizeFromShape(ids.shape) : rows
     const y = backend.output([count, cols])
-    library.kernels.quantizedRows(address(strips), ids ? address(ids) : 0, address(y), kinds[type], count, cols)
+    library.kernels.quantizedRows(
+      address(strips),
+      ids ? address(ids) : 0,
+      address(y),
+      quantizedKinds[type],
+      count,
+      cols,
+    )
     return y
   },
-}
-
-export function quantizedKind(type: QuantizedType): number {
-  return kinds[type]
 }

@@ -1,40 +1,15 @@
 import { HeedError, QuantizedWeight, quantizedEmbedding, quantizedLinear, tf } from '@heed/tensor-backend'
 import { describe, expect, test } from 'vitest'
 import { dequantizeGgml } from '../../src/files/gguf/dequantize.ts'
-import { ggmlTypes } from '../../src/files/gguf/types.ts'
 import { composedLinear } from '../../src/ops/linear.ts'
-import type { QuantizedType } from '../../src/ops/quantized-weight.ts'
+import { bytesOf, type QuantizedType } from '../../src/ops/quantized-format.ts'
 import { expectNoLeak, noise, noiseTensor, onEachBackendThatReadsAtOnce } from './conformance.ts'
+import { randomBlocks } from './random-blocks.ts'
 
 const types = ['Q8_0', 'Q4_0', 'Q4_K', 'Q6_K', 'F16', 'BF16'] as const
 
-/** Where the float16 scales of a block lie: anywhere else any byte is a valid block. */
-const scaleBytes: Record<QuantizedType, number[]> = {
-  Q8_0: [0],
-  Q4_0: [0],
-  Q4_K: [0, 2],
-  Q6_K: [208],
-  F16: [0],
-  BF16: [0],
-}
-
-/** Blocks of random bytes, with scales of ordinary size. */
-function randomBlocks(type: QuantizedType, count: number): Uint8Array {
-  const { bytes } = ggmlTypes[type]
-  const blocks = Uint8Array.from(noise(count * bytes, 8), x => Math.floor((x + 1) * 128))
-  for (let block = 0; block < count; block++) {
-    for (const at of scaleBytes[type]) {
-      // Exponents of float16 and bfloat16 that give about 0.001 to 0.1, and 0.1 to 1.
-      const high = type === 'BF16' ? 0x3d : type === 'F16' ? 0x34 : 0x14
-      const scale = block * bytes + at
-      blocks[scale + 1] = high + (blocks[scale + 1]! & 3) + (blocks[scale + 1]! & 0x80)
-    }
-  }
-  return blocks
-}
-
 function weightOf(type: QuantizedType, rows: number, cols: number): { weight: QuantizedWeight; values: Float32Array } {
-  const bytes = randomBlocks(type, (rows * cols) / ggmlTypes[type].elements)
+  const bytes = randomBlocks(type, bytesOf(type, rows * cols))
   return { weight: QuantizedWeight.fromBytes(type, [rows, cols], bytes), values: dequantizeGgml(bytes, type, 'test') }
 }
 

@@ -4,8 +4,11 @@ import type { AdapterCheckpoint } from './adapter.ts'
 
 /** Tensors under HF's names; some may be had in the few bits that they are kept in. */
 export interface CheckpointTensors extends TensorFile {
-  /** A matrix as it is kept, when kernels compute with it so; the caller disposes it. Throws as `read`. */
-  readQuantized?(name: string): Promise<QuantizedWeight | undefined>
+  /**
+   * A matrix as it is kept, when kernels compute with it so; `isTable` where only rows of it are looked up. The caller disposes it.
+   * Throws as `read`.
+   */
+  readQuantized?(name: string, options?: { isTable?: boolean }): Promise<QuantizedWeight | undefined>
 }
 
 /** A model as it lies in files, seen as HF would write it. */

@@ -26,9 +26,10 @@ export async function readInFewBits(
 ): Promise<QuantizedWeight | undefined> {
   const { shape, dtype: stored } = file.tensors.get(name)!
   if (dtype === 'float32' || layers.length === 0 || isRouter(key)) return undefined
-  const kept = dtype === 'auto' ? await file.readQuantized?.(name) : undefined
+  const isEmbedding = (layer: Linear | Embedding): boolean => layer instanceof Embedding
+  const kept = dtype === 'auto' ? await file.readQuantized?.(name, { isTable: layers.every(isEmbedding) }) : undefined
   if (kept) return kept
-  const isSensitive = layers.some(layer => layer instanceof Embedding) || /(^|\.)lm_head\.weight$/.test(key)
+  const isSensitive = layers.some(isEmbedding) || /(^|\.)lm_head\.weight$/.test(key)
   const wanted = dtype === 'auto' ? stored : dtype === 'q4_0' && isSensitive ? 'Q8_0' : types[dtype]!
   const [rows, cols] = shape as [number, number]
   const isHalf = wanted === 'F16' || wanted === 'BF16'

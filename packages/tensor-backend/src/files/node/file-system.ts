@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { closeSync, fstatSync, openSync, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../../errors.ts'
-import { type ByteSource, checkRange } from '../byte-source.ts'
+import { type ByteSource, checkRange, type SharedFile } from '../byte-source.ts'
 import type { AtomicFile } from '../file-system.ts'
 import { fullDiskReason } from '../full-disk.ts'
 
@@ -32,14 +33,15 @@ export async function openFile(address: string): Promise<ByteSource> {
     handle = await open(path, 'r')
     const stat = await handle.stat()
     if (stat.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' })
-    return fileSource(path, handle, stat.size)
+    return fileSource(path, handle, stat)
   } catch (cause) {
     await handle?.close()
     throw systemError(path, 'opening', cause)
   }
 }
 
-function fileSource(path: string, handle: FileHandle, byteLength: number): ByteSource {
+function fileSource(path: string, handle: FileHandle, stat: Stats): ByteSource {
+  const byteLength = stat.size
   let isOpen = true
   const source = {
     name: path,
@@ -65,6 +67,7 @@ function fileSource(path: string, handle: FileHandle, byteLength: number): ByteS
       }
       return bytes
     },
+    share: () => shareFile(path, stat),
     async close(): Promise<void> {
       if (!isOpen) return
       isOpen = false
@@ -72,6 +75,37 @@ function fileSource(path: string, handle: FileHandle, byteLength: number): ByteS
     },
   }
   return source
+}
+
+function shareFile(path: string, opened: Stats): SharedFile | undefined {
+  const isSame = (now: Stats): boolean =>
+    now.ino === opened.ino && now.dev === opened.dev && now.size === opened.size && now.mtimeMs === opened.mtimeMs
+  let fd = -1
+  try {
+    fd = openSync(path, 'r')
+  } catch {
+    return undefined
+  }
+  let holders = 1
+  const file = {
+    name: path,
+    get fd(): number {
+      return fd
+    },
+    hold(): void {
+      holders += 1
+    },
+    release(): void {
+      holders -= 1
+      if (holders > 0) return
+      closeSync(fd)
+      fd = -1
+    },
+    isUnchanged: () => fd !== -1 && isSame(fstatSync(fd)),
+  }
+  if (file.isUnchanged()) return file
+  file.release()
+  return undefined
 }
 
 /** A file under a temporary name in the folder of `address`, made with its folder. Throws HEED_IO. */
