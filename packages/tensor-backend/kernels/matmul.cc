@@ -1,7 +1,5 @@
 // The matrix product C = activation(op(A) · op(B) (+ C) (+ bias)) for any sizes, blocked for the caches and split over
 // threads; matrix-vector products and other short left sides go row by row of B, at the speed of memory.
-#include <limits.h>
-
 #include <atomic>
 
 #include "allocator.h"
@@ -21,20 +19,18 @@ constexpr int kMaxDepth = 768;
 #else
 constexpr int kMaxDepth = 384;
 #endif
-// Rows of A a task works on before it returns to B: kMaxDepth x that many floats stay in the second-level cache.
-constexpr int kPanelsPerTask = 144 / kTileRows;
-// Panels of B that pay for packing an A whose rows are contiguous: tiles of fewer rows read them as fast where they lie.
-#if defined(HEED_AVX512)
-constexpr int kMinPackPanels = 12;
-#else
-constexpr int kMinPackPanels = INT_MAX / kTileCols;
-#endif
+// Panels of A that meet a panel of B before the next does: they stay in the second-level cache.
+constexpr int kPanelsInCache = 96 / kTileRows;
+// Floats of B that a task packs at a time: with the panels of A they fit the second-level cache.
+constexpr int kMaxStrip = 96 * 1024;
+// Panels of A that pay for packing a panel of B.
+constexpr int kMinPanelsPerTask = 8;
 // Floats apart that two addresses fall into the same set of the first-level cache, or one of two.
 constexpr int kSameSet = 512;
 // Panels of B that pay for a copy of A.
 constexpr int kMinCopyPanels = 8;
-// Floats of B packed at a time, 4 MB: a share of the third-level cache.
-constexpr int kMaxPacked = 1 << 20;
+// Floats copied at a time for all tasks, 4 MB: a share of the third-level cache.
+constexpr int kMaxSharedFloats = 1 << 20;
 // Multiplications that pay for handing work to a thread, about 5 microseconds' worth.
 constexpr double kParallelWork = 1 << 18;
 // Rows of A in a block of dot products: its sums, kDotRows x 4, and its operands fit the registers.
@@ -106,7 +102,7 @@ void dot_rows(const Product& p, int row, int begin, int end) {
 void dot_product(const Product& p) {
     parallel_for(p.cols, 1 + (int)(kParallelWork / 4 / ((double)p.rows * p.depth + 1)), [&](int begin, int end) {
         // Strips of B that stay in the second-level cache while all rows of A pass over them.
-        const int strip = max_of(8, kMaxPacked / 8 / (p.depth + 1));
+        const int strip = max_of(8, kMaxSharedFloats / 8 / (p.depth + 1));
         for (int from = begin; from < end; from += strip) {
             const int upto = min_of(end, from + strip);
             int i = 0;
@@ -197,88 +193,156 @@ void row_product(const Product& p) {
     else row_product_by_columns(p);
 }
 
-/** The rows and columns of C that one task fills, in panels of tiles. */
-void multiply_panels(const Product& p, const float* packed_b, int first_panel, int last_panel, int row_panels, int begin, int end) {
-    const auto row_of = [&](int panel) { return part_begin(p.rows, row_panels, panel); };
-    const int first_row = row_of(first_panel);
-    const bool is_packed_a = p.a.col != 1 || end - begin >= kMinPackPanels * kTileCols;
-    // Rows of A so far apart fall into the same sets of the first-level cache, more than it holds: a copy lies closer.
-    const bool is_copied_a = !is_packed_a && p.a.row % kSameSet == 0 && end - begin >= kMinCopyPanels * kTileCols;
-    const size_t a_row = is_packed_a ? (size_t)p.depth : is_copied_a ? copied_row(p.depth) : p.a.row;
-    float* own_a = nullptr;
-    if (is_packed_a || is_copied_a) {
-        own_a = static_cast<float*>(heed::allocate(sizeof(float) * (row_of(last_panel) - first_row) * a_row));
-        for (int panel = first_panel; panel < last_panel; panel++) {
-            const int row = row_of(panel), rows = row_of(panel + 1) - row;
-            float* to = own_a + (row - first_row) * a_row;
-            if (is_packed_a) pack_rows(p.a.at(row, 0), rows, p.depth, to);
-            else copy_rows(p.a.at(row, 0), rows, p.depth, to);
-        }
-    }
-    for (int j = begin; j < end; j += kTileCols) {
-        const int cols = min_of(kTileCols, end - j);
-        const float* b = packed_b ? packed_b + (size_t)j * p.depth : p.b.at(0, j).data;
-        const size_t b_row = packed_b ? kTileCols : p.b.row;
-        for (int panel = first_panel; panel < last_panel; panel++) {
-            const int row = row_of(panel), rows = row_of(panel + 1) - row;
-            const float* a = own_a ? own_a + (row - first_row) * a_row : p.a.at(row, 0).data;
-            const TileProduct product = is_packed_a ? tile_product_for<true>(rows, cols) : tile_product_for<false>(rows, cols);
-            product(p.depth, a, a_row, b, b_row, cols, p.to.at(row, j));
-        }
-    }
-    heed::release(own_a);
+/** Rows of A as tiles read them. */
+struct Left {
+    const float* data;
+    int first_row;  // what lies at data
+    size_t row;     // floats for each row
+    bool is_packed;
+
+    const float* at(int i) const { return data + (i - first_row) * row; }
+};
+
+/** Read where it lies, copied row by row, or copied so that the rows of a tile alternate (pack_rows). */
+enum class LeftForm { kInPlace, kCopied, kPacked };
+
+LeftForm left_form(const Product& p) {
+    if (p.a.col != 1) return LeftForm::kPacked;
+    // Rows so far apart fall into the same sets of the first-level cache, more than it holds: a copy lies closer.
+    const bool is_crowded = p.a.row % kSameSet == 0 && p.rows > kTileRows && p.cols >= kMinCopyPanels * kTileCols;
+    return is_crowded ? LeftForm::kCopied : LeftForm::kInPlace;
 }
 
-/** A product whose depth is one pass and whose B fits `packed` (null: B is read where it lies). */
-void multiply_block(const Product& p, float* packed) {
-    const int col_panels = ceil_div(p.cols, kTileCols);
-    const int row_panels = ceil_div(p.rows, kTileRows);
-    const bool is_parallel = heed::num_threads() > 1 && p.work() > kParallelWork;
-    if (packed) {
-        parallel_for(col_panels, is_parallel ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int begin, int end) {
-            const int j = begin * kTileCols;
-            pack_columns(p.b.at(0, j), p.depth, min_of(end * kTileCols, p.cols) - j, packed + (size_t)j * p.depth);
+/** Rows of A in the panels of tiles, as even as can be: where panel i begins. */
+int panel_row(const Product& p, int i) { return part_begin(p.rows, ceil_div(p.rows, kTileRows), i); }
+
+/** Row panels [first, last) of a strip of C over one pass; the strip's columns of B lie in `packed` (null: where they are). */
+void multiply_strip(const Product& p, const Left& left, const float* packed, int first, int last, int begin, int end) {
+    for (int from = first; from < last; from += kPanelsInCache) {
+        for (int j = begin; j < end; j += kTileCols) {
+            const int cols = min_of(kTileCols, end - j);
+            const float* b = packed ? packed + (size_t)(j - begin) * p.depth : p.b.at(0, j).data;
+            const size_t b_row = packed ? kTileCols : p.b.row;
+            for (int panel = from; panel < min_of(last, from + kPanelsInCache); panel++) {
+                const int row = panel_row(p, panel), rows = panel_row(p, panel + 1) - row;
+                const TileProduct product = left.is_packed ? tile_product_for<true>(rows, cols) : tile_product_for<false>(rows, cols);
+                product(p.depth, left.at(row), left.row, b, b_row, cols, p.to.at(row, j));
+            }
+        }
+    }
+}
+
+/** Copies or packs row panels [first, last) of A for one pass, `row` floats for each row. */
+void prepare_left(const Product& p, LeftForm form, int first, int last, size_t row, float* to) {
+    for (int panel = first; panel < last; panel++) {
+        const int begin = panel_row(p, panel), rows = panel_row(p, panel + 1) - begin;
+        float* panel_to = to + (begin - panel_row(p, first)) * row;
+        if (form == LeftForm::kPacked) pack_rows(p.a.at(begin, 0), rows, p.depth, panel_to);
+        else copy_rows(p.a.at(begin, 0), rows, p.depth, panel_to);
+    }
+}
+
+bool is_parallel(const Product& p) { return heed::num_threads() > 1 && p.work() > kParallelWork; }
+
+/** The floats of a row of A as `form` has it. */
+size_t left_row(LeftForm form, int depth) { return form == LeftForm::kCopied ? copied_row(depth) : (size_t)depth; }
+
+/** One pass. A is prepared for all tasks; each packs the columns of B that it needs into the cache of its own core. */
+void multiply_by_strips(const Product& p, LeftForm form, float* own_a) {
+    const int col_panels = ceil_div(p.cols, kTileCols), row_panels = ceil_div(p.rows, kTileRows);
+    Left left{p.a.data, 0, p.a.row, false};
+    if (form != LeftForm::kInPlace) {
+        left = {own_a, 0, left_row(form, p.depth), form == LeftForm::kPacked};
+        parallel_for(row_panels, is_parallel(p) ? 1 + 16384 / (p.depth * kTileRows) : row_panels, [&](int first, int last) {
+            prepare_left(p, form, first, last, left.row, own_a + panel_row(p, first) * left.row);
         });
     }
-    int row_tasks = ceil_div(row_panels, kPanelsPerTask), col_tasks = 1;
-    if (is_parallel) {
-        const int wanted = 4 * heed::num_threads();
-        row_tasks = max_of(row_tasks, min_of(wanted, ceil_div(row_panels, 4)));
-        if (row_tasks < wanted) col_tasks = min_of(col_panels, ceil_div(wanted, row_tasks));
-    }
-    parallel_for(row_tasks * col_tasks, is_parallel ? 1 : row_tasks * col_tasks, [&](int begin, int end) {
-        for (int task = begin; task < end; task++) {
-            const int row_task = task / col_tasks, col_task = task % col_tasks;
-            multiply_panels(p, packed, part_begin(row_panels, row_tasks, row_task), part_begin(row_panels, row_tasks, row_task + 1),
-                            row_panels, part_begin(col_panels, col_tasks, col_task) * kTileCols,
-                            min_of(p.cols, part_begin(col_panels, col_tasks, col_task + 1) * kTileCols));
+    const int wanted = is_parallel(p) ? 4 * heed::num_threads() : 1;
+    const int strip = max_of(1, min_of(col_panels / wanted, kMaxStrip / (p.depth * kTileCols)));
+    const int col_tasks = ceil_div(col_panels, strip);
+    const int row_tasks = max_of(1, min_of(ceil_div(wanted, col_tasks), row_panels / kMinPanelsPerTask));
+    // Packing pays when several panels of A read it, and is needed where a row of a tile is not contiguous.
+    const bool is_packed = p.b.col != 1 || p.rows > 2 * kTileRows || p.cols % kTileCols != 0;
+    const int tasks = col_tasks * row_tasks;
+    parallel_for(tasks, wanted > 1 ? 1 : tasks, [&](int first, int last) {
+        float* packed = is_packed ? static_cast<float*>(heed::allocate(sizeof(float) * p.depth * strip * kTileCols)) : nullptr;
+        for (int task = first; task < last; task++) {
+            const int col_task = task / row_tasks, row_task = task % row_tasks;
+            const int begin = part_begin(col_panels, col_tasks, col_task) * kTileCols;
+            const int end = min_of(p.cols, part_begin(col_panels, col_tasks, col_task + 1) * kTileCols);
+            if (packed && (task == first || row_task == 0)) pack_columns(p.b.at(0, begin), p.depth, end - begin, packed);
+            multiply_strip(p, left, packed, part_begin(row_panels, row_tasks, row_task), part_begin(row_panels, row_tasks, row_task + 1),
+                           begin, end);
         }
+        heed::release(packed);
     });
 }
 
-void blocked_product(const Product& p) {
+/** One pass the other way round: B is packed for all tasks; each prepares the rows of A that it needs. */
+void multiply_by_rows(const Product& p, LeftForm form, float* packed) {
+    const int col_panels = ceil_div(p.cols, kTileCols), row_panels = ceil_div(p.rows, kTileRows);
+    parallel_for(col_panels, is_parallel(p) ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int first, int last) {
+        const int begin = first * kTileCols;
+        pack_columns(p.b.at(0, begin), p.depth, min_of(last * kTileCols, p.cols) - begin, packed + (size_t)begin * p.depth);
+    });
+    const int wanted = is_parallel(p) ? 4 * heed::num_threads() : 1;
+    const int row_tasks = max_of(ceil_div(row_panels, kPanelsInCache), min_of(wanted, ceil_div(row_panels, 4)));
+    const int col_tasks = min_of(col_panels, ceil_div(wanted, row_tasks));
+    const int tasks = row_tasks * col_tasks;
+    const size_t row = left_row(form, p.depth);
+    parallel_for(tasks, wanted > 1 ? 1 : tasks, [&](int begin_task, int end_task) {
+        float* own_a = static_cast<float*>(heed::allocate(sizeof(float) * (ceil_div(row_panels, row_tasks) + 1) * kTileRows * row));
+        for (int task = begin_task; task < end_task; task++) {
+            const int row_task = task / col_tasks, col_task = task % col_tasks;
+            const int first = part_begin(row_panels, row_tasks, row_task), last = part_begin(row_panels, row_tasks, row_task + 1);
+            if (task == begin_task || col_task == 0) prepare_left(p, form, first, last, row, own_a);
+            const int begin = part_begin(col_panels, col_tasks, col_task) * kTileCols;
+            const int end = min_of(p.cols, part_begin(col_panels, col_tasks, col_task + 1) * kTileCols);
+            multiply_strip(p, {own_a, panel_row(p, first), row, form == LeftForm::kPacked}, packed + (size_t)begin * p.depth, first, last,
+                           begin, end);
+        }
+        heed::release(own_a);
+    });
+}
+
+/** Calls `pass` for part of the sum after part, at most max_rows x max_cols of C at a time; max_cols is whole panels. */
+template <class Pass>
+void for_passes(const Product& p, int max_rows, int max_cols, const Pass& pass) {
     const int depth_blocks = ceil_div(p.depth, kMaxDepth);
-    const int max_depth = ceil_div(p.depth, depth_blocks);
-    const int col_panels = ceil_div(p.cols, kTileCols);
-    const int col_blocks = ceil_div(col_panels, max_of(1, kMaxPacked / kTileCols / max_depth));
-    // Packing pays when several panels of A read it, and is needed where a row of a tile is not contiguous.
-    const bool is_packed = p.b.col != 1 || p.rows > 2 * kTileRows || p.cols % kTileCols != 0;
-    float* packed = nullptr;
-    if (is_packed) packed = static_cast<float*>(heed::allocate(sizeof(float) * max_depth * kTileCols * ceil_div(col_panels, col_blocks)));
-    for (int block = 0; block < col_blocks; block++) {
-        const int j = part_begin(col_panels, col_blocks, block) * kTileCols;
-        const int cols = min_of(p.cols, part_begin(col_panels, col_blocks, block + 1) * kTileCols) - j;
-        for (int pass = 0; pass < depth_blocks; pass++) {
-            const int k = part_begin(p.depth, depth_blocks, pass);
-            const int depth = part_begin(p.depth, depth_blocks, pass + 1) - k;
-            Output to = p.to.at(0, j);
-            to.accumulate = to.accumulate || pass > 0;
-            if (pass > 0) to.bias = nullptr;
-            if (pass < depth_blocks - 1) to.activation = Activation::kNone;
-            multiply_block({p.rows, cols, depth, p.a.at(0, k), p.b.at(k, j), to}, packed);
+    const int row_blocks = ceil_div(p.rows, max_rows), col_blocks = ceil_div(p.cols, max_cols);
+    for (int block = 0; block < row_blocks * col_blocks; block++) {
+        const int row = part_begin(p.rows, row_blocks, block / col_blocks), rows = part_begin(p.rows, row_blocks, block / col_blocks + 1) - row;
+        const int col = block % col_blocks * max_cols, cols = min_of(max_cols, p.cols - col);
+        for (int i = 0; i < depth_blocks; i++) {
+            const int k = part_begin(p.depth, depth_blocks, i), depth = part_begin(p.depth, depth_blocks, i + 1) - k;
+            Output to = p.to.at(row, col);
+            to.accumulate = to.accumulate || i > 0;
+            if (i > 0) to.bias = nullptr;
+            if (i < depth_blocks - 1) to.activation = Activation::kNone;
+            pass(Product{rows, cols, depth, p.a.at(row, k), p.b.at(k, col), to});
         }
     }
-    heed::release(packed);
+}
+
+void blocked_product(const Product& p) {
+    const LeftForm form = left_form(p);
+    if (form == LeftForm::kInPlace) {
+        return for_passes(p, p.rows, p.cols, [&](const Product& part) { multiply_by_strips(part, form, nullptr); });
+    }
+    // What all tasks share is copied first, so it is the smaller of the two.
+    const int max_depth = ceil_div(p.depth, ceil_div(p.depth, kMaxDepth));
+    const bool shares_left = p.rows <= 2 * p.cols;
+    const size_t row = left_row(form, max_depth);
+    const int max_rows = shares_left ? min_of(p.rows, max_of(kTileRows, (int)(kMaxSharedFloats / row))) : p.rows;
+    const int col_panels = ceil_div(p.cols, kTileCols);
+    const int max_panels = shares_left ? col_panels : min_of(col_panels, max_of(1, kMaxSharedFloats / (max_depth * kTileCols)));
+    const size_t floats = shares_left ? max_rows * row : (size_t)max_depth * max_panels * kTileCols;
+    float* shared = static_cast<float*>(heed::allocate(sizeof(float) * floats));
+    for_passes(p, max_rows, max_panels * kTileCols, [&](const Product& part) {
+        if (shares_left) multiply_by_strips(part, form, shared);
+        else multiply_by_rows(part, form, shared);
+    });
+    heed::release(shared);
 }
 
 #if HEED_TILES
