@@ -44,6 +44,24 @@ constexpr int kDotRows = 2;
 constexpr int kMaxDotRows = 32;
 constexpr int kMinDotDepth = 512;
 
+// A product with one row reads B once, in pieces side by side that each follow the order of memory: more of it is under way
+// at a time than of one piece, and the processor fetches ahead in each, which it does not where the next address jumps.
+constexpr int kStreams = 4;
+// The same for rows of B; where nothing can be asked for ahead of its use, more pieces make up for it.
+#if defined(__wasm__)
+constexpr int kRowStreams = 6;
+#else
+constexpr int kRowStreams = 4;
+#endif
+constexpr int kLine = 16;    // floats of a cache line
+constexpr int kAhead = 256;  // floats from what is read to what is asked for: memory takes that long to answer
+// Columns of C that stay in the second-level cache while rows of B are added to them, as many as can: pieces of rows are short.
+constexpr int kMaxRowPiece = 65536;
+// Columns of B so long are read as streams; for shorter ones it matters more that eight are summed at once.
+constexpr int kMinStreamDepth = 128;
+// So many rows of B for each thread pay for sums of its own over whole rows, which are then added up.
+constexpr int kMinRowsPerThread = 64;
+
 struct Product {
     int rows, cols, depth;
     Matrix a, b;
@@ -54,7 +72,7 @@ struct Product {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 int min_of(int a, int b) { return a < b ? a : b; }
-int max_of(int a, int b) { return a > b ? a : b; }
+constexpr int max_of(int a, int b) { return a > b ? a : b; }
 /** Where part i of `parts` even ones of [0, count) begins. */
 int part_begin(int count, int parts, int i) { return (int)((long long)count * i / parts); }
 
@@ -99,18 +117,79 @@ void dot_rows(const Product& p, int row, int begin, int end) {
     for (; j < end; j++) dot_tile<kRows, 1>(p.depth, a, p.a.row, p.b.at(0, j).data, p.b.col, p.to.at(row, j));
 }
 
+/**
+ * One row of A times columns of B that are contiguous: kStreams columns at a time, so far apart that each stream goes on
+ * with the next one.
+ */
+void dot_streams(const Product& p, int begin, int end) {
+    constexpr int kSums = 2;  // for each column: an addition would otherwise wait for the one before
+    constexpr int kVectors = max_of(kSums, kLine / Vec::kLanes), kStep = kVectors * Vec::kLanes;
+    const float* a = p.a.data;
+    const int cols = (end - begin) / kStreams;
+    const size_t stream = cols * p.b.col;
+    for (int j = begin; j < begin + cols; j++) {
+        const float* b = p.b.at(0, j).data;
+        Vec sums[kStreams][kSums];
+#pragma GCC unroll 4
+        for (int s = 0; s < kStreams; s++) {
+#pragma GCC unroll 2
+            for (int i = 0; i < kSums; i++) sums[s][i] = all(0);
+        }
+        int k = 0;
+        for (; k + kStep <= p.depth; k += kStep) {
+#pragma GCC unroll 4
+            for (int s = 0; s < kStreams; s++) {
+                const float* from = b + s * stream + k;
+#pragma GCC unroll 2
+                for (int i = 0; i < kStep; i += kLine) __builtin_prefetch(from + i + kAhead);
+#pragma GCC unroll 4
+                for (int i = 0; i < kVectors; i++) {
+                    const int at = i * Vec::kLanes;
+                    sums[s][i % kSums] = fma(load(a + k + at), load(from + at), sums[s][i % kSums]);
+                }
+            }
+        }
+        const auto last = [&](int at, int n) __attribute__((always_inline)) {
+            const Vec x = load_n(a + at, n);
+#pragma GCC unroll 4
+            for (int s = 0; s < kStreams; s++) sums[s][0] = fma(x, load_n(b + s * stream + at, n), sums[s][0]);
+        };
+        HEED_FOR_VECTORS(i, n, p.depth - k, { last(k + i, n); });
+#pragma GCC unroll 4
+        for (int s = 0; s < kStreams; s++) {
+            const Output to = p.to.at(0, j + s * cols);
+            *to.c = sum(sums[s][0] + sums[s][1]) + (to.accumulate ? *to.c : 0.0f) + (to.bias ? *to.bias : 0.0f);
+        }
+    }
+    dot_rows<1>(p, 0, begin + kStreams * cols, end);
+}
+
+/** Rows of A times columns [begin, end) of B, which are contiguous. */
+void dot_strips(const Product& p, int begin, int end) {
+    // Strips of B that stay in the second-level cache while all rows of A pass over them.
+    const int strip = max_of(8, kMaxSharedFloats / 8 / (p.depth + 1));
+    for (int from = begin; from < end; from += strip) {
+        const int upto = min_of(end, from + strip);
+        int i = 0;
+        for (; i + kDotRows <= p.rows; i += kDotRows) dot_rows<kDotRows>(p, i, from, upto);
+        for (; i < p.rows; i++) dot_rows<1>(p, i, from, upto);
+    }
+}
+
 void dot_product(const Product& p) {
     parallel_for(p.cols, 1 + (int)(kParallelWork / 4 / ((double)p.rows * p.depth + 1)), [&](int begin, int end) {
-        // Strips of B that stay in the second-level cache while all rows of A pass over them.
-        const int strip = max_of(8, kMaxSharedFloats / 8 / (p.depth + 1));
-        for (int from = begin; from < end; from += strip) {
-            const int upto = min_of(end, from + strip);
-            int i = 0;
-            for (; i + kDotRows <= p.rows; i += kDotRows) dot_rows<kDotRows>(p, i, from, upto);
-            for (; i < p.rows; i++) dot_rows<1>(p, i, from, upto);
-        }
+        if (p.rows == 1 && p.depth >= kMinStreamDepth) dot_streams(p, begin, end);
+        else dot_strips(p, begin, end);
         if (p.to.activation != Activation::kNone) activate_tile(p.to.at(0, begin), p.rows, end - begin);
     });
+}
+
+/** A vector from anywhere: of two that are half as long only one can cross from a cache line to the next. */
+HEED_INLINE Vec load_halves(const float* p, int n) {
+#if defined(HEED_AVX512)
+    if (n == Vec::kLanes) return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)), _mm256_loadu_ps(p + 8), 1)};
+#endif
+    return load_n(p, n);
 }
 
 /** c[cols] += Σ x[p] · B[p, cols] over kSteps rows of B. */
@@ -121,18 +200,29 @@ void add_rows(const float* x, size_t x_stride, Matrix b, float* c, int cols) {
     const auto step = [&](int j, int n) __attribute__((always_inline)) {
         Vec y = load_n(c + j, n);
 #pragma GCC unroll 8
-        for (int s = 0; s < kSteps; s++) y = fma(factors[s], load_n(b.data + s * b.row + j, n), y);
+        for (int s = 0; s < kSteps; s++) y = fma(factors[s], load_halves(b.data + s * b.row + j, n), y);
         store_n(c + j, y, n);
     };
-    HEED_FOR_VECTORS(j, n, cols, { step(j, n); });
+    int j = 0;
+    for (; j + kLine <= cols; j += kLine) {
+#pragma GCC unroll 8
+        for (int s = 0; s < kSteps; s++) __builtin_prefetch(b.data + s * b.row + j + kAhead);
+#pragma GCC unroll 4
+        for (int i = 0; i < kLine; i += Vec::kLanes) step(j + i, Vec::kLanes);
+    }
+    HEED_FOR_VECTORS(i, n, cols - j, { step(j + i, n); });
 }
 
-/** c[cols] += x · B over `depth` rows of B, kSteps at a time. */
-template <int kSteps>
+/** c[cols] += x · B: kRowStreams rows at a time, so far apart that each stream goes on with the row below. */
 void add_all_rows(const float* x, size_t x_stride, Matrix b, int depth, float* c, int cols) {
-    int k = 0;
-    for (; k + kSteps <= depth; k += kSteps) add_rows<kSteps>(x + k * x_stride, x_stride, b.at(k, 0), c, cols);
-    for (; k < depth; k++) add_rows<1>(x + k * x_stride, x_stride, b.at(k, 0), c, cols);
+    const int strips = ceil_div(cols, kMaxRowPiece), rows = depth / kRowStreams;
+    for (int strip = 0; strip < strips; strip++) {
+        const int j = part_begin(cols, strips, strip), width = part_begin(cols, strips, strip + 1) - j;
+        for (int k = 0; k < rows; k++) {
+            add_rows<kRowStreams>(x + k * x_stride, rows * x_stride, {b.at(k, j).data, rows * b.row, 1}, c + j, width);
+        }
+        for (int k = kRowStreams * rows; k < depth; k++) add_rows<1>(x + k * x_stride, x_stride, b.at(k, j), c + j, width);
+    }
 }
 
 /** What the sums are added to: C, the bias, both or nothing. */
@@ -144,52 +234,48 @@ void start_row(const Output& to, int cols) {
     });
 }
 
-/** One row of A times a B of long rows: each thread sums some of the columns. */
+/** One row of A times B: each thread sums some of the columns. */
 void row_product_by_columns(const Product& p) {
-    // Floats of C that stay in the second-level cache: memory is read fastest in long pieces, two for each thread.
-    constexpr int kStrip = 16384;
+    // Memory is read fastest in long pieces: two for each thread.
     const int piece = max_of(64 + (int)(kParallelWork / 4 / p.depth), p.cols / (2 * heed::num_threads()));
     parallel_for(p.cols, piece, [&](int begin, int end) {
-        for (int j = begin; j < end; j += kStrip) {
-            const int cols = min_of(kStrip, end - j);
-            const Output to = p.to.at(0, j);
-            start_row(to, cols);
-            add_all_rows<8>(p.a.data, p.a.col, p.b.at(0, j), p.depth, to.c, cols);
-            if (to.activation != Activation::kNone) activate_tile(to, 1, cols);
-        }
+        const Output to = p.to.at(0, begin);
+        start_row(to, end - begin);
+        add_all_rows(p.a.data, p.a.col, p.b.at(0, begin), p.depth, to.c, end - begin);
+        if (to.activation != Activation::kNone) activate_tile(to, 1, end - begin);
     });
 }
 
-/**
- * The same with rows so short that pieces of them would be read slowly: each thread sums over some of the rows, which follow
- * one another in memory.
- */
+/** The same, reading longer pieces: each thread sums over some of the rows, which follow one another in memory. */
 void row_product_by_rows(const Product& p) {
     const int parts = 2 * heed::num_threads();  // fixed: the result does not depend on which thread comes first
-    float* sums = static_cast<float*>(heed::allocate(sizeof(float) * parts * p.cols));
+    const size_t stride = (size_t)ceil_div(p.cols, kLine) * kLine;
+    float* sums = static_cast<float*>(heed::allocate(sizeof(float) * parts * stride));
     parallel_for(parts, 1, [&](int begin, int end) {
         for (int part = begin; part < end; part++) {
             const int k = part_begin(p.depth, parts, part);
-            float* c = sums + (size_t)part * p.cols;
+            float* c = sums + part * stride;
             memset(c, 0, sizeof(float) * p.cols);
-            add_all_rows<2>(p.a.at(0, k).data, p.a.col, p.b.at(k, 0), part_begin(p.depth, parts, part + 1) - k, c, p.cols);
+            add_all_rows(p.a.at(0, k).data, p.a.col, p.b.at(k, 0), part_begin(p.depth, parts, part + 1) - k, c, p.cols);
         }
     });
-    start_row(p.to, p.cols);
-    HEED_FOR_VECTORS(j, n, p.cols, {
-        Vec sum = load_n(p.to.c + j, n);
-        for (int part = 0; part < parts; part++) sum = sum + load_n(sums + (size_t)part * p.cols + j, n);
-        store_n(p.to.c + j, sum, n);
+    parallel_for(p.cols, (int)(kParallelWork / 4) / parts, [&](int begin, int end) {
+        const Output to = p.to.at(0, begin);
+        start_row(to, end - begin);
+        HEED_FOR_VECTORS(j, n, end - begin, {
+            Vec sum = load_n(to.c + j, n);
+            for (int part = 0; part < parts; part++) sum = sum + load_n(sums + part * stride + begin + j, n);
+            store_n(to.c + j, sum, n);
+        });
+        if (to.activation != Activation::kNone) activate_tile(to, 1, end - begin);
     });
     heed::release(sums);
-    if (p.to.activation != Activation::kNone) activate_tile(p.to, 1, p.cols);
 }
 
-/** One row of A times a B whose rows are contiguous: reads B once, in its order. */
+/** One row of A times a B whose rows are contiguous. */
 void row_product(const Product& p) {
-    constexpr int kLongRow = 16384;  // floats for each thread
     const int threads = heed::num_threads();
-    if (threads > 1 && p.work() > kParallelWork && p.cols / threads < kLongRow && p.depth >= 16 * threads) row_product_by_rows(p);
+    if (threads > 1 && p.work() >= kParallelWork / 2 && p.depth >= kMinRowsPerThread * threads) row_product_by_rows(p);
     else row_product_by_columns(p);
 }
 

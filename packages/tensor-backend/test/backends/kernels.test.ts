@@ -349,6 +349,34 @@ await onKernelBackends(() => {
       expectSameAsCpu([fill([29, 1000]), fill([1000, 37])], (a, b) => tf.matMul(a!, b!), 0)
     })
     test.each([
+      [5, 70_001, false],
+      [9, 33, false],
+      [13, 16, false],
+      [520, 301, false],
+      [128, 3, true],
+      [131, 9, true],
+      [200, 1003, true],
+    ])('a vector of %i times a matrix of %i columns equals cpu', (k, n, isTransposed) => {
+      const fill = (shape: number[]): Plain => ({
+        values: Array.from({ length: shape[0]! * shape[1]! }, (_, i) => ((i * 31) % 7) - 3),
+        shape,
+        dtype: 'float32',
+      })
+      const inputs = [fill([1, k]), fill(isTransposed ? [n, k] : [k, n]), { ...fill([1, n]), shape: [n] }]
+      expectSameAsCpu(
+        inputs,
+        (x, y, bias) =>
+          tf.fused.matMul({
+            a: x as tf.Tensor2D,
+            b: y as tf.Tensor2D,
+            transposeB: isTransposed,
+            bias,
+            activation: 'relu',
+          }),
+        0,
+      )
+    })
+    test.each([
       [64, 96, 40, false, false],
       [33, 1000, 70, true, false],
       [70, 300, 33, false, true],

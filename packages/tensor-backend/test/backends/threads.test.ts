@@ -34,5 +34,22 @@ for (const backend of ['native', 'wasm'] as const) {
       })
       expect(tf.memory().numTensors).toBe(before)
     })
+
+    test('a vector times a matrix of many rows or of few is the sum of its rows', async () => {
+      await init({ backend, threads: 5 })
+      const before = tf.memory().numTensors
+      tf.tidy(() => {
+        for (const [depth, cols] of [
+          [701, 303],
+          [40, 20_011],
+        ] as const) {
+          const [x, matrix, bias] = [whole([1, depth], 1), whole([depth, cols], 2), whole([1, cols], 3).as1D()]
+          const sums = tf.add(tf.sum(tf.mul(x.reshape([depth, 1]), matrix), 0), bias)
+          const product = tf.fused.matMul({ a: x, b: matrix, bias, activation: 'relu' })
+          expect(product.dataSync()).toEqual(tf.relu(sums).dataSync())
+        }
+      })
+      expect(tf.memory().numTensors).toBe(before)
+    })
   })
 }
