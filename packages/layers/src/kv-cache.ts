@@ -9,6 +9,7 @@ import {
   type RowPacking,
   StepProgram,
   tf,
+  trimMemory,
   unpackRows,
   writeRows,
 } from '@heed/tensor-backend'
@@ -352,5 +353,6 @@ export class KvCache {
   dispose(): void {
     this.#program.dispose()
     for (const layer of this.layers) layer.dispose()
+    trimMemory()
   }
 }

@@ -86,6 +86,7 @@ void* system_allocate(size_t bytes) {
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
 void make_room(size_t) {}
+void give_back_large() {}
 
 /** Once memory grows no more: cuts a block out of the smallest cached one that holds it, and keeps the rest cached. */
 Header* cut(int size_class, size_t rounded) {
@@ -112,10 +113,10 @@ Header* cut(int size_class, size_t rounded) {
 #else
 // Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
 constexpr size_t kMaxCached = size_t(384) << 20;
-#if defined(__linux__)
 // From this size on a block is a mapping of its own, which returns to the system whole: in malloc's heap one block that
 // is in use would hold all that were freed below it.
 constexpr size_t kMapped = size_t(1) << 20;
+#if defined(__linux__)
 // From this size on Linux is asked for pages of 2 MB: weights are then read without missing the translation cache, and
 // come into being in fewer faults.
 constexpr size_t kHugePage = size_t(2) << 20;
@@ -165,21 +166,30 @@ bool give_back(Header* header) {
 // differ, would trade pages with the system all the time.
 constexpr size_t kSpare = size_t(64) << 20;
 
-/**
- * Before `bytes` more are taken from the system: gives cached blocks back to it, the largest first, as long as with them
- * there would be more than was ever in use at once, and kSpare. The cache then hardly raises the peak.
- */
-void make_room(size_t bytes) {
-    const size_t needed = bytes_in_use + bytes;
-    const size_t limit = (needed > peak_in_use ? needed : peak_in_use) + kSpare;
-    for (int i = kNumClasses - 1; i >= 0 && needed + bytes_cached > limit; i--) {
-        while (free_lists[i] && needed + bytes_cached > limit) {
+/** Gives cached blocks back to the system, the largest first, as long as there are more than `limit` bytes of them. */
+void give_back_beyond(size_t limit, int smallest_class) {
+    for (int i = kNumClasses - 1; i >= smallest_class && bytes_cached > limit; i--) {
+        while (free_lists[i] && bytes_cached > limit) {
             Header* header = free_lists[i];
             free_lists[i] = header->next;
             bytes_cached -= header->bytes;
             system_release(header);
         }
     }
+}
+
+/**
+ * Before `bytes` more are taken from the system: gives cached blocks back to it as long as with them there would be more
+ * than was ever in use at once, and kSpare. The cache then hardly raises the peak.
+ */
+void make_room(size_t bytes) {
+    const size_t needed = bytes_in_use + bytes;
+    give_back_beyond((needed > peak_in_use ? needed : peak_in_use) + kSpare - needed, 0);
+}
+
+void give_back_large() {
+    size_t rounded;
+    give_back_beyond(0, class_of(kMapped, &rounded));
 }
 #endif
 
@@ -219,6 +229,11 @@ void release(void* block) {
     header->next = free_lists[header->size_class];
     free_lists[header->size_class] = header;
     bytes_cached += header->bytes;
+}
+
+void trim() {
+    Lock lock;
+    give_back_large();
 }
 
 MemoryUse memory_use() { return {bytes_in_use, bytes_cached}; }

@@ -10,6 +10,9 @@ void* allocate(size_t bytes);
 /** Gives a block back; null is ignored. */
 void release(void* block);
 
+/** Gives the large blocks that are kept to be handed out again back to the system. */
+void trim();
+
 struct MemoryUse {
     size_t in_use;
     size_t cached;

@@ -357,6 +357,11 @@ napi_value view(napi_env env, napi_callback_info info) {
     return buffer;
 }
 
+napi_value trim(napi_env, napi_callback_info) {
+    heed::trim();
+    return nullptr;
+}
+
 napi_value memory_use(napi_env env, napi_callback_info) {
     const heed::MemoryUse use = heed::memory_use();
     napi_value result, in_use, cached;
@@ -399,6 +404,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "allocate", allocate);
     define(env, exports, "release", release);
     define(env, exports, "view", view);
+    define(env, exports, "trim", trim);
     define(env, exports, "memory_use", memory_use);
     define(env, exports, "configure", configure);
     define(env, exports, "run", run);

@@ -20,6 +20,7 @@ interface Addon extends MpiAddon {
   allocate(bytes: number): number
   release(address: number): void
   view(address: number, bytes: number): ArrayBuffer
+  trim(): void
   memory_use(): { inUse: number; cached: number }
   configure(threads: number, instructionSet: string): string | undefined
   /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
@@ -100,6 +101,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     allocate: addon.allocate,
     release: addon.release,
     view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),
+    trim: addon.trim,
     memoryUse: addon.memory_use,
   }
 }

@@ -8,6 +8,11 @@ export function inPlaceBackend(): KernelBackend | undefined {
   return backend instanceof KernelBackend ? backend : undefined
 }
 
+/** Gives memory that large tensors had, and that is kept for others, back to the system: after work that may not come again soon. */
+export function trimMemory(): void {
+  inPlaceBackend()?.library.trim?.()
+}
+
 /**
  * The address of a variable's values, for a kernel that changes them where they lie. Values that another tensor shares
  * (a clone, or what the variable was made from) are copied first, so that only the variable changes.
