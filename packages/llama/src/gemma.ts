@@ -7,7 +7,17 @@
  */
 import { type AttentionCache, GatedFeedForward, Module, type Parameter, RotaryEmbedding } from '@heed/layers'
 import { type Activation, rmsNorm, tf } from '@heed/tensor-backend'
-import { choice, constant, flag, optionalReal, optionalSize, size, tokenId, tokenIds } from '@heed/transformer'
+import {
+  choice,
+  constant,
+  flag,
+  lastPositions,
+  optionalReal,
+  optionalSize,
+  size,
+  tokenId,
+  tokenIds,
+} from '@heed/transformer'
 import { type LlamaConfig, layerTypes, relativeConfig, rotaryDim } from './config.ts'
 import { LlamaAttention, LlamaDecoderLayer, llama } from './llama.ts'
 import type { LlamaAttentionOptions, LlamaStep, Relative } from './parts.ts'
@@ -110,7 +120,7 @@ export class Gemma2DecoderLayer extends Module {
   forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
       const attended = this.selfAttn.forward(this.inputLayernorm.forward(x), step, cache)
-      const h = tf.add(x, this.postAttentionLayernorm.forward(attended))
+      const h = tf.add(lastPositions(x, step.positionsToKeep), this.postAttentionLayernorm.forward(attended))
       const fed = this.mlp.forward(this.preFeedforwardLayernorm.forward(h))
       return tf.add(h, this.postFeedforwardLayernorm.forward(fed))
     })

@@ -56,18 +56,19 @@ import type {
   Relative,
 } from './parts.ts'
 
-/** softmax(scale · q kᵀ) v with q and k turned by position, over the keys so far -> [batch, seqLen, numHeads · headDim]. */
+/** softmax(scale · q kᵀ) v with q and k turned by position, over the keys so far -> [batch, seqLen | positionsToKeep, numHeads · headDim]. */
 export function rotaryAttention(
   [q, k, v]: [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor], // [batch, seqLen, numHeads | numKeyValueHeads, headDim]
-  { rotary, ...step }: LlamaStep,
+  { rotary, positionsToKeep, ...step }: LlamaStep,
   cache: AttentionCache | undefined,
   options: Pick<AttentionOptions, 'dropout' | 'scale' | 'softcap'>,
 ): tf.Tensor {
   const turned = rotary ? rotary.apply(k) : k
   const queries = rotary ? rotary.apply(q) : q
-  return mergeHeads(
-    cache ? cache.attend(queries, turned, v, step, options) : attend(queries, turned, v, { ...step, ...options }),
-  )
+  const y = cache
+    ? cache.attend(queries, turned, v, step, options)
+    : attend(queries, turned, v, { ...step, ...options })
+  return lastPositions(mergeHeads(y), positionsToKeep)
 }
 
 /** Each key head serves a group of query heads. Ainslie et al. 2023 (arXiv:2305.13245). */
@@ -131,7 +132,8 @@ export class LlamaDecoderLayer extends Module {
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
   forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
-      const h = tf.add(x, this.selfAttn.forward(this.inputLayernorm.forward(x), step, cache))
+      const attended = this.selfAttn.forward(this.inputLayernorm.forward(x), step, cache)
+      const h = tf.add(lastPositions(x, step.positionsToKeep), attended)
       return tf.add(h, this.mlp.forward(this.postAttentionLayernorm.forward(h)))
     })
   }
@@ -217,10 +219,18 @@ export class LlamaModel extends PretrainedModel {
     return { ids: positions.ids, full, sliding }
   }
 
-  run({ ids, full, sliding }: LlamaPass, { cache, outputHiddenStates }: DecoderInputs): BaseModelOutput {
+  /** Of the last hidden state, the last `positionsToKeep` positions (all by default, and with `outputHiddenStates`). */
+  run(
+    { ids, full, sliding }: LlamaPass,
+    { cache, outputHiddenStates }: DecoderInputs,
+    positionsToKeep?: number,
+  ): BaseModelOutput {
     const { layerTypes } = this.config
-    const layer = (of: AttentionPart, y: tf.Tensor, i: number): tf.Tensor =>
-      of.forward(y, layerTypes[i] === 'sliding_attention' ? sliding : full, cache?.layers[i])
+    const layer = (of: AttentionPart, y: tf.Tensor, i: number): tf.Tensor => {
+      const step = layerTypes[i] === 'sliding_attention' ? sliding : full
+      const isPartial = i === this.layers.length - 1 && !outputHiddenStates
+      return of.forward(y, isPartial ? { ...step, positionsToKeep } : step, cache?.layers[i])
+    }
     const embedded = this.embedTokens.forward(ids) // [batch, seqLen, hiddenSize]
     const x = this.relative.scaleEmbeddings?.(embedded, this.config) ?? embedded
     const states = runLayers(x, this.layers, layer, outputHiddenStates)
@@ -277,7 +287,7 @@ export class LlamaForCausalLM extends CausalLm {
         const next = (): tf.Tensor => this.#score(this.model.run(pass, inputs).lastHiddenState)
         return { logits: cache.step(this, tensorsOf(pass), next) }
       }
-      const { lastHiddenState, ...states } = this.model.run(pass, inputs)
+      const { lastHiddenState, ...states } = this.model.run(pass, inputs, logitsToKeep)
       const x = lastPositions(lastHiddenState, logitsToKeep)
       const wanted = { labels, sparsePrediction, vocabSize: this.config.vocabSize, predictsNext: true }
       return { ...predictTokens(this.architecture, x, x => this.#score(x), wanted), ...states }

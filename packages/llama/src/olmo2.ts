@@ -4,7 +4,7 @@
  */
 import { type AttentionCache, Dropout, GatedFeedForward, Linear, Module, RMSNorm, splitHeads } from '@heed/layers'
 import { tf } from '@heed/tensor-backend'
-import { constant, real, size, tokenId, tokenIds } from '@heed/transformer'
+import { constant, lastPositions, real, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, relativeConfig } from './config.ts'
 import { llama, rotaryAttention } from './llama.ts'
 import type { LlamaStep, Relative } from './parts.ts'
@@ -61,7 +61,8 @@ export class Olmo2DecoderLayer extends Module {
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
   forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
-      const h = tf.add(x, this.postAttentionLayernorm.forward(this.selfAttn.forward(x, step, cache)))
+      const attended = this.selfAttn.forward(x, step, cache)
+      const h = tf.add(lastPositions(x, step.positionsToKeep), this.postAttentionLayernorm.forward(attended))
       return tf.add(h, this.postFeedforwardLayernorm.forward(this.mlp.forward(h)))
     })
   }

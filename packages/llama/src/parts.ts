@@ -8,9 +8,11 @@ import type { LlamaConfig } from './config.ts'
 export interface LlamaStep extends AttentionStep {
   /** None where positions do not turn anything. */
   rotary: RotaryAngles | undefined
+  /** Positions at the end whose output is wanted; all by default. Keys and values are formed of all. */
+  positionsToKeep?: number | undefined
 }
 
-/** Attention as a layer calls it. x: [batch, seqLen, hiddenSize] -> same shape. */
+/** Attention as a layer calls it, and a layer. x: [batch, seqLen, hiddenSize] -> same shape, or the positions to keep. */
 export type AttentionPart = Module & { forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor }
 
 /** Parts that a relative's layer has in the place of LLaMA's; `mlpKey` is what files call its feed-forward part. */

@@ -48,6 +48,12 @@ import {
 import { predictTokens } from './predict-tokens.ts'
 import type { Architecture } from './registry.ts'
 
+/** What a block of a forward pass is given besides x. */
+interface Gpt2Step extends AttentionStep {
+  /** Positions at the end whose output is wanted; all by default. Keys and values are formed of all. */
+  positionsToKeep?: number | undefined
+}
+
 /** softmax(q kᵀ / sqrt(headDim)) v, q, k and v from one projection. */
 export class Gpt2Attention extends Module {
   readonly cAttn: Conv1D
@@ -70,14 +76,14 @@ export class Gpt2Attention extends Module {
     this.residDropout = this.child('resid_dropout', new Dropout(hiddenDropout))
   }
 
-  /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: AttentionStep, cache?: AttentionCache): tf.Tensor {
+  /** x: [batch, seqLen, hiddenSize] -> same shape, or the positions to keep. */
+  forward(x: tf.Tensor, { positionsToKeep, ...step }: Gpt2Step, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads } = this.config
     const parts = tf.split(this.cAttn.forward(x), 3, -1)
     const [q, k, v] = parts.map(part => splitHeads(part, numAttentionHeads)) as [tf.Tensor, tf.Tensor, tf.Tensor]
     const options = { scale: this.scale, ...this.attnDropout.option }
     const y = cache ? cache.attend(q, k, v, step, options) : attend(q, k, v, step, options) // [batch, seqLen, numHeads, headDim]
-    return this.residDropout.forward(this.cProj.forward(mergeHeads(y)))
+    return this.residDropout.forward(this.cProj.forward(lastPositions(mergeHeads(y), positionsToKeep)))
   }
 }
 
@@ -119,10 +125,10 @@ export class Gpt2Block extends Module {
     this.mlp = this.child('mlp', new Gpt2Mlp(config))
   }
 
-  /** x: [batch, seqLen, hiddenSize] -> same shape. */
-  forward(x: tf.Tensor, step: AttentionStep, cache?: AttentionCache): tf.Tensor {
+  /** x: [batch, seqLen, hiddenSize] -> same shape, or the positions to keep. */
+  forward(x: tf.Tensor, step: Gpt2Step, cache?: AttentionCache): tf.Tensor {
     return tf.tidy(() => {
-      const h = tf.add(x, this.attn.forward(this.ln1.forward(x), step, cache))
+      const h = tf.add(lastPositions(x, step.positionsToKeep), this.attn.forward(this.ln1.forward(x), step, cache))
       return tf.add(h, this.mlp.forward(this.ln2.forward(h)))
     })
   }
@@ -195,9 +201,17 @@ export class Gpt2Model extends PretrainedModel {
     return { ids: step.ids, positions: learnedPositions(this.architecture, this.wpe, step), attention }
   }
 
-  run({ ids, positions, attention }: Gpt2Pass, { cache, outputHiddenStates }: DecoderInputs): BaseModelOutput {
+  /** Of the last hidden state, the last `positionsToKeep` positions (all by default, and with `outputHiddenStates`). */
+  run(
+    { ids, positions, attention }: Gpt2Pass,
+    { cache, outputHiddenStates }: DecoderInputs,
+    positionsToKeep?: number,
+  ): BaseModelOutput {
     const x = this.drop.forward(tf.add(this.wte.forward(ids), positions)) // [batch, seqLen, hiddenSize]
-    const block = (of: Gpt2Block, y: tf.Tensor, i: number): tf.Tensor => of.forward(y, attention, cache?.layers[i])
+    const block = (of: Gpt2Block, y: tf.Tensor, i: number): tf.Tensor => {
+      const isPartial = i === this.h.length - 1 && !outputHiddenStates
+      return of.forward(y, isPartial ? { ...attention, positionsToKeep } : attention, cache?.layers[i])
+    }
     const states = runLayers(x, this.h, block, outputHiddenStates)
     return stackOutput(this.lnF.forward(states.last), states, attention.weights)
   }
@@ -246,7 +260,7 @@ export class Gpt2LMHeadModel extends CausalLm {
         const next = (): tf.Tensor => this.lmHead.forward(this.transformer.run(pass, inputs).lastHiddenState)
         return { logits: cache.step(this, [ids, positions, ...mask], next) }
       }
-      const { lastHiddenState, ...states } = this.transformer.run(pass, inputs)
+      const { lastHiddenState, ...states } = this.transformer.run(pass, inputs, logitsToKeep)
       const x = lastPositions(lastHiddenState, logitsToKeep)
       const wanted = { labels, sparsePrediction, vocabSize: this.config.vocabSize, predictsNext: true }
       return { ...predictTokens(this.architecture, x, x => this.lmHead.forward(x), wanted), ...states }

@@ -128,6 +128,7 @@ export function testArchitecture({ name, architectures, fixture, backends = node
       if (model instanceof CausalLm) {
         const rows = (tensors[ids] as tf.Tensor2D).arraySync()
         checkCache(model, rows, expected)
+        checkLastLogits(model, rows, expected)
         await checkDrafts(model, rows)
       }
       model.dispose()
@@ -241,6 +242,33 @@ function checkCacheOf(capacity: number, model: CausalLm, ids: number[][], tolera
   })
   cache.dispose()
   expect(tf.memory().numTensors).toBe(before)
+}
+
+/** Logits of the last positions alone are those that a whole pass ends in, and the cache holds all positions. */
+function checkLastLogits(model: CausalLm, ids: number[][], tolerance: Expected): void {
+  const begin = ids.map(row => row.slice(0, -1))
+  const end = ids.map(row => row.slice(-1))
+  tf.tidy(() => {
+    const whole = model.forward({ inputIds: ids }).logits // [batch, seqLen, vocabSize]
+    const [batch, seqLen, vocabSize] = whole.shape as [number, number, number]
+    const cache = model.createCache(seqLen)
+    const last = model.forward({ inputIds: ids, logitsToKeep: 2 }).logits
+    expectClose(
+      'last two',
+      last.dataSync(),
+      tf.slice(whole, [0, seqLen - 2, 0], [batch, 2, vocabSize]).dataSync(),
+      tolerance,
+    )
+    tf.dispose(model.forward({ inputIds: begin, cache, logitsToKeep: 1 }))
+    const next = model.forward({ inputIds: end, cache }).logits
+    expectClose(
+      'the next',
+      next.dataSync(),
+      tf.slice(whole, [0, seqLen - 1, 0], [batch, 1, vocabSize]).dataSync(),
+      tolerance,
+    )
+    cache.dispose()
+  })
 }
 
 /** Drafts, right and wrong ones, leave the text as it is. */
