@@ -448,7 +448,6 @@ bool takes_tiles(const Product& p) {
 
 /** One pass. The operand with fewer rows or columns is packed into `shared` first, then each task packs its part of the other. */
 void multiply_tiled(const Product& p, uint32_t* shared) {
-    const bool is_parallel = heed::num_threads() > 1 && p.work() > kParallelWork;
     const bool shares_rows = p.rows <= p.cols;
     const int shared_count = shares_rows ? p.rows : p.cols, own_count = shares_rows ? p.cols : p.rows;
     const int shared_panels = ceil_div(shared_count, kBlock), own_panels = ceil_div(own_count, kBlock);
@@ -461,14 +460,14 @@ void multiply_tiled(const Product& p, uint32_t* shared) {
         return packer.can_split();
     };
     std::atomic<bool> can_split_shared{true};
-    parallel_for(shared_panels, is_parallel ? 1 + (1 << 13) / (p.depth * kBlock) : shared_panels, [&](int begin, int end) {
+    parallel_for(shared_panels, is_parallel(p) ? 1 + (1 << 13) / (p.depth * kBlock) : shared_panels, [&](int begin, int end) {
         if (!can_pack(shares_rows, begin, end, shared + begin * panel_words)) can_split_shared.store(false, std::memory_order_relaxed);
     });
-    const int wanted = is_parallel ? 4 * heed::num_threads() : 1;
+    const int wanted = is_parallel(p) ? 4 * heed::num_threads() : 1;
     const int own_tasks = ceil_div(own_panels, min_of(kOwnPanels, max_of(1, own_panels / wanted)));
     const int shared_tasks = min_of(shared_panels, max_of(1, wanted / 2 / own_tasks));
     const int tasks = own_tasks * shared_tasks;
-    parallel_for(tasks, is_parallel ? 1 : tasks, [&](int begin, int end) {
+    parallel_for(tasks, is_parallel(p) ? 1 : tasks, [&](int begin, int end) {
         auto* own = static_cast<uint32_t*>(heed::allocate(sizeof(uint32_t) * panel_words * kOwnPanels));
         const TileScope tiles;
         bool can_split = true;

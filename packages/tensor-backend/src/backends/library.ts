@@ -256,34 +256,25 @@ export interface Kernels {
   ): void
   quantizedPack(blocks: number, strips: number, kind: number, rows: number, cols: number, rowStep: number): void
   quantizedActivations(x: number, workspace: number, kind: number, rows: number, cols: number): void
-  quantizedPart(
-    x: number,
-    strips: number,
-    bias: number,
-    y: number,
-    workspace: number,
-    kind: number,
-    rows: number,
-    cols: number,
-    out: number,
-    first: number,
-    last: number,
-  ): void
-  quantizedLinear(
-    x: number,
-    strips: number,
-    bias: number,
-    y: number,
-    workspace: number,
-    kind: number,
-    rows: number,
-    cols: number,
-    out: number,
-  ): void
+  quantizedPart(...args: [...QuantizedProblem, first: number, last: number]): void
+  quantizedLinear(...args: QuantizedProblem): void
   quantizedRows(strips: number, ids: number, y: number, kind: number, count: number, cols: number): void
   /** Rows of a table in a file, where the library can read one; NaN where they cannot be read. */
   fileRows?(file: number, offset: number, ids: number, rows: number, count: number, rowBytes: number): void
 }
+
+/** What the kernels of products by quantised weights are given first. */
+type QuantizedProblem = [
+  x: number,
+  strips: number,
+  bias: number,
+  y: number,
+  workspace: number,
+  kind: number,
+  rows: number,
+  cols: number,
+  out: number,
+]
 
 /** A weight in a file, as `readStrips` and `readLinear` are told of it. */
 export type WeightInFile = [
