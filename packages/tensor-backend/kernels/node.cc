@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #if !defined(_WIN32)
+#include <dlfcn.h>
 #include <unistd.h>
 #endif
 
@@ -398,9 +399,21 @@ void define(napi_env env, napi_value exports, const char* name, napi_callback fu
     napi_set_named_property(env, exports, name, value);
 }
 
+/**
+ * Keeps the addon in the process. Node closes the addons of a worker_thread that ends, and where no other thread has this one
+ * the system would take its code away while threads of the pool still run it.
+ */
+void stay_loaded() {
+#if !defined(_WIN32)
+    Dl_info addon;
+    if (dladdr(reinterpret_cast<void*>(&stay_loaded), &addon)) dlopen(addon.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+#endif
+}
+
 }  // namespace
 
 NAPI_MODULE_INIT() {
+    stay_loaded();
     define(env, exports, "allocate", allocate);
     define(env, exports, "release", release);
     define(env, exports, "view", view);
