@@ -2,14 +2,14 @@ import {
   type AttentionOptions,
   type CachedSequence,
   HeedError,
-  lazyZeros,
   packedAttention,
   packRows,
   packsRows,
   type RowPacking,
   StepProgram,
   tf,
-  trimMemory,
+  trimMemorySoon,
+  uninitialized,
   unpackRows,
   writeRows,
 } from '@heed/tensor-backend'
@@ -229,9 +229,9 @@ export class LayerCache implements AttentionCache {
     buffer.dispose()
   }
 
-  /** A buffer that begins with the last `kept` rows of the old one, which is disposed of. */
+  /** A buffer that begins with the last `kept` rows of the old one, which is disposed of; nothing reads the rows to come. */
   #moved(old: tf.Variable | undefined, kept: number, shape: number[]): tf.Variable {
-    const empty = lazyZeros(shape, this.#packing ? 'int32' : 'float32')
+    const empty = uninitialized(shape, this.#packing ? 'int32' : 'float32')
     const moved = tf.variable(empty, false)
     empty.dispose()
     if (old && kept > 0) {
@@ -353,6 +353,6 @@ export class KvCache {
   dispose(): void {
     this.#program.dispose()
     for (const layer of this.layers) layer.dispose()
-    trimMemory()
+    trimMemorySoon()
   }
 }

@@ -348,6 +348,8 @@ export interface KernelLibrary {
   view(address: number, bytes: number): { buffer: ArrayBufferLike; byteOffset: number }
   /** Gives the large blocks that are kept to be handed out again back to the system, where it takes memory back. */
   trim?(): void
+  /** `trim` half a second after the last call of this. */
+  trimSoon?(): void
   memoryUse(): { inUse: number; cached: number }
 }
 

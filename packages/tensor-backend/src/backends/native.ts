@@ -71,6 +71,17 @@ function programOf(addon: Addon, calls: readonly KernelCall[]): CallProgram {
   return { numbers, starts, run: () => addon.run(numbers) }
 }
 
+/** How long large blocks are kept for the next text, in milliseconds: texts that follow one another take the same ones. */
+const TRIM_DELAY = 500
+
+/** `trim` after the delay, which each call begins anew; the process does not wait for it. */
+function delayed(trim: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    timer = timer?.refresh() ?? setTimeout(trim, TRIM_DELAY).unref()
+  }
+}
+
 /** The addon for MPI, or the reason why it cannot be loaded. */
 export function loadMpiAddon(): MpiAddon | string {
   return loadAddon(addonPaths())
@@ -102,6 +113,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     release: addon.release,
     view: (address, bytes) => ({ buffer: addon.view(address, bytes), byteOffset: 0 }),
     trim: addon.trim,
+    trimSoon: delayed(addon.trim),
     memoryUse: addon.memory_use,
   }
 }

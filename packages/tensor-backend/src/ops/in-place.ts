@@ -8,9 +8,12 @@ export function inPlaceBackend(): KernelBackend | undefined {
   return backend instanceof KernelBackend ? backend : undefined
 }
 
-/** Gives memory that large tensors had, and that is kept for others, back to the system: after work that may not come again soon. */
-export function trimMemory(): void {
-  inPlaceBackend()?.library.trim?.()
+/**
+ * Gives memory that large tensors had, and that is kept for others, back to the system, unless this is called again within half
+ * a second: after work that may not come again soon.
+ */
+export function trimMemorySoon(): void {
+  inPlaceBackend()?.library.trimSoon?.()
 }
 
 /**

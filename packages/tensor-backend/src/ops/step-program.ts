@@ -2,7 +2,7 @@ import type { KernelBackend } from '../backends/kernel-backend.ts'
 import type { CallProgram, KernelCall, KernelLibrary, Kernels } from '../backends/library.ts'
 import { tf } from '../tf.ts'
 import { isRecording } from './fused.ts'
-import { inPlaceBackend, trimMemory } from './in-place.ts'
+import { inPlaceBackend, trimMemorySoon } from './in-place.ts'
 
 /** A computation that is made again and again, such as that of the next token. */
 export interface Step {
@@ -168,7 +168,7 @@ export class StepProgram {
       numInputs,
       state: state.map(tensor => ({ tensor, dataId: tensor.dataId })),
     }
-    trimMemory() // from now on nothing asks for the memory that a prompt took
+    trimMemorySoon() // from now on nothing asks for the memory that a prompt took
   }
 
   #giveUp(): void {

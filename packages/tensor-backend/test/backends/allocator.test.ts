@@ -1,5 +1,5 @@
 import { init, tf } from '@heed/tensor-backend'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { KernelBackend } from '../../src/backends/kernel-backend.ts'
 import type { KernelLibrary } from '../../src/backends/library.ts'
 
@@ -63,6 +63,23 @@ describe.each(['native', 'wasm'] as const)('blocks of memory on %s', name => {
       expect(library.memoryUse()).toEqual({ inUse: kept.inUse - 10.5 * MEGABYTE, cached: cached + MEGABYTE / 2 })
     },
   )
+
+  test.runIf(name === 'native')('go back to the system half a second after the last text', () => {
+    vi.useFakeTimers()
+    try {
+      library.release(library.allocate(9 * MEGABYTE))
+      const before = taken()
+      for (let text = 0; text < 3; text++) {
+        library.trimSoon!()
+        vi.advanceTimersByTime(400)
+        expect(taken()).toBe(before)
+      }
+      vi.advanceTimersByTime(100)
+      expect(taken()).toBeLessThanOrEqual(before - 9 * MEGABYTE)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 
   test.runIf(name === 'wasm')('are cut out of larger ones that were released once the memory is full', () => {
     const all = (megabytes: number): number[] => {
