@@ -19,6 +19,6 @@ export class Conv1D extends Module {
   /** x: [..., inFeatures] -> activation(y) [..., outFeatures], in one kernel. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
     checkLastDim('Conv1D', 'x', x, 'inFeatures', this.inFeatures)
-    return linear(x, this.weight, this.bias, activation, 'inOut')
+    return linear(x, this.weight, this.bias, activation, 'inOut', true)
   }
 }

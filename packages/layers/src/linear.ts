@@ -17,6 +17,7 @@ export interface LinearOptions {
 export class Linear extends Module {
   readonly bias: Parameter | undefined // [outFeatures]
   #weight: Parameter | QuantizedWeight
+  readonly #ownsWeight: boolean
 
   constructor(
     readonly inFeatures: number,
@@ -25,6 +26,7 @@ export class Linear extends Module {
   ) {
     super()
     const initializer = uniform(1 / Math.sqrt(inFeatures))
+    this.#ownsWeight = weight === undefined
     this.#weight = this.parameter('weight', weight ?? initialValue([outFeatures, inFeatures], initializer))
     const ownBias = (): tf.Tensor => initialValue([outFeatures], initializer)
     this.bias = bias ? this.parameter('bias', bias === true ? ownBias() : bias) : undefined
@@ -49,7 +51,7 @@ export class Linear extends Module {
   /** x: [..., inFeatures] -> activation(y) [..., outFeatures], in one kernel. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
     const weight = this.#weight
-    if (weight instanceof tf.Variable) return linear(x, weight, this.bias, activation)
+    if (weight instanceof tf.Variable) return linear(x, weight, this.bias, activation, 'outIn', this.#ownsWeight)
     return tf.tidy(() => activate(quantizedLinear(x, weight, this.bias), activation))
   }
 }

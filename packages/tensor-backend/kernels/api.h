@@ -26,6 +26,12 @@
     KERNEL(matmul, (const float* a, const float* b, const float* bias, float* c, float* before, int rows, int cols, \
                     int depth, int is_a_transposed, int is_b_transposed, int is_accumulated, int activation,        \
                     int batch, size_t a_step, size_t b_step))                                                       \
+    KERNEL(panel_product, (const float* x, const float* panels, const float* bias, float* y, int rows, int cols,    \
+                           int depth, int activation))                                                              \
+    /* panels.cc: weights as panel_product reads them */                                                            \
+    KERNEL(panel_cols, (int32_t* cols))                                                                             \
+    KERNEL(pack_panels, (const float* weight, float* panels, int depth, int cols, int is_transposed))               \
+    KERNEL(unpack_panels, (const float* panels, float* weight, int depth, int cols, int is_transposed))             \
     /* elementwise.cc, over arrays of `count` elements or of five axes */                                           \
     KERNEL(binary, (const uint8_t* a, const uint8_t* b, uint8_t* y, int kind, int type, HEED_AXES(int, size),       \
                     HEED_AXES(ptrdiff_t, a_stride), HEED_AXES(ptrdiff_t, b_stride)))                                \

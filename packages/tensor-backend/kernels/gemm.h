@@ -30,6 +30,8 @@ constexpr int kTileVectors = 3;
 constexpr int kTileVectors = 2;
 #endif
 constexpr int kTileCols = kTileVectors * Vec::kLanes;
+constexpr int kLine = 16;  // floats of a cache line
+constexpr int kFetchSteps = 4;  // steps of a tile for each line of what is needed next
 
 /** A matrix by its strides: element (i, j) lies at data[i * row + j * col]; one of the strides is 1. */
 struct Matrix {
@@ -70,11 +72,12 @@ inline void activate_tile(const Output& to, int rows, int cols) {
 
 /**
  * kRows x cols sums over `depth`, cols in the last of kVectors vectors. Element (i, p) of A lies at a[p * kRows + i] when
- * packed, else at a[i * a_row + p]; row p of B at b + p * b_row.
+ * packed, else at a[i * a_row + p]; row p of B at b + p * b_row. What is needed next, a line for every kFetchSteps steps from
+ * `ahead` on, is fetched into the second-level cache.
  */
 template <int kRows, int kVectors, bool kIsPacked>
 __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols,
-                                            const Output& to) {
+                                            const Output& to, const float* ahead) {
     constexpr int L = Vec::kLanes;
     Vec sums[kRows][kVectors];
 #pragma GCC unroll 16
@@ -89,6 +92,7 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
 #pragma GCC unroll 4  // else the counting takes turns of a port that multiplies
 #endif
     for (int p = 0; p < depth; p++) {
+        if (p % kFetchSteps == 0) __builtin_prefetch(ahead + p / kFetchSteps * kLine, 0, 2);
         Vec row[kVectors];
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; v++) row[v] = load(b + v * L);
@@ -117,7 +121,8 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
     if (to.activation != Activation::kNone) activate_tile(to, kRows, cols);
 }
 
-using TileProduct = void (*)(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols, const Output& to);
+using TileProduct = void (*)(int depth, const float* a, size_t a_row, const float* b, size_t b_row, int cols, const Output& to,
+                             const float* ahead);
 
 template <int kRows, bool kIsPacked, int kVectors = kTileVectors>
 TileProduct tile_product_of(int cols) {

@@ -53,7 +53,6 @@ constexpr int kRowStreams = 6;
 #else
 constexpr int kRowStreams = 4;
 #endif
-constexpr int kLine = 16;    // floats of a cache line
 constexpr int kAhead = 256;  // floats from what is read to what is asked for: memory takes that long to answer
 // Columns of C that stay in the second-level cache while rows of B are added to them, as many as can: pieces of rows are short.
 constexpr int kMaxRowPiece = 65536;
@@ -66,8 +65,15 @@ struct Product {
     int rows, cols, depth;
     Matrix a, b;
     Output to;
+    size_t panel = 0;  // where B lies in panels (pack_columns): floats from one to the next; b is the first then
 
     double work() const { return (double)rows * cols * depth; }
+
+    /** B from step k and column j on. Where it lies in panels, j is the first of one, of which alone is spoken. */
+    Matrix b_at(int k, int j) const {
+        if (panel == 0) return b.at(k, j);
+        return {b.data + (size_t)(j / kTileCols) * panel + (size_t)k * kTileCols, kTileCols, 1};
+    }
 };
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
@@ -279,6 +285,52 @@ void row_product(const Product& p) {
     else row_product_by_columns(p);
 }
 
+/** One row of A times kCount panels of B, `apart` from each other. */
+template <int kCount>
+void panel_sums(const Product& p, int panel, int apart) {
+    Vec sums[kCount][kTileVectors];
+#pragma GCC unroll 4
+    for (int s = 0; s < kCount; s++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kTileVectors; v++) sums[s][v] = all(0);
+    }
+    const float* b = p.b_at(0, panel * kTileCols).data;
+    for (int k = 0; k < p.depth; k++, b += kTileCols) {
+        const Vec x = all(p.a.data[k * p.a.col]);
+#pragma GCC unroll 4
+        for (int s = 0; s < kCount; s++) {
+            const float* from = b + s * apart * p.panel;
+#pragma GCC unroll 2
+            for (int i = 0; i < kTileCols; i += kLine) __builtin_prefetch(from + i + kAhead);
+#pragma GCC unroll 4
+            for (int v = 0; v < kTileVectors; v++) sums[s][v] = fma(x, load(from + v * Vec::kLanes), sums[s][v]);
+        }
+    }
+    for (int s = 0; s < kCount; s++) {
+        const int col = (panel + s * apart) * kTileCols, cols = min_of(kTileCols, p.cols - col);
+        const Output to = p.to.at(0, col);
+        start_row(to, cols);
+#pragma GCC unroll 4
+        for (int v = 0; v < kTileVectors; v++) {
+            const int n = min_of(Vec::kLanes, cols - v * Vec::kLanes);
+            if (n > 0) store_n(to.c + v * Vec::kLanes, load_n(to.c + v * Vec::kLanes, n) + sums[s][v], n);
+        }
+        if (to.activation != Activation::kNone) activate_tile(to, 1, cols);
+    }
+}
+
+/** One row of A times a B that lies in panels: kStreams at a time, so far apart that each stream goes on with the next panel. */
+void panel_row_product(const Product& p) {
+    const int panels = ceil_div(p.cols, kTileCols), groups = ceil_div(panels, kStreams);
+    // Memory is read fastest in long pieces: two for each thread.
+    const int piece = 1 + (int)(kParallelWork / 4 / ((double)p.depth * kTileCols * kStreams + 1));
+    parallel_for(groups, max_of(piece, groups / (2 * heed::num_threads())), [&](int begin, int end) {
+        const int first = begin * kStreams, last = min_of(end * kStreams, panels), apart = (last - first) / kStreams;
+        for (int i = 0; i < apart; i++) panel_sums<kStreams>(p, first + i, apart);
+        for (int i = first + kStreams * apart; i < last; i++) panel_sums<1>(p, i, 0);
+    });
+}
+
 /** Rows of A as tiles read them. */
 struct Left {
     const float* data;
@@ -307,12 +359,16 @@ void multiply_strip(const Product& p, const Left& left, const float* packed, int
     for (int from = first; from < last; from += kPanelsInCache) {
         for (int j = begin; j < end; j += kTileCols) {
             const int cols = min_of(kTileCols, end - j);
-            const float* b = packed ? packed + (size_t)(j - begin) * p.depth : p.b.at(0, j).data;
+            const float* b = packed ? packed + (size_t)(j - begin) * p.depth : p.b_at(0, j).data;
             const size_t b_row = packed ? kTileCols : p.b.row;
+            // While a panel of B meets those of A the next one is fetched, where it is not packed first.
+            const float* next = p.panel > 0 && j + kTileCols < end ? b + p.panel : b;
+            const int lines = ceil_div(p.depth, kFetchSteps), all_lines = ceil_div(p.depth * kTileCols, kLine);
             for (int panel = from; panel < min_of(last, from + kPanelsInCache); panel++) {
                 const int row = panel_row(p, panel), rows = panel_row(p, panel + 1) - row;
                 const TileProduct product = left.is_packed ? tile_product_for<true>(rows, cols) : tile_product_for<false>(rows, cols);
-                product(p.depth, left.at(row), left.row, b, b_row, cols, p.to.at(row, j));
+                const size_t ahead = (size_t)(panel - from) * lines % all_lines * kLine;
+                product(p.depth, left.at(row), left.row, b, b_row, cols, p.to.at(row, j), next + ahead);
             }
         }
     }
@@ -348,7 +404,7 @@ void multiply_by_strips(const Product& p, LeftForm form, float* own_a) {
     const int col_tasks = ceil_div(col_panels, strip);
     const int row_tasks = max_of(1, min_of(ceil_div(wanted, col_tasks), row_panels / kMinPanelsPerTask));
     // Packing pays when several panels of A read it, and is needed where a row of a tile is not contiguous.
-    const bool is_packed = p.b.col != 1 || p.rows > 2 * kTileRows || p.cols % kTileCols != 0;
+    const bool is_packed = p.panel == 0 && (p.b.col != 1 || p.rows > 2 * kTileRows || p.cols % kTileCols != 0);
     const int tasks = col_tasks * row_tasks;
     parallel_for(tasks, wanted > 1 ? 1 : tasks, [&](int first, int last) {
         float* packed = is_packed ? static_cast<float*>(heed::allocate(sizeof(float) * p.depth * strip * kTileCols)) : nullptr;
@@ -364,13 +420,15 @@ void multiply_by_strips(const Product& p, LeftForm form, float* own_a) {
     });
 }
 
-/** One pass the other way round: B is packed for all tasks; each prepares the rows of A that it needs. */
+/** One pass the other way round: B is packed for all tasks, unless it is already; each prepares the rows of A that it needs. */
 void multiply_by_rows(const Product& p, LeftForm form, float* packed) {
     const int col_panels = ceil_div(p.cols, kTileCols), row_panels = ceil_div(p.rows, kTileRows);
-    parallel_for(col_panels, is_parallel(p) ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int first, int last) {
-        const int begin = first * kTileCols;
-        pack_columns(p.b.at(0, begin), p.depth, min_of(last * kTileCols, p.cols) - begin, packed + (size_t)begin * p.depth);
-    });
+    if (p.panel == 0) {
+        parallel_for(col_panels, is_parallel(p) ? 1 + 16384 / (p.depth * kTileCols) : col_panels, [&](int first, int last) {
+            const int begin = first * kTileCols;
+            pack_columns(p.b.at(0, begin), p.depth, min_of(last * kTileCols, p.cols) - begin, packed + (size_t)begin * p.depth);
+        });
+    }
     const int wanted = is_parallel(p) ? 4 * heed::num_threads() : 1;
     const int row_tasks = max_of(ceil_div(row_panels, kPanelsInCache), min_of(wanted, ceil_div(row_panels, 4)));
     const int col_tasks = min_of(col_panels, ceil_div(wanted, row_tasks));
@@ -384,8 +442,8 @@ void multiply_by_rows(const Product& p, LeftForm form, float* packed) {
             if (task == begin_task || col_task == 0) prepare_left(p, form, first, last, row, own_a);
             const int begin = part_begin(col_panels, col_tasks, col_task) * kTileCols;
             const int end = min_of(p.cols, part_begin(col_panels, col_tasks, col_task + 1) * kTileCols);
-            multiply_strip(p, {own_a, panel_row(p, first), row, form == LeftForm::kPacked}, packed + (size_t)begin * p.depth, first, last,
-                           begin, end);
+            multiply_strip(p, {own_a, panel_row(p, first), row, form == LeftForm::kPacked},
+                           p.panel == 0 ? packed + (size_t)begin * p.depth : nullptr, first, last, begin, end);
         }
         heed::release(own_a);
     });
@@ -405,7 +463,7 @@ void for_passes(const Product& p, int max_rows, int max_cols, const Pass& pass) 
             to.accumulate = to.accumulate || i > 0;
             if (i > 0) to.bias = nullptr;
             if (i < depth_blocks - 1) to.activation = Activation::kNone;
-            pass(Product{rows, cols, depth, p.a.at(row, k), p.b.at(k, col), to});
+            pass(Product{rows, cols, depth, p.a.at(row, k), p.b_at(k, col), to, p.panel});
         }
     }
 }
@@ -438,6 +496,7 @@ constexpr int kMaxTileDepth = 24 * kChunk;
 constexpr int kMaxShared = 64 * kBlock;
 // Panels of the other operand that a task packs for itself: they and a shared panel stay in the second-level cache.
 constexpr int kOwnPanels = 4;
+static_assert(kBlock == kTileCols, "a block's columns are those of a panel");
 // Packing is paid back by products of at least so many rows and columns, and so long sums.
 constexpr int kMinTileSide = 16;
 constexpr int kMinTileDepth = 32;
@@ -455,8 +514,13 @@ void multiply_tiled(const Product& p, uint32_t* shared) {
     const auto can_pack = [&](bool is_left, int begin, int end, uint32_t* to) {
         const int first = begin * kBlock, count = min_of(end * kBlock, is_left ? p.rows : p.cols) - first;
         TilePacker packer;
-        if (is_left) packer.pack_rows(p.a.at(first, 0), count, p.depth, to, panel_words);
-        else packer.pack_cols(p.b.at(0, first), count, p.depth, to, panel_words);
+        if (is_left) {
+            packer.pack_rows(p.a.at(first, 0), count, p.depth, to, panel_words);
+        } else {
+            const int together = p.panel == 0 ? count : kBlock;
+            for (int j = 0; j < count; j += together, to += panel_words)
+                packer.pack_cols(p.b_at(0, first + j), min_of(together, count - j), p.depth, to, panel_words);
+        }
         return packer.can_split();
     };
     std::atomic<bool> can_split_shared{true};
@@ -485,19 +549,28 @@ void multiply_tiled(const Product& p, uint32_t* shared) {
                 const int row = (shares_rows ? shared_begin : own_begin) * kBlock, col = (shares_rows ? own_begin : shared_begin) * kBlock;
                 const int end_row = min_of(p.rows, (shares_rows ? shared_end : own_end) * kBlock);
                 const int end_col = min_of(p.cols, (shares_rows ? own_end : shared_end) * kBlock);
-                blocked_product({end_row - row, end_col - col, p.depth, p.a.at(row, 0), p.b.at(0, col), p.to.at(row, col)});
+                blocked_product(
+                    {end_row - row, end_col - col, p.depth, p.a.at(row, 0), p.b_at(0, col), p.to.at(row, col), p.panel});
                 continue;
             }
-            // While a shared panel meets the task's own ones the next one is fetched.
-            const int lines_ahead = ceil_div(kChunkWords / kSide / kPartProducts, own_end - own_begin);
-            const size_t words_ahead = (size_t)lines_ahead * kPartProducts * kSide * ceil_div(p.depth, kChunk);
+            const int chunks = ceil_div(p.depth, kChunk), products = kPartProducts * chunks, own_count = own_end - own_begin;
+            // While a shared panel meets the task's own ones the next one is fetched; and those of B that the next task packs.
+            const int lines = ceil_div((int)(panel_words / kLine), products * own_count);
+            Ahead own_ahead{nullptr, 0};
+            if (p.panel > 0 && shares_rows && (task + 1) / shared_tasks > own_task && own_end < own_panels) {
+                const int wanted_lines = own_count * (p.depth * kTileCols / kLine);
+                own_ahead = {p.b_at(0, own_end * kBlock).data, ceil_div(wanted_lines, products * own_count * (shared_end - shared_begin))};
+            }
             for (int i = shared_begin; i < shared_end; i++) {
+                const uint32_t* panel = shared + i * panel_words;
+                Ahead shared_ahead{reinterpret_cast<const float*>(panel + panel_words), lines};
                 for (int j = own_begin; j < own_end; j++) {
-                    const uint32_t *panel = shared + i * panel_words, *own_panel = own + (j - own_begin) * panel_words;
+                    const uint32_t* own_panel = own + (j - own_begin) * panel_words;
                     const int row = (shares_rows ? i : j) * kBlock, col = (shares_rows ? j : i) * kBlock;
                     tile_block(shares_rows ? panel : own_panel, shares_rows ? own_panel : panel, p.depth, min_of(kBlock, p.rows - row),
-                               min_of(kBlock, p.cols - col), p.to.at(row, col), panel + panel_words + (j - own_begin) * words_ahead,
-                               lines_ahead);
+                               min_of(kBlock, p.cols - col), p.to.at(row, col), shared_ahead, own_ahead);
+                    shared_ahead = shared_ahead.after(chunks);
+                    own_ahead = own_ahead.after(chunks);
                 }
             }
         }
@@ -520,7 +593,7 @@ void tiled_product(const Product& p) {
             if (k > 0) to.bias = nullptr;
             if (k + max_depth < p.depth) to.activation = Activation::kNone;
             multiply_tiled({shares_rows ? count : p.rows, shares_rows ? p.cols : count, min_of(max_depth, p.depth - k), p.a.at(row, k),
-                            p.b.at(k, col), to},
+                            p.b_at(k, col), to, p.panel},
                            shared);
         }
     }
@@ -539,16 +612,29 @@ void empty_product(const Product& p) {
     if (p.to.activation != Activation::kNone) activate_tile(p.to, p.rows, p.cols);
 }
 
+/** A product with so few rows or columns that it is not worth packing; false if there are more. */
+bool multiply_few(const Product& p) {
+    const bool is_dot = p.b.row == 1 && p.a.col == 1;
+    if (p.panel > 0) {
+        if (p.rows > 1) return false;
+        panel_row_product(p);
+    } else if (is_dot && (p.rows <= kDotRows || (p.rows <= kMaxDotRows && p.depth >= kMinDotDepth))) {
+        dot_product(p);
+    } else if (p.rows == 1 && p.b.col == 1) {
+        row_product(p);
+    } else if (p.cols == 1 && p.a.col == 1 && p.b.row == 1 && !p.to.bias) {
+        // The transposed product with one row.
+        dot_product({1, p.rows, p.depth, {p.b.data, (size_t)p.depth, 1}, {p.a.data, 1, p.a.row}, p.to});
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void multiply(const Product& p) {
     if (p.rows == 0 || p.cols == 0) return;
     if (p.depth == 0) return empty_product(p);
-    const bool is_dot = p.b.row == 1 && p.a.col == 1;
-    if (is_dot && (p.rows <= kDotRows || (p.rows <= kMaxDotRows && p.depth >= kMinDotDepth))) return dot_product(p);
-    if (p.rows == 1 && p.b.col == 1) return row_product(p);
-    // A product with one column is the transposed product with one row.
-    if (p.cols == 1 && p.a.col == 1 && p.b.row == 1 && !p.to.bias) {
-        return dot_product({1, p.rows, p.depth, {p.b.data, (size_t)p.depth, 1}, {p.a.data, 1, p.a.row}, p.to});
-    }
+    if (multiply_few(p)) return;
 #if HEED_TILES
     if (takes_tiles(p)) return tiled_product(p);
 #endif
@@ -579,4 +665,11 @@ void HEED_KERNEL(matmul)(const float* a, const float* b, const float* bias, floa
     } else {
         for (int i = 0; i < batch; i++) one(i);
     }
+}
+
+/** activation(x [rows, depth] · panels (+ bias [cols])) -> y [rows, cols], by what pack_panels makes of a weight. */
+void HEED_KERNEL(panel_product)(const float* x, const float* panels, const float* bias, float* y, int rows, int cols, int depth,
+                                int activation) {
+    multiply({rows, cols, depth, {x, (size_t)depth, 1}, {panels, kTileCols, 1},
+              {y, nullptr, bias, (size_t)cols, false, (Activation)activation}, (size_t)depth * kTileCols});
 }

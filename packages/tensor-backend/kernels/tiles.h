@@ -182,14 +182,22 @@ private:
     __m512i largest_ = _mm512_setzero_si512();
 };
 
-/**
- * The block of C = A · B over packed chunks; both or one of the two tiles of rows and of columns. With each of the
- * kPartProducts of a chunk fetches lines_ahead lines from `ahead` into the second-level cache: what is needed next.
- */
+/** What is needed next: with each of the kPartProducts of a chunk so many lines of it are fetched into the second-level cache. */
+struct Ahead {
+    const float* from;
+    int lines;
+
+    HEED_INLINE void fetch() {
+        for (int i = 0; i < lines; i++, from += kLine) __builtin_prefetch(from, 0, 2);
+    }
+    /** The same from `chunks` chunks later on. */
+    Ahead after(int chunks) const { return {from + (size_t)chunks * kPartProducts * lines * kLine, lines}; }
+};
+
+/** The block of C = A · B over packed chunks; both or one of the two tiles of rows and of columns. */
 template <bool kBothRows, bool kBothCols>
 HEED_WITH_TILES __attribute__((noinline)) void multiply_tiles(const uint32_t* a, const uint32_t* b, int chunks, float* c, size_t stride,
-                                                              const float* start, size_t start_stride, const uint32_t* ahead,
-                                                              int lines_ahead) {
+                                                              const float* start, size_t start_stride, Ahead shared, Ahead own) {
     constexpr int kRowBytes = 4 * kSide;
     const size_t start_bytes = sizeof(float) * start_stride, c_bytes = sizeof(float) * stride;
     _tile_zero(0);
@@ -209,7 +217,8 @@ HEED_WITH_TILES __attribute__((noinline)) void multiply_tiles(const uint32_t* a,
     _tile_loadd(6, b + (part) * kPart, kRowBytes);                                    \
     if (kBothCols) _tile_loadd(7, b + (part) * kPart + kTileWords, kRowBytes)
 #define HEED_MULTIPLY                                                                 \
-    for (int i = 0; i < lines_ahead; i++, ahead += kSide) __builtin_prefetch(ahead, 0, 2); \
+    shared.fetch();                                                                   \
+    own.fetch();                                                                      \
     _tile_dpbf16ps(0, 4, 6);                                                          \
     if (kBothCols) _tile_dpbf16ps(1, 4, 7);                                           \
     if (kBothRows) _tile_dpbf16ps(2, 5, 6);                                           \
@@ -240,19 +249,19 @@ HEED_WITH_TILES __attribute__((noinline)) void multiply_tiles(const uint32_t* a,
 }
 
 /** The block of C whose first element `to` names: rows and cols at most kBlock. */
-inline void tile_block(const uint32_t* a, const uint32_t* b, int depth, int rows, int cols, const Output& to, const uint32_t* ahead,
-                       int lines_ahead) {
+inline void tile_block(const uint32_t* a, const uint32_t* b, int depth, int rows, int cols, const Output& to, Ahead shared,
+                       Ahead own) {
     const auto product = rows > kSide ? (cols > kSide ? multiply_tiles<true, true> : multiply_tiles<true, false>)
                                       : (cols > kSide ? multiply_tiles<false, true> : multiply_tiles<false, false>);
     const int chunks = (depth + kChunk - 1) / kChunk;
     const bool is_whole = rows % kSide == 0 && cols % kSide == 0;
     if (is_whole && !(to.accumulate && to.bias)) {
         // Rows of the bias lie 0 apart: all are the same.
-        product(a, b, chunks, to.c, to.stride, to.accumulate ? to.c : to.bias, to.accumulate ? to.stride : 0, ahead,
-                lines_ahead);
+        product(a, b, chunks, to.c, to.stride, to.accumulate ? to.c : to.bias, to.accumulate ? to.stride : 0, shared,
+                own);
     } else {
         alignas(64) float sums[kBlock * kBlock];
-        product(a, b, chunks, sums, kBlock, nullptr, 0, ahead, lines_ahead);
+        product(a, b, chunks, sums, kBlock, nullptr, 0, shared, own);
         for (int i = 0; i < rows; i++) {
             float* c = to.c + i * to.stride;
             HEED_FOR_VECTORS(j, n, cols, {

@@ -89,6 +89,23 @@ void fuzz_matmul(Kernels k) {
              from(0, 4), batch, a_step, b_step);
 }
 
+/** A weight into panels, a product by them, and the weight out of them again. */
+void fuzz_panel_product(Kernels k) {
+    const int rows = length(80), cols = length(80), depth = length(300), is_transposed = chance(50);
+    int32_t panel_cols = 0;
+    k.panel_cols(&panel_cols);
+    const size_t size = (size_t)depth * cols;
+    const Floats x((size_t)rows * depth), weight(size), bias(cols), y((size_t)rows * cols), back(size);
+    const Floats panels((size_t)(cols + panel_cols - 1) / panel_cols * panel_cols * depth);
+    k.pack_panels(weight, panels, depth, cols, is_transposed);
+    k.panel_product(x, panels, maybe(bias), y, rows, cols, depth, from(0, 4));
+    k.unpack_panels(panels, back, depth, cols, is_transposed);
+    if (size > 0 && memcmp(weight.get(), back.get(), sizeof(float) * size) != 0) abort();
+}
+void fuzz_panel_cols(Kernels k) { fuzz_panel_product(k); }
+void fuzz_pack_panels(Kernels k) { fuzz_panel_product(k); }
+void fuzz_unpack_panels(Kernels k) { fuzz_panel_product(k); }
+
 /** A shape of five axes with room in an array for each walk over it. */
 struct Axes {
     int sizes[5];

@@ -14,9 +14,34 @@ export type BackendKernel = (
   attributes: never,
 ) => tf.TensorInfo | tf.TensorInfo[]
 
+/** A weight as products see it: x [..., depth] · weight -> [..., cols]. */
+export interface ProductWeight {
+  depth: number
+  cols: number
+  /** Whether it lies as [cols, depth]. */
+  isTransposed: boolean
+}
+
+function isSameWeight(a: ProductWeight, b: ProductWeight): boolean {
+  return a.depth === b.depth && a.cols === b.cols && a.isTransposed === b.isTransposed
+}
+
+/** Products of so many rows are sped up by a weight in panels, more than those of fewer. */
+const MIN_PANEL_ROWS = 16
+
+/** A weight lies in panels from this product of many rows on: packing it for one alone would not pay. */
+const PACKING_PRODUCT = 2
+
+/** The part of a weight that zeros after its last column may add to it. */
+const MAX_PADDING = 1 / 16
+
 /** One tensor: a block of the library's memory; or values of JavaScript, as strings and complex numbers always are. */
 class TensorData {
   refCount = 1
+  /** Products of many rows by it since it was put in order. */
+  products = 0
+  /** Set while the values lie in panels, as products alone read them. */
+  panels: { of: ProductWeight; putInOrder(): void } | undefined
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
 
   constructor(
@@ -30,6 +55,7 @@ class TensorData {
 
   /** The values where they lie now, for tfjs's own cpu kernels; a view that only lives until the next kernel. */
   get values(): unknown {
+    this.panels?.putInOrder()
     if (this.address === 0 && this.isLazy) this.settle(0)
     return this.address === 0
       ? this.kept
@@ -76,6 +102,16 @@ function numericView(
   return new Uint8Array(buffer, byteOffset, size)
 }
 
+/** Columns of a panel, by the instruction set. */
+function panelColsOf({ kernels, allocate, release, view }: KernelLibrary): number {
+  const address = allocate(4)
+  kernels.panelCols(address)
+  const { buffer, byteOffset } = view(address, 4)
+  const [cols] = new Int32Array(buffer, byteOffset, 1)
+  release(address)
+  return cols!
+}
+
 export function isNumeric(dtype: tf.DataType): dtype is NumericDtype {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool'
 }
@@ -88,9 +124,14 @@ export class KernelBackend extends MathBackendCPU {
   private static nextId = 0
   /** How many of tfjs's cpu kernels are running, one inside the other. */
   private cpuKernels = 0
+  /** The library, whatever is put in the place of its functions to record a step: where weights lie is no part of one. */
+  private readonly plain: KernelLibrary
+  private readonly panelCols: number
 
   constructor(readonly library: KernelLibrary) {
     super()
+    this.plain = { ...library }
+    this.panelCols = panelColsOf(library)
   }
 
   private tensorData(dataId: object): TensorData {
@@ -102,20 +143,20 @@ export class KernelBackend extends MathBackendCPU {
   }
 
   /** The address of a new block. Throws HEED_ARGUMENT_INVALID beyond 2^31 - 1 elements and HEED_OUT_OF_MEMORY. */
-  private allocate(dtype: tf.DataType, size: number): number {
+  private allocate(dtype: tf.DataType, size: number, library: KernelLibrary = this.library): number {
     if (size > 0x7fffffff) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
-        `${this.library.name} backend: a tensor of ${size} elements was asked for, expected at most 2147483647. Split it.`,
+        `${library.name} backend: a tensor of ${size} elements was asked for, expected at most 2147483647. Split it.`,
       )
     }
     if (size === 0) return 0
     const bytes = size * bytesPerElement(dtype)
-    const address = this.library.allocate(bytes)
+    const address = library.allocate(bytes)
     if (address === 0) {
       throw new HeedError(
         'HEED_OUT_OF_MEMORY',
-        `${this.library.name} backend: ${bytes} bytes for a tensor cannot be had, ${this.library.memoryUse().inUse} are in use. ` +
+        `${library.name} backend: ${bytes} bytes for a tensor cannot be had, ${library.memoryUse().inUse} are in use. ` +
           'Dispose of tensors that are not needed, or use a smaller batch or model.',
       )
     }
@@ -196,6 +237,7 @@ export class KernelBackend extends MathBackendCPU {
   /** Where the values of a tensor lie, as the kernels want it. */
   readonly address = ({ dataId }: tf.TensorInfo): number => {
     const data = this.tensorData(dataId)
+    data.panels?.putInOrder()
     if (data.address === 0 && data.size > 0 && isNumeric(data.dtype)) data.settle(this.allocate(data.dtype, data.size))
     return data.address
   }
@@ -203,8 +245,48 @@ export class KernelBackend extends MathBackendCPU {
   /** `address` of a tensor that is about to be written whole: lazy zeros get memory without being made zero. */
   addressToFill({ dataId }: tf.TensorInfo): number {
     const data = this.tensorData(dataId)
+    data.panels?.putInOrder()
     if (data.isLazy && data.address === 0) data.address = this.allocate(data.dtype, data.size)
     return data.address
+  }
+
+  /** Where a tensor lies, in order or in panels; 0 where it has no memory yet. */
+  location({ dataId }: tf.TensorInfo): number {
+    return this.tensorData(dataId).address
+  }
+
+  /**
+   * Where a weight lies in panels (kernels/panels.cc), which from the second product of many rows on take the place of its
+   * values in order; 0 while they do not. Whoever asks for its address or its values puts it in order again.
+   */
+  panels({ dataId }: tf.TensorInfo, rows: number, weight: ProductWeight): number {
+    const data = this.tensorData(dataId)
+    const { panels } = data
+    if (panels && isSameWeight(panels.of, weight)) return data.address
+    panels?.putInOrder()
+    if (rows < MIN_PANEL_ROWS || data.address === 0 || ++data.products < PACKING_PRODUCT) return 0
+    return this.pack(data, weight) ? data.address : 0
+  }
+
+  /** Puts a weight in panels, if that hardly takes more memory and there is room for both while it is done. */
+  private pack(data: TensorData, of: ProductWeight): boolean {
+    const { panelCols, plain } = this
+    const { depth, cols } = of
+    const isTransposed = of.isTransposed ? 1 : 0
+    const size = depth * panelCols * Math.ceil(cols / panelCols)
+    const packed = size > data.size * (1 + MAX_PADDING) ? 0 : plain.allocate(4 * size)
+    if (packed === 0) return false
+    plain.kernels.packPanels(data.address, packed, depth, cols, isTransposed)
+    plain.release(data.address)
+    data.address = packed
+    const putInOrder = (): void => {
+      const ordered = this.allocate('float32', data.size, plain)
+      plain.kernels.unpackPanels(packed, ordered, depth, cols, isTransposed)
+      plain.release(packed)
+      Object.assign(data, { address: ordered, panels: undefined, products: 0 })
+    }
+    data.panels = { of, putInOrder }
+    return true
   }
 
   /** The values of a numeric tensor where they lie; only until the next kernel runs, since memory may move. */

@@ -47,6 +47,19 @@ export interface Kernels {
     aStep: number,
     bStep: number,
   ): void
+  panelProduct(
+    x: number,
+    panels: number,
+    bias: number,
+    y: number,
+    rows: number,
+    cols: number,
+    depth: number,
+    activation: number,
+  ): void
+  panelCols(cols: number): void
+  packPanels(weight: number, panels: number, depth: number, cols: number, isTransposed: number): void
+  unpackPanels(panels: number, weight: number, depth: number, cols: number, isTransposed: number): void
   binary(
     ...args: [
       a: number,

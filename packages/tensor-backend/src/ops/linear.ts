@@ -11,6 +11,8 @@ export type WeightLayout = 'outIn' | 'inOut'
  * y = activation(x · weightᵀ + bias), with layout `inOut` activation(x · weight + bias).
  * x: [..., inFeatures], weight: [outFeatures, inFeatures] as in HF files, bias: [outFeatures] -> [..., outFeatures].
  * Same numbers as `torch.nn.functional.linear`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
+ * `keepsPacked` lets the weight lie as products want it while no gradient is recorded and nothing else reads it: faster, but to
+ * be given only where nothing else reads it as often as this product.
  */
 export function linear(
   x: tf.Tensor,
@@ -18,6 +20,7 @@ export function linear(
   bias?: tf.Tensor,
   activation: Activation = 'none',
   layout: WeightLayout = 'outIn',
+  keepsPacked = false,
 ): tf.Tensor {
   const isInOut = layout === 'inOut'
   checkRank('linear', 'weight', weight, 2, isInOut ? '[inFeatures, outFeatures]' : '[outFeatures, inFeatures]')
@@ -27,11 +30,13 @@ export function linear(
   checkFloats('linear', bias ? { x, weight, bias } : { x, weight })
   if (!hasKernel('HeedLinear')) return composedLinear(x, weight, bias, activation, layout)
   const kind = activationKinds[activation]
+  const recording = isRecording()
+  const attributes = { kind, isInOut, keepsBefore: kind !== 0 && recording, keepsPacked: keepsPacked && !recording }
   const inputs = bias ? [x, weight, bias] : [x, weight]
   return differentiable(
     inputs,
     save => {
-      const [y, before] = runKernel('HeedLinear', inputs, { kind, isInOut, keepsBefore: kind !== 0 && isRecording() })
+      const [y, before] = runKernel('HeedLinear', inputs, attributes)
       save(before ? [x, weight, before] : [x, weight])
       return y!
     },
@@ -83,18 +88,30 @@ function multiply({ library }: KernelBackend, rows: number, cols: number, depth:
   library.kernels.matmul(a, b, bias, c, before, rows, cols, depth, transposeA, transposeB, 0, kind, 1, 0, 0)
 }
 
+interface LinearAttributes {
+  kind: number
+  isInOut: boolean
+  keepsBefore: boolean
+  keepsPacked: boolean
+}
+
 export const linearKernels: Record<string, BackendKernel> = {
   /** [x, weight, bias?] -> [y], or with keepsBefore [y, before the activation] */
   HeedLinear(
     backend,
     [x, weight, bias]: [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo?],
-    { kind, isInOut, keepsBefore }: { kind: number; isInOut: boolean; keepsBefore: boolean },
+    { kind, isInOut, keepsBefore, keepsPacked }: LinearAttributes,
   ) {
-    const { address } = backend
+    const { address, library } = backend
     const [rows, depth] = rowsAndCols(x)
     const cols = weight.shape[isInOut ? 1 : 0]!
     const shape = [...x.shape.slice(0, -1), cols]
     const y = backend.output(shape)
+    const panels = keepsPacked ? backend.panels(weight, rows, { depth, cols, isTransposed: !isInOut }) : 0
+    if (panels !== 0) {
+      library.kernels.panelProduct(address(x), panels, bias ? address(bias) : 0, address(y), rows, cols, depth, kind)
+      return [y]
+    }
     const before = keepsBefore ? backend.output(shape) : undefined
     multiply(backend, rows, cols, depth, {
       a: address(x),

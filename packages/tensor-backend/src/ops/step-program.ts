@@ -36,7 +36,7 @@ interface Program {
   counting: { at: number; offset: number }[]
   result: { shape: number[]; address: number }
   numInputs: number
-  state: { tensor: tf.Tensor; dataId: object }[]
+  state: { tensor: tf.Tensor; dataId: object; location: number }[]
 }
 
 /**
@@ -55,7 +55,7 @@ export class StepProgram {
   run(step: Step): { result: tf.Tensor; isReplayed: boolean } {
     const backend = inPlaceBackend()
     if (!backend || isRecording()) return { result: step.compute(), isReplayed: false }
-    if (backend !== this.#backend || (this.#program && !fits(this.#program, step))) this.reset()
+    if (backend !== this.#backend || (this.#program && !fits(this.#program, step, backend))) this.reset()
     this.#backend = backend
     if (this.#program) return { result: this.#replay(backend, this.#program, step), isReplayed: true }
     return { result: this.#isImpossible ? step.compute() : this.#record(backend, step), isReplayed: false }
@@ -166,7 +166,7 @@ export class StepProgram {
       counting: counting.map(({ call, at, offset }) => ({ at: calls.starts[call]! + at, offset })),
       result,
       numInputs,
-      state: state.map(tensor => ({ tensor, dataId: tensor.dataId })),
+      state: state.map(tensor => ({ tensor, dataId: tensor.dataId, location: this.#backend!.location(tensor) })),
     }
     trimMemorySoon() // from now on nothing asks for the memory that a prompt took
   }
@@ -206,10 +206,10 @@ function recordingKernels(kernels: Kernels, calls: Call[], inputs: readonly numb
 }
 
 /** Whether all that the calls read besides the inputs lies where it lay. */
-function fits({ numInputs, state }: Program, { inputs }: Step): boolean {
-  return (
-    inputs.length === numInputs && state.every(({ tensor, dataId }) => !tensor.isDisposed && tensor.dataId === dataId)
-  )
+function fits({ numInputs, state }: Program, { inputs }: Step, backend: KernelBackend): boolean {
+  const isInPlace = ({ tensor, dataId, location }: Program['state'][number]): boolean =>
+    !tensor.isDisposed && tensor.dataId === dataId && backend.location(tensor) === location
+  return inputs.length === numInputs && state.every(isInPlace)
 }
 
 /** The arguments that count with the position, or undefined when two recordings differ in more than the inputs and these. */

@@ -17,9 +17,14 @@ const smaller = { avx512: ['avx512', 'avx2', 'plain'], avx2: ['plain'], neon: ['
 test.runIf(smaller.length > 0).each(smaller)(
   'the operations give the same numbers with the instruction set %s',
   instructionSet => {
-    const files = ['ops/pytorch', 'ops/composed', 'ops/attention', 'ops/quantized', 'files/read-floats'].map(
-      name => `packages/tensor-backend/test/${name}.test.ts`,
-    )
+    const files = [
+      'ops/pytorch',
+      'ops/composed',
+      'ops/attention',
+      'ops/packed-linear',
+      'ops/quantized',
+      'files/read-floats',
+    ].map(name => `packages/tensor-backend/test/${name}.test.ts`)
     const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, 'run', '-t', 'on native', ...files], {
       cwd: root,
       env: { ...process.env, HEED_INSTRUCTION_SET: instructionSet, VITEST_MAX_WORKERS: '1' },
