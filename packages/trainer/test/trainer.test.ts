@@ -475,8 +475,9 @@ describe('memory', () => {
     await new Trainer({ model, args, trainDataset: tinyDataset(), callbacks: [watch] }).train()
     expect(tf.memory().numTensors).toBe(before)
     model.dispose()
-    // The first 200 steps warm up. What is still referenced must not grow at all; a page is never given back at once.
-    expect(held.at(-1)! - held[1]!).toBeLessThan(0.5)
+    // The first 200 steps warm up. What is still referenced must not grow at all, but for code that is being compiled just
+    // then, of which the least of several readings is free; a page is never given back at once.
+    expect(Math.min(...held.slice(-4)) - Math.min(...held.slice(1, 5))).toBeLessThan(0.4)
     expect(resident.at(-1)! - resident[1]!).toBeLessThan(16)
   })
 })
