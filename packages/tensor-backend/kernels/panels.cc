@@ -17,24 +17,10 @@ void for_panels(int depth, int cols, const Use& use) {
     });
 }
 
-/** Columns [0, cols) of one panel back to where pack_panel took them from. */
+/** Columns [0, cols) of one panel back to where pack_columns took them from. */
 void unpack_panel(const float* panel, int depth, int cols, float* to, size_t row, size_t col) {
-    constexpr int L = Vec::kLanes;
-    if (col == 1) {
-        for (int p = 0; p < depth; p++) memcpy(to + p * row, panel + p * kTileCols, sizeof(float) * (size_t)cols);
-        return;
-    }
-    for (int j = 0; j < cols; j += L) {
-        for (int p = 0; p < depth; p += L) {
-            const float* block = panel + p * kTileCols + j;
-            if (j + L <= cols && p + L <= depth) {
-                transpose_lanes(block, kTileCols, to + j * col + p, col);
-                continue;
-            }
-            for (int s = 0; s < L && p + s < depth; s++)
-                for (int i = 0; i < L && j + i < cols; i++) to[(j + i) * col + p + s] = block[s * kTileCols + i];
-        }
-    }
+    if (col != 1) return transpose_block(panel, kTileCols, to, col, depth, cols);
+    for (int p = 0; p < depth; p++) memcpy(to + p * row, panel + p * kTileCols, sizeof(float) * (size_t)cols);
 }
 
 }  // namespace
