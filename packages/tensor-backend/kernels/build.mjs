@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import {
+  addonFiles,
   build,
   commonFlags,
   compileAll,
@@ -58,7 +59,7 @@ async function buildAddon() {
     nodeHeaders,
   ]
   const units = [
-    ...['node.cc', 'mpi.cc', 'threads.cc', 'allocator.cc'].map(file => ({ file, object: file, extra: [] })),
+    ...addonFiles.map(file => ({ file, object: file, extra: [] })),
     ...Object.entries(instructionSets).flatMap(([set, extra]) =>
       kernelFiles.map(file => ({ file, object: `${set}-${file}`, extra: [`-DHEED_ISA=${set}`, ...extra] })),
     ),

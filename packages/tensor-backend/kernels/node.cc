@@ -10,9 +10,11 @@
 #endif
 
 #include <atomic>
+#include <type_traits>
 
 #include "allocator.h"
 #include "api.h"
+#include "mapping.h"
 #include "threads.h"
 
 #if defined(__x86_64__)
@@ -52,41 +54,11 @@ bool choose_instruction_set(const char* wanted) {
     return take("plain", true, plain_kernels);
 }
 
+/** A number of JavaScript as a kernel takes it; pointers are whole numbers. */
 template <class T>
 T argument(double value) {
-    return (T)value;
-}
-template <>
-const float* argument<const float*>(double value) {
-    return reinterpret_cast<const float*>((uintptr_t)value);
-}
-template <>
-float* argument<float*>(double value) {
-    return reinterpret_cast<float*>((uintptr_t)value);
-}
-template <>
-const int32_t* argument<const int32_t*>(double value) {
-    return reinterpret_cast<const int32_t*>((uintptr_t)value);
-}
-template <>
-int32_t* argument<int32_t*>(double value) {
-    return reinterpret_cast<int32_t*>((uintptr_t)value);
-}
-template <>
-const uint8_t* argument<const uint8_t*>(double value) {
-    return reinterpret_cast<const uint8_t*>((uintptr_t)value);
-}
-template <>
-uint8_t* argument<uint8_t*>(double value) {
-    return reinterpret_cast<uint8_t*>((uintptr_t)value);
-}
-template <>
-const double* argument<const double*>(double value) {
-    return reinterpret_cast<const double*>((uintptr_t)value);
-}
-template <>
-double* argument<double*>(double value) {
-    return reinterpret_cast<double*>((uintptr_t)value);
+    if constexpr (std::is_pointer_v<T>) return reinterpret_cast<T>((uintptr_t)value);
+    else return (T)value;
 }
 
 constexpr size_t kMaxArguments = 40;
@@ -137,6 +109,12 @@ napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...)) 
     return nullptr;
 }
 
+napi_value number(napi_env env, double value) {
+    napi_value result;
+    napi_create_double(env, value, &result);
+    return result;
+}
+
 #if !defined(_WIN32)
 napi_value boolean(napi_env env, bool value) {
     napi_value result;
@@ -179,6 +157,30 @@ napi_value read_floats(napi_env env, napi_callback_info info) {
     });
     return boolean(env, is_whole);
 }
+
+/** map_file(file, bytes): the address of the file as memory, or 0. */
+napi_value map_file(napi_env env, napi_callback_info info) {
+    double numbers[2];
+    if (!read_arguments(env, info, 2, numbers)) return nullptr;
+    return number(env, (double)(uintptr_t)heed::map_file((int)numbers[0], (size_t)numbers[1]));
+}
+
+/** unmap_file(address, bytes) */
+napi_value unmap_file(napi_env env, napi_callback_info info) {
+    double numbers[2];
+    if (read_arguments(env, info, 2, numbers)) heed::unmap_file(argument<void*>(numbers[0]), (size_t)numbers[1]);
+    return nullptr;
+}
+
+/** forget_pages(address, bytes) */
+napi_value forget_pages(napi_env env, napi_callback_info info) {
+    double numbers[2];
+    if (read_arguments(env, info, 2, numbers)) heed::forget_pages(argument<void*>(numbers[0]), (size_t)numbers[1]);
+    return nullptr;
+}
+
+/** lost_mapping(): the address of a mapped file that has become shorter, or 0. */
+napi_value lost_mapping(napi_env env, napi_callback_info) { return number(env, (double)(uintptr_t)heed::lost_mapping()); }
 
 /** A weight in a file: rows of blocks, of which the kernels make strips of 16. */
 struct WeightFile {
@@ -334,9 +336,7 @@ napi_value kernel_names(napi_env env, napi_callback_info) {
 napi_value allocate(napi_env env, napi_callback_info info) {
     double bytes;
     if (!read_arguments(env, info, 1, &bytes)) return nullptr;
-    napi_value address;
-    napi_create_double(env, (double)(uintptr_t)heed::allocate((size_t)bytes), &address);
-    return address;
+    return number(env, (double)(uintptr_t)heed::allocate((size_t)bytes));
 }
 
 napi_value release(napi_env env, napi_callback_info info) {
@@ -423,6 +423,10 @@ NAPI_MODULE_INIT() {
     define(env, exports, "run", run);
     define(env, exports, "kernel_names", kernel_names);
 #if !defined(_WIN32)
+    define(env, exports, "map_file", map_file);
+    define(env, exports, "unmap_file", unmap_file);
+    define(env, exports, "forget_pages", forget_pages);
+    define(env, exports, "lost_mapping", lost_mapping);
     define(env, exports, "read_floats", read_floats);
     define(env, exports, "read_strips", read_strips);
     define(env, exports, "read_linear", read_linear);

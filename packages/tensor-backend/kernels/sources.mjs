@@ -10,7 +10,8 @@ export const build = join(kernels, '..', 'build')
 
 export const headers = readdirSync(kernels).filter(name => name.endsWith('.h'))
 export const wasmFiles = ['wasm.cc', 'wasm-threads.cc', 'allocator.cc']
-const platformFiles = ['node.cc', 'mpi.cc', 'threads.cc', ...wasmFiles] // compiled once; all others once per instruction set
+export const addonFiles = ['node.cc', 'mpi.cc', 'threads.cc', 'mapping.cc', 'allocator.cc']
+const platformFiles = [...addonFiles, ...wasmFiles] // compiled once; all others once per instruction set
 export const kernelFiles = readdirSync(kernels).filter(name => name.endsWith('.cc') && !platformFiles.includes(name))
 export const commonFlags = [
   '-std=c++17',

@@ -22,7 +22,7 @@ import type { Checkpoint, CheckpointFormat, CheckpointTensors } from '@heed/tran
 import { relatives } from '../relatives-by-type.ts'
 import { configOfGguf, GgufNumbers } from './gguf-config.ts'
 import { hfName } from './gguf-names.ts'
-import { halvesFromPairs } from './rotary-rows.ts'
+import { halvesFromPairs, inHalves } from './rotary-rows.ts'
 
 /** Where a tensor of HF lies: a tensor of the file, or one expert's part of it. */
 interface Place {
@@ -137,9 +137,9 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     return { dtype: type === 'F16' || type === 'BF16' ? type : 'F32', shape: place.shape }
   }
 
-  /** Whether it is a tensor of the file as it is. */
-  const isWhole = ({ name, shape, expert, pairedHeads, minus }: Place): boolean =>
-    (expert ?? pairedHeads ?? minus) === undefined && shape.length === file.tensors.get(name)!.shape.length
+  /** Whether it is a tensor of the file as it is, but for the order of its rows. */
+  const isWhole = ({ name, shape, expert, minus }: Place): boolean =>
+    (expert ?? minus) === undefined && shape.length === file.tensors.get(name)!.shape.length
 
   // Experts share a tensor and are asked for one after the other.
   let last: { name: string; bytes: Uint8Array } | undefined
@@ -199,7 +199,10 @@ function openTensors(file: GgufFile, numbers: GgufNumbers): CheckpointTensors {
     },
     async read(key) {
       const place = at(key)
-      if (isWhole(place)) return file.read(place.name)
+      if (isWhole(place)) {
+        const tensor = await file.read(place.name)
+        return place.pairedHeads === undefined ? tensor : inHalves(tensor, place.pairedHeads)
+      }
       const values = dequantizeGgml(await readBytes(place), typeOf(place), `${file.name}: tensor "${place.name}"`)
       const { minus } = place
       return tf.tensor(minus === undefined ? values : values.map(value => value - minus), [...place.shape], 'float32')

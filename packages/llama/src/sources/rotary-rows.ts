@@ -3,6 +3,7 @@
  * of a pair side by side, (0, 1), (2, 3), ...; HF's keep first channels in the first half of a head and second ones in the second.
  * Only whole rows move, so that it works on rows of any type.
  */
+import { tf } from '@heed/tensor-backend'
 
 /** Row i of the result is row `order(i)` of `bytes`. */
 function reordered(
@@ -28,6 +29,19 @@ export function halvesFromPairs(bytes: Uint8Array, rows: number, numHeads: numbe
     return head * headDim + (i < half ? 2 * i : 2 * (i - half) + 1)
   }
   return reordered(bytes, rows, order, room)
+}
+
+/** `halvesFromPairs` of a tensor [rows, ...], which is disposed of. */
+export function inHalves(pairs: tf.Tensor, numHeads: number): tf.Tensor {
+  const [rows, ...rest] = pairs.shape as [number, ...number[]]
+  const halves = tf.tidy(() => {
+    const turned = pairs
+      .reshape([numHeads, rows / numHeads / 2, 2, tf.util.sizeFromShape(rest)])
+      .transpose([0, 2, 1, 3])
+    return turned.reshape([rows, ...rest])
+  })
+  pairs.dispose()
+  return halves
 }
 
 /** Halves to pairs: the other way round. */

@@ -1,6 +1,7 @@
 import { HeedError } from '../errors.ts'
 import { MathBackendCPU, tf } from '../tf.ts'
 import type { KernelLibrary } from './library.ts'
+import { checkMappings } from './mapped-file.ts'
 
 export type NumericDtype = 'float32' | 'int32' | 'bool'
 
@@ -32,16 +33,27 @@ const MIN_PANEL_ROWS = 16
 /** A weight lies in panels from this product of many rows on: packing it for one alone would not pay. */
 const PACKING_PRODUCT = 2
 
+/** The same for a weight that lies in a file: it moves to new memory, which costs as much as a product of hundreds of rows. */
+const MOVING_PRODUCT = 16
+
 /** The part of a weight that zeros after its last column may add to it. */
 const MAX_PADDING = 1 / 16
 
-/** One tensor: a block of the library's memory; or values of JavaScript, as strings and complex numbers always are. */
+/** Has memory that tensors lie in. */
+export interface MemoryOwner {
+  /** No tensor lies there any more. */
+  release(address: number, bytes: number): void
+}
+
+/** One tensor: a block of the library's memory, or of a file's; or values of JavaScript, as strings and complex numbers always are. */
 class TensorData {
   refCount = 1
   /** Products of many rows by it since it was put in order. */
   products = 0
   /** Set while the values lie in panels, as products alone read them. */
   panels: { of: ProductWeight; putInOrder(): void } | undefined
+  /** Whose memory it is, where it is no block of the library. */
+  owner: MemoryOwner | undefined
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
 
   constructor(
@@ -202,6 +214,7 @@ export class KernelBackend extends MathBackendCPU {
 
   /** The values of a tensor, copied: they stay valid when the tensor is disposed. */
   override readSync(dataId: object): tf.backend_util.BackendValues {
+    checkMappings(this.library)
     const data = this.tensorData(dataId)
     if (!isNumeric(data.dtype)) return super.readSync(dataId)
     return (data.values as Float32Array).slice()
@@ -209,10 +222,17 @@ export class KernelBackend extends MathBackendCPU {
 
   override disposeData(dataId: object, force = false): boolean {
     if (!this.data.has(dataId)) return true
-    const { address } = this.tensorData(dataId)
+    const data = this.tensorData(dataId)
     const isGone = super.disposeData(dataId, force)
-    if (isGone && address !== 0) this.library.release(address)
+    if (isGone) this.release(data, this.library)
     return isGone
+  }
+
+  /** Gives up the memory of a tensor. */
+  private release({ owner, address, dtype, size }: TensorData, library: KernelLibrary): void {
+    if (address === 0) return
+    if (owner) owner.release(address, size * bytesPerElement(dtype))
+    else library.release(address)
   }
 
   override memory(): { unreliable: boolean; reasons: string[] } {
@@ -223,6 +243,15 @@ export class KernelBackend extends MathBackendCPU {
   output(shape: number[], dtype: NumericDtype = 'float32'): tf.TensorInfo {
     const dataId = { id: KernelBackend.nextId++ }
     this.store(dataId, this.create(dtype, tf.util.sizeFromShape(shape)))
+    return { dataId, shape, dtype }
+  }
+
+  /** A tensor over memory that is another's. */
+  over(owner: MemoryOwner, address: number, shape: number[], dtype: NumericDtype = 'float32'): tf.TensorInfo {
+    const dataId = { id: KernelBackend.nextId++ }
+    const data = new TensorData(this.library, dtype, tf.util.sizeFromShape(shape), address)
+    data.owner = owner
+    this.store(dataId, data)
     return { dataId, shape, dtype }
   }
 
@@ -264,7 +293,8 @@ export class KernelBackend extends MathBackendCPU {
     const { panels } = data
     if (panels && isSameWeight(panels.of, weight)) return data.address
     panels?.putInOrder()
-    if (rows < MIN_PANEL_ROWS || data.address === 0 || ++data.products < PACKING_PRODUCT) return 0
+    const wanted = data.owner ? MOVING_PRODUCT : PACKING_PRODUCT
+    if (rows < MIN_PANEL_ROWS || data.address === 0 || ++data.products < wanted) return 0
     return this.pack(data, weight) ? data.address : 0
   }
 
@@ -277,8 +307,8 @@ export class KernelBackend extends MathBackendCPU {
     const packed = size > data.size * (1 + MAX_PADDING) ? 0 : plain.allocate(4 * size)
     if (packed === 0) return false
     plain.kernels.packPanels(data.address, packed, depth, cols, isTransposed)
-    plain.release(data.address)
-    data.address = packed
+    this.release(data, plain)
+    Object.assign(data, { address: packed, owner: undefined })
     const putInOrder = (): void => {
       const ordered = this.allocate('float32', data.size, plain)
       plain.kernels.unpackPanels(packed, ordered, depth, cols, isTransposed)
@@ -291,6 +321,7 @@ export class KernelBackend extends MathBackendCPU {
 
   /** The values of a numeric tensor where they lie; only until the next kernel runs, since memory may move. */
   values(tensor: tf.TensorInfo): Float32Array | Int32Array | Uint8Array {
+    checkMappings(this.library)
     return this.tensorData(tensor.dataId).values as Float32Array
   }
 

@@ -354,6 +354,16 @@ export interface KernelLibrary {
   readStrips?(...args: [...WeightInFile, strips: number]): boolean
   /** `quantizedLinear` by a weight that lies in a file, which is not kept; false when it is not all there. */
   readLinear?(...args: [...WeightInFile, x: number, bias: number, y: number, workspace: number, xRows: number]): boolean
+  /**
+   * The first `bytes` of a file as memory, where the library can have that, or 0. It shares the system's cache of the file until
+   * it is written to, which the file never sees.
+   */
+  mapFile?(file: number, bytes: number): number
+  unmapFile?(address: number, bytes: number): void
+  /** Gives whole pages of a mapped file back to the system, until they are read again. */
+  forgetPages?(address: number, bytes: number): void
+  /** The address of a mapped file that has become shorter than what was read of it, or 0. */
+  lostMapping?(): number
   /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
   allocate(bytes: number): number
   release(address: number): void

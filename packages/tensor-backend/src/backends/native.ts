@@ -26,6 +26,10 @@ interface Addon extends MpiAddon {
   /** Calls of kernels by their places in `kernel_names`, each followed by its arguments. */
   run(calls: Float64Array): void
   kernel_names(): string[]
+  map_file?: KernelLibrary['mapFile']
+  unmap_file?: KernelLibrary['unmapFile']
+  forget_pages?: KernelLibrary['forgetPages']
+  lost_mapping?: KernelLibrary['lostMapping']
   read_floats?: KernelLibrary['readFloats']
   read_strips?: KernelLibrary['readStrips']
   read_linear?: KernelLibrary['readLinear']
@@ -106,6 +110,12 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
     threads: count,
     kernels: kernels as unknown as Kernels,
     program: calls => programOf(addon, calls),
+    ...(addon.map_file && {
+      mapFile: addon.map_file,
+      unmapFile: addon.unmap_file!,
+      forgetPages: addon.forget_pages!,
+      lostMapping: addon.lost_mapping!,
+    }),
     ...(addon.read_floats && { readFloats: addon.read_floats }),
     ...(addon.read_strips && { readStrips: addon.read_strips }),
     ...(addon.read_linear && { readLinear: addon.read_linear }),

@@ -1,3 +1,5 @@
+import { MappedFile } from '../backends/mapped-file.ts'
+import { inPlaceBackend } from '../ops/in-place.ts'
 import { tf } from '../tf.ts'
 import type { SharedFile } from './byte-source.ts'
 import { tensorFromRaw } from './dtypes.ts'
@@ -30,7 +32,11 @@ export interface GgufFile extends GgufHeader {
   readRaw(name: string, part?: { offset: number; length: number; room?: Uint8Array | undefined }): Promise<Uint8Array>
   /** The elements in row-major order. Throws as readRaw, HEED_DTYPE_UNSUPPORTED on a type without a dequantizer. */
   dequantize(name: string): Promise<Float32Array>
-  /** A tensor the caller disposes: I8 to I64 as int32, all else dequantized to float32. Throws as dequantize. */
+  /**
+   * A tensor the caller disposes: I8 to I64 as int32, all else dequantized to float32. On the native backend F32 of a file is not
+   * copied but mapped: what is written to the tensor stays in this process, and a file that becomes shorter is HEED_IO when it is
+   * read. Throws as dequantize.
+   */
   read(name: string): Promise<tf.Tensor>
   close(): Promise<void>
 }
@@ -51,6 +57,12 @@ export async function openGguf(
   return openWith(source, options, async opened => {
     const { version, metadata, tensors } = known ?? (await readGgufHeader(opened))
     let shared: SharedFile | undefined
+    let mapped: MappedFile | undefined
+    const mapFile = (): MappedFile | undefined => {
+      const backend = inPlaceBackend()
+      mapped ??= backend && MappedFile.open(backend, opened)
+      return mapped
+    }
     const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
     const infoOf = (name: string) => tensorInfo(opened.name, tensors, name)
     const readRaw: GgufFile['readRaw'] = async (name, part) => {
@@ -71,7 +83,9 @@ export async function openGguf(
       readRaw,
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),
       async read(name) {
-        const { type, shape, byteOffset } = infoOf(name)
+        const { type, shape, byteOffset, byteLength } = infoOf(name)
+        const inPlace = type === 'F32' && byteLength > 0 && mapFile()?.floats(byteOffset, shape)
+        if (inPlace) return inPlace
         if (isReadableFloat(type)) return readFloats(opened, { dtype: type, shape, byteOffset })
         const bytes = await readRaw(name)
         if (type === 'I8' || type === 'I16' || type === 'I32' || type === 'I64') {
@@ -81,7 +95,8 @@ export async function openGguf(
       },
       close() {
         shared?.release()
-        shared = undefined
+        mapped?.close()
+        shared = mapped = undefined
         return opened.close()
       },
     }
