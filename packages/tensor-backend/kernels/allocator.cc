@@ -12,6 +12,9 @@ extern unsigned char __heap_base;
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #endif
 
 namespace heed {
@@ -86,7 +89,7 @@ void* system_allocate(size_t bytes) {
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
 void make_room(size_t) {}
-void give_back_large() {}
+void give_back_all() {}
 
 /** Once memory grows no more: cuts a block out of the smallest cached one that holds it, and keeps the rest cached. */
 Header* cut(int size_class, size_t rounded) {
@@ -167,8 +170,8 @@ bool give_back(Header* header) {
 constexpr size_t kSpare = size_t(64) << 20;
 
 /** Gives cached blocks back to the system, the largest first, as long as there are more than `limit` bytes of them. */
-void give_back_beyond(size_t limit, int smallest_class) {
-    for (int i = kNumClasses - 1; i >= smallest_class && bytes_cached > limit; i--) {
+void give_back_beyond(size_t limit) {
+    for (int i = kNumClasses - 1; i >= 0 && bytes_cached > limit; i--) {
         while (free_lists[i] && bytes_cached > limit) {
             Header* header = free_lists[i];
             free_lists[i] = header->next;
@@ -184,12 +187,14 @@ void give_back_beyond(size_t limit, int smallest_class) {
  */
 void make_room(size_t bytes) {
     const size_t needed = bytes_in_use + bytes;
-    give_back_beyond((needed > peak_in_use ? needed : peak_in_use) + kSpare - needed, 0);
+    give_back_beyond((needed > peak_in_use ? needed : peak_in_use) + kSpare - needed);
 }
 
-void give_back_large() {
-    size_t rounded;
-    give_back_beyond(0, class_of(kMapped, &rounded));
+void give_back_all() {
+    give_back_beyond(0);
+#if defined(__GLIBC__)
+    malloc_trim(0);  // the heap would keep small ones
+#endif
 }
 #endif
 
@@ -233,7 +238,7 @@ void release(void* block) {
 
 void trim() {
     Lock lock;
-    give_back_large();
+    give_back_all();
 }
 
 MemoryUse memory_use() { return {bytes_in_use, bytes_cached}; }

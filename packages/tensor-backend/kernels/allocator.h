@@ -10,7 +10,7 @@ void* allocate(size_t bytes);
 /** Gives a block back; null is ignored. */
 void release(void* block);
 
-/** Gives the large blocks that are kept to be handed out again back to the system. */
+/** Gives the blocks that are kept to be handed out again back to the system. */
 void trim();
 
 struct MemoryUse {

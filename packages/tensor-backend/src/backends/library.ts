@@ -369,7 +369,7 @@ export interface KernelLibrary {
   release(address: number): void
   /** The buffer and offset at which a block can be seen now; not to be kept across another allocation. */
   view(address: number, bytes: number): { buffer: ArrayBufferLike; byteOffset: number }
-  /** Gives the large blocks that are kept to be handed out again back to the system, where it takes memory back. */
+  /** Gives the blocks that are kept to be handed out again back to the system, where it takes memory back. */
   trim?(): void
   /** `trim` half a second after the last call of this. */
   trimSoon?(): void

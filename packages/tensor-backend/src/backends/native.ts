@@ -75,7 +75,7 @@ function programOf(addon: Addon, calls: readonly KernelCall[]): CallProgram {
   return { numbers, starts, run: () => addon.run(numbers) }
 }
 
-/** How long large blocks are kept for the next text, in milliseconds: texts that follow one another take the same ones. */
+/** How long blocks are kept for the next text, in milliseconds: texts that follow one another take the same ones. */
 const TRIM_DELAY = 500
 
 /** `trim` after the delay, which each call begins anew; the process does not wait for it. */

@@ -9,7 +9,7 @@ export function inPlaceBackend(): KernelBackend | undefined {
 }
 
 /**
- * Gives memory that large tensors had, and that is kept for others, back to the system, unless this is called again within half
+ * Gives memory that tensors had, and that is kept for others, back to the system, unless this is called again within half
  * a second: after work that may not come again soon.
  */
 export function trimMemorySoon(): void {
