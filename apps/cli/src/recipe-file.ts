@@ -1,11 +1,10 @@
 import { HeedError, parseStrictJson, readText } from '@heed/tensor-backend'
 import { nearestName } from '@heed/trainer'
-import { parse as parseYaml } from 'yaml'
 
 /** What a recipe file holds: an object of these `keys`. YAML by its ending, else JSON. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID. */
 export async function readRecipeFile(file: string, keys: readonly string[]): Promise<Record<string, unknown>> {
   const text = await readText(file)
-  const recipe = /\.ya?ml$/i.test(file) ? yamlOf(text, file) : parseStrictJson(text, file)
+  const recipe = /\.ya?ml$/i.test(file) ? await yamlOf(text, file) : parseStrictJson(text, file)
   if (typeof recipe === 'object' && recipe !== null && !Array.isArray(recipe)) return recipe as Record<string, unknown>
   throw new HeedError(
     'HEED_CONFIG_INVALID',
@@ -13,9 +12,10 @@ export async function readRecipeFile(file: string, keys: readonly string[]): Pro
   )
 }
 
-function yamlOf(text: string, file: string): unknown {
+async function yamlOf(text: string, file: string): Promise<unknown> {
+  const { parse } = await import('yaml')
   try {
-    return parseYaml(text)
+    return parse(text)
   } catch (cause) {
     const [reason] = (cause as Error).message.split('\n')
     throw new HeedError('HEED_FILE_INVALID', `${file}: the text is not YAML, expected YAML. ${reason}`, { cause })

@@ -1,9 +1,7 @@
 /** The one import of tfjs in the repository, with its gradients registered. Everyone else takes `tf` from here. */
-// biome-ignore lint/style/noRestrictedImports: this is the one door
-import * as tf from '@tensorflow/tfjs'
+import { MathBackendCPU, tf } from '#tfjs'
 
-export { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
-export { tf }
+export { MathBackendCPU, tf }
 
 /** tfjs's WebGPU backend, 300 KB that only those who ask for it load. */
 export function loadTfjsWebgpu(): Promise<{

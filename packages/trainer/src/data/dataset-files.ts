@@ -1,6 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
-import { parse } from 'yaml'
 import { show } from '../checks.ts'
+import type { Config, Splits } from './dataset-configs.ts'
 import { unpackedName } from './read-rows.ts'
 
 export const formatNames = ['text', 'json', 'csv', 'parquet', 'arrow'] as const
@@ -50,19 +50,6 @@ const folderPatterns = (word: string): string[] => [
 ]
 const namePatterns = (word: string): string[] => [`**/${word}${separator}*`, `**/*${separator}${word}${separator}*`]
 
-/** Patterns of files by split. */
-type Splits = Map<string, string[]>
-
-interface Config {
-  name: string
-  /** Its folder within the data set, with a `/` at its end, or nothing. */
-  folder: string
-  /** Found by the names of the files when left out. */
-  splits: Splits | undefined
-  delimiter: string | undefined
-  isDefault: boolean
-}
-
 /** The splits of a data set. */
 export interface DatasetSplits {
   names: string[]
@@ -78,11 +65,11 @@ export interface DatasetSplits {
 export function splitsOfDataset(
   where: string,
   names: readonly string[],
-  readme: string,
+  configs: readonly Config[],
   config?: string | undefined,
 ): DatasetSplits {
   const data = names.filter(name => formatOf(name) && !descriptions.test(name))
-  const { folder, splits, delimiter } = chosenConfig(where, configsOf(where, readme), config)
+  const { folder, splits, delimiter } = chosenConfig(where, configs, config)
   const inside = data.filter(name => name.startsWith(folder)).map(name => name.slice(folder.length))
   const found = splits ?? splitsByName(inside)
   if (found.size === 0) throw noFiles(where, names)
@@ -183,53 +170,6 @@ function checkShards(where: string, files: readonly string[]): void {
       `${where}: of the ${Number(total)} files like ${name} there are ${present}, expected all of them. Download the others too.`,
     )
   }
-}
-
-/** The `configs` in the header of README.md. Throws HEED_FILE_INVALID. */
-function configsOf(where: string, readme: string): Config[] {
-  const header = /^---\r?\n([\s\S]*?)\r?\n---(?:\r?\n|$)/.exec(readme)?.[1] ?? ''
-  const invalid = (reason: string, cause?: unknown): HeedError =>
-    new HeedError('HEED_FILE_INVALID', `${where}: README.md: ${reason}. Mend its header.`, { cause })
-  let content: unknown
-  try {
-    content = parse(header)
-  } catch (cause) {
-    throw invalid(`its header is no YAML: ${(cause as Error).message.split('\n')[0]}`, cause)
-  }
-  const configs = (content as { configs?: unknown } | null)?.configs ?? []
-  if (!Array.isArray(configs)) throw invalid(`configs is ${show(configs)}, expected a list`)
-  return configs.map((config: { [key: string]: unknown } | null) => {
-    const {
-      config_name: name,
-      data_files: files,
-      data_dir: folder,
-      sep,
-      delimiter = sep,
-      default: isDefault,
-    } = config ?? {}
-    if (typeof name !== 'string') throw invalid(`config_name is ${show(name)}, expected a name in each of configs`)
-    const splits = files === undefined ? undefined : splitsOf(files)
-    if (splits === null) {
-      throw invalid(`data_files of ${name} is ${show(files)}, expected paths, or entries with a split and its path`)
-    }
-    return {
-      name,
-      folder: typeof folder === 'string' ? `${folder.replace(/^\.\//, '').replace(/\/+$/, '')}/` : '',
-      splits,
-      delimiter: typeof delimiter === 'string' ? delimiter : undefined,
-      isDefault: isDefault === true || name === 'default' || configs.length === 1,
-    }
-  })
-}
-
-/** `data_files` in each of its forms; null when it is none of them. */
-function splitsOf(files: unknown): Splits | null {
-  const isPaths = (value: unknown): value is string | string[] => [value].flat().every(path => typeof path === 'string')
-  if (isPaths(files)) return new Map([['train', [files].flat()]])
-  if (!Array.isArray(files)) return null
-  const entries = files.map(entry => [entry?.split, entry?.path] as const)
-  if (!entries.every(([split, path]) => typeof split === 'string' && isPaths(path))) return null
-  return new Map(entries.map(([split, path]) => [split, [path].flat()]))
 }
 
 function chosenConfig(where: string, configs: readonly Config[], name: string | undefined): Config {

@@ -1,12 +1,10 @@
 import { HeedError, type HubOptions } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import { checkChoice } from '../checks.ts'
-import { readArrow } from './arrow.ts'
 import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'
 import { readJson } from './json.ts'
-import { countParquet, readParquet } from './parquet.ts'
 import { readLines } from './read-rows.ts'
 import { type FoundFiles, type FoundSplits, findInRepository, type RepositoryPart } from './repository.ts'
 import { isRelative, parseSplit, rangeOf, type SplitSlice } from './split-slices.ts'
@@ -106,7 +104,7 @@ async function* rowsOf(
   const all = delimiter === undefined ? options : { delimiter, ...options }
   for (const name of files) {
     const file = await locate(name)
-    for await (const row of readRows(format, file, all)) yield [row, file]
+    for await (const row of await readRows(format, file, all)) yield [row, file]
   }
 }
 
@@ -127,12 +125,15 @@ export async function* rowsOfSlice(
 
 async function countRows(found: FoundFiles, options: ReadRowsOptions): Promise<number> {
   let count = 0
-  if (found.format === 'parquet') for (const name of found.files) count += await countParquet(await found.locate(name))
-  else for await (const _row of rowsOf(found, options)) count++
+  if (found.format === 'parquet') {
+    const { countParquet } = await import('./parquet.ts')
+    for (const name of found.files) count += await countParquet(await found.locate(name))
+  } else for await (const _row of rowsOf(found, options)) count++
   return count
 }
 
-function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions): AsyncIterable<Row> {
+/** The readers of formats that are libraries of their own are loaded when they are needed. */
+async function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions): Promise<AsyncIterable<Row>> {
   switch (format) {
     case 'text':
       return readTextRows(file, options.sampleBy ?? 'line')
@@ -141,9 +142,9 @@ function readRows(format: DatasetFormat, file: string, options: ReadRowsOptions)
     case 'csv':
       return readCsv(file, options)
     case 'parquet':
-      return readParquet(file)
+      return (await import('./parquet.ts')).readParquet(file)
     case 'arrow':
-      return readArrow(file)
+      return (await import('./arrow.ts')).readArrow(file)
   }
 }
 

@@ -1,5 +1,4 @@
 import { type ByteSourceLike, HeedError, openByteSource } from '@heed/tensor-backend'
-import { unzstd } from './zstd.ts'
 
 /** Bytes asked for at a time. */
 const CHUNK = 2 ** 20
@@ -47,10 +46,10 @@ async function* gunzip(chunks: AsyncIterable<Uint8Array>, file: string): AsyncGe
 /** The name of a file without the end that says how it is packed. */
 export const unpackedName = (file: string): string => file.replace(/\.(?:gz|zst)$/, '')
 
-function unpacked(file: string): AsyncIterable<Uint8Array> {
+async function unpacked(file: string): Promise<AsyncIterable<Uint8Array>> {
   const chunks = readChunks(file)
   if (file.endsWith('.gz')) return gunzip(chunks, file)
-  return file.endsWith('.zst') ? unzstd(chunks, file) : chunks
+  return file.endsWith('.zst') ? (await import('./zstd.ts')).unzstd(chunks, file) : chunks
 }
 
 /**
@@ -66,7 +65,7 @@ export async function* readTextChunks(file: string): AsyncGenerator<string> {
       throw new HeedError('HEED_FILE_INVALID', `${file}: ${await notUtf8(file)}. Convert the file to UTF-8.`, { cause })
     }
   }
-  for await (const bytes of unpacked(file)) yield await decode(bytes)
+  for await (const bytes of await unpacked(file)) yield await decode(bytes)
   yield await decode()
 }
 
@@ -75,7 +74,7 @@ async function notUtf8(file: string): Promise<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let line = 1
   let isStart = true
-  for await (const bytes of unpacked(file)) {
+  for await (const bytes of await unpacked(file)) {
     if (isStart && ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))) {
       return 'it is UTF-16'
     }

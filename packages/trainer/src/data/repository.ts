@@ -46,7 +46,8 @@ export async function findInRepository(location: string, part: RepositoryPart, h
     return { where: location, names: ['train'], filesOf: () => ({ ...files, locate }) }
   }
   const readme = names.includes('README.md') ? await readText(await locate('README.md')) : ''
-  const splits = splitsOfDataset(location, names, readme, part.config)
+  const configs = readme ? (await import('./dataset-configs.ts')).configsOf(location, readme) : []
+  const splits = splitsOfDataset(location, names, configs, part.config)
   return { where: location, names: splits.names, filesOf: split => ({ ...splits.filesOf(split), locate }) }
 }
 

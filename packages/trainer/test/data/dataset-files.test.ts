@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { configsOf } from '../../src/data/dataset-configs.ts'
 import { filesThatFit, splitsOfDataset } from '../../src/data/dataset-files.ts'
 
 interface Layout {
@@ -27,14 +28,14 @@ const failureOf = (run: () => unknown): string => {
 
 describe('files of a split are those that HF datasets takes', () => {
   test.each(layouts.map(layout => [layout.name, layout] as const))('%s', (_, { files, readme, config, splits }) => {
-    const { names, filesOf } = splitsOfDataset('x', visible(files), readme, config ?? undefined)
+    const { names, filesOf } = splitsOfDataset('x', visible(files), configsOf('x', readme), config ?? undefined)
     expect(names).toEqual(Object.keys(splits))
     expect(Object.fromEntries(names.map(split => [split, filesOf(split).files]))).toEqual(splits)
   })
 
   test('with the format that most have, and what stands between fields', () => {
     const readme = '---\nconfigs:\n- config_name: a\n  data_files: "*"\n  sep: ";"\n---'
-    expect(splitsOfDataset('x', ['a.csv', 'b.csv.gz', 'c.txt'], readme).filesOf('train')).toEqual({
+    expect(splitsOfDataset('x', ['a.csv', 'b.csv.gz', 'c.txt'], configsOf('x', readme)).filesOf('train')).toEqual({
       format: 'csv',
       files: ['a.csv', 'b.csv.gz'],
       delimiter: ';',
@@ -50,7 +51,7 @@ describe('files of a split are those that HF datasets takes', () => {
 
 describe('a data set that cannot be read', () => {
   const files = (names: string[], readme = '', config?: string) =>
-    failureOf(() => splitsOfDataset('x', names, readme, config).filesOf('train'))
+    failureOf(() => splitsOfDataset('x', names, configsOf('x', readme), config).filesOf('train'))
 
   test('has no files of rows, none that fit, or not all', () => {
     expect(files(['a.jpg', 'README.md'])).toBe(
