@@ -73,7 +73,7 @@ void* map_file(int file, size_t bytes) {
     if (room == MAP_FAILED) return nullptr;
     char* start = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(room) + kHugePage - 1) / kHugePage * kHugePage);
     const size_t length = (bytes + page_size() - 1) / page_size() * page_size();
-    if (mmap(start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, 0) == MAP_FAILED) {
+    if (mmap(start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) == MAP_FAILED) {
         munmap(room, bytes + kHugePage);
         return nullptr;
     }

@@ -8,7 +8,7 @@ import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
 import { cacheDtypeOption, dtypeOption } from '../load-options.ts'
 import type { ModelSource } from '../serve/inference/protocol.ts'
-import { HeedServer } from '../serve/server.ts'
+import type { HeedServer } from '../serve/server.ts'
 
 interface ServeOptions {
   host: string
@@ -61,6 +61,7 @@ export function serveCommand(): Command {
       action(async (models: string[], options: ServeOptions) => {
         const { quiet, chatTemplate, maxBody, corsOrigin, apiKey = process.env.HEED_API_KEY, ...settings } = options
         if (apiKey === '') throw wrongUse('the API key is empty, expected a text', 'Give one, or leave it out.')
+        const { HeedServer } = await import('../serve/server.ts') // the other commands need no HTTP
         const server = await HeedServer.start({
           ...settings,
           models: modelSources(models),
