@@ -4,6 +4,7 @@ import type { CacheOptions } from '../cache-options.ts'
 import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
 import type { PromptCache } from './prompt-cache.ts'
+import { checkAborted, Turns } from './turns.ts'
 
 /** One generation under way: what a model keeps between tokens. */
 export interface Decoding {
@@ -19,11 +20,20 @@ export interface Decoding {
 /** Tokens of a prompt that go through a model at once: enough to fill the processor, few enough that a long prompt takes little memory. */
 const PREFILL_CHUNK = 256
 
+export interface CausalDecodingOptions extends CacheOptions {
+  onWarning?: ((message: string) => void) | undefined
+  /** Looked at between the pieces of a long prompt. */
+  signal?: AbortSignal | undefined
+}
+
 /** Decoding with a causal language model and its key-value cache; left padding is masked and not counted in positions. */
 export class CausalDecoding implements Decoding {
   readonly #cache: KvCache
   #mask: number[][] | undefined // of all tokens so far; undefined while nothing is hidden
 
+  readonly #turns = new Turns()
+  readonly #onWarning: (message: string) => void
+  readonly #signal: AbortSignal | undefined
   #isWarned = false
   #held: number // tokens of the prompt that the cache holds already
 
@@ -33,9 +43,10 @@ export class CausalDecoding implements Decoding {
     attentionMask: readonly (readonly number[])[] | undefined,
     capacity: number,
     private readonly promptCache?: PromptCache | undefined,
-    private readonly onWarning: (message: string) => void = console.warn,
-    cacheOptions: CacheOptions = {},
+    { onWarning = console.warn, signal, ...cacheOptions }: CausalDecodingOptions = {},
   ) {
+    this.#onWarning = onWarning
+    this.#signal = signal
     this.#cache = promptCache?.cache ?? model.createCache(capacity, cacheOptions)
     this.#cache.forgetSteps()
     this.#held = this.#cache.length
@@ -51,17 +62,17 @@ export class CausalDecoding implements Decoding {
     let begin = 0
     for (; count - begin > PREFILL_CHUNK + logitsToKeep; begin += PREFILL_CHUNK) {
       tf.dispose(this.#forward(inputIds, begin, begin + PREFILL_CHUNK, 1))
+      await this.#turns.next()
+      checkAborted(this.#signal)
     }
-    const output = this.#forward(inputIds, begin, count, logitsToKeep)
-    this.promptCache?.record(inputIds[0]!)
-    return logitRows(output)
+    return logitRows(this.#forward(inputIds, begin, count, logitsToKeep))
   }
 
   /** Tokens begin to end - 1 of each row. */
   #forward(inputIds: readonly number[][], begin: number, end: number, logitsToKeep: number): CausalLmOutput {
     const past = this.#cache.length
     const mask = this.#mask?.map(row => row.slice(0, past + end - begin))
-    return this.model.forward({
+    const output = this.model.forward({
       inputIds: inputIds.map(row => row.slice(begin, end)),
       ...(mask
         ? { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }
@@ -69,13 +80,15 @@ export class CausalDecoding implements Decoding {
       cache: this.#cache,
       logitsToKeep,
     })
+    this.promptCache?.record(inputIds[0]!.slice(begin, end))
+    return output
   }
 
   #warnBeyond(length: number): void {
     const { maxPositionEmbeddings: trained } = this.model.config as { maxPositionEmbeddings?: number }
     if (this.#isWarned || trained === undefined || length <= trained) return
     this.#isWarned = true
-    this.onWarning(
+    this.#onWarning(
       `generate: the text has ${length} tokens, but the model was trained on ${trained} (maxPositionEmbeddings), so that what it ` +
         'writes from here on may make no sense. Shorten the text, or load the model with config: { rope_scaling } to stretch its positions.',
     )

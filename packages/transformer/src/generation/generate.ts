@@ -32,7 +32,7 @@ export async function generate(
   }
   promptCache?.keepBeginningOf(prompts[0]!)
   const begin = (of: CausalLm, cache = promptCache): Decoding =>
-    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options.onWarning, options)
+    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
   return decode(begin(model), plan, options, draft)
 }

@@ -1,7 +1,7 @@
 import { type HeedErrorCode, isHeedError, tf } from '@heed/tensor-backend'
-import { type GenerateOptions, PromptCache, streamText } from '@heed/transformer'
+import { type GenerateOptions, Gpt2LMHeadModel, PromptCache, streamText } from '@heed/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { letterTokenizer, tinyGpt2 } from '../tiny-gpt2.ts'
+import { letterTokenizer, tinyGpt2, tinyGpt2Config } from '../tiny-gpt2.ts'
 
 let model: ReturnType<typeof tinyGpt2>
 let numTensors: number
@@ -262,6 +262,40 @@ test('an aborted signal stops it between two tokens', async () => {
     'generate: the signal was aborted, expected it to last.',
   ])
   expect(count).toBe(3)
+})
+
+test('an aborted signal stops it between two pieces of a long prompt, and a prompt cache is whole after it', async () => {
+  const long = new Gpt2LMHeadModel({ ...tinyGpt2Config, maxPositionEmbeddings: 1100 })
+  const forward = long.forward
+  long.forward = inputs => {
+    const end = performance.now() + 40 // as long as that of a model of some size
+    while (performance.now() < end);
+    return forward.call(long, inputs)
+  }
+  const ids = Array.from({ length: 1000 }, (_, i) => 1 + ((i * 7) % 19))
+  const promptCache = new PromptCache(long)
+  const controller = new AbortController()
+  let isWritten = false
+  const written = long.generate([ids], {
+    maxNewTokens: 3,
+    promptCache,
+    signal: controller.signal,
+    streamer: {
+      put() {
+        isWritten = true
+      },
+    },
+  })
+  setTimeout(() => controller.abort())
+  await expect(written).rejects.toMatchObject({ code: 'HEED_ABORTED' })
+  expect(isWritten).toBe(false)
+  expect(promptCache.length).toBeGreaterThan(0)
+  expect(promptCache.length).toBeLessThan(1000)
+  long.forward = forward
+  const again = await long.generate([ids], { maxNewTokens: 3, promptCache })
+  expect(again).toEqual(await long.generate([ids], { maxNewTokens: 3 }))
+  promptCache.dispose()
+  long.dispose()
 })
 
 describe('bad input', () => {
