@@ -1,6 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { init } from '@heed/tensor-backend'
+import { LlamaForCausalLM, llamaConfig } from 'heed'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { heed } from './run-cli.ts'
 
@@ -30,6 +32,36 @@ test('convert, quantize and eval perplexity: a model through GGUF and back fores
   const refused = await heed(['convert', stories, join(folder, 'few-bits'), '--type', 'q4_0'])
   expect(refused.code).toBe(2)
   expect(refused.stderr).toContain('convert: type is q4_0, expected f32, f16 or bf16 for a HuggingFace folder.')
+})
+
+test('convert and quantize leave no file when they are interrupted', async () => {
+  await init()
+  const large = join(folder, 'large')
+  const config = { vocabSize: 2048, hiddenSize: 1024, intermediateSize: 2816, numHiddenLayers: 4 }
+  const model = new LlamaForCausalLM(llamaConfig.complete({ ...config, numAttentionHeads: 8, tieWordEmbeddings: true }))
+  await model.savePretrained(large)
+  model.dispose()
+  const runs = [
+    { args: ['quantize', large, 'model.gguf', '--type', 'q4_k'], signal: 'SIGINT' },
+    { args: ['convert', large, 'model.gguf'], signal: 'SIGTERM' },
+    { args: ['convert', large, 'model'], signal: 'SIGINT' },
+  ] as const
+  for (const [i, { args, signal }] of runs.entries()) {
+    const [command, source, name, ...options] = args
+    const parent = join(folder, `interrupted-${i}`)
+    mkdirSync(parent)
+    const out = join(parent, name)
+    const files = (): string[] => readdirSync(parent, { recursive: true }).map(String)
+    const { code, stderr } = await heed([command, source, out, ...options], {
+      interruptWhen: () => files().some(file => file.endsWith('.tmp')),
+      signal,
+    })
+    expect([code, stderr]).toEqual([
+      130,
+      `error: ${out}: writing it was interrupted. Run the command again to have it.\n`,
+    ])
+    expect(files().filter(file => file !== 'model')).toEqual([])
+  }
 })
 
 test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answer and not the program', async () => {

@@ -9,14 +9,23 @@ export interface CliResult {
   stderr: string
 }
 
-/** Runs the built command as a user would; `interruptWhen` sends Ctrl-C once when standard error or output contains that text. */
+/**
+ * Runs the built command as a user would; `interruptWhen` sends Ctrl-C, or another `signal`, once when standard error or output
+ * contains that text, or when it says so.
+ */
 export function heed(
   args: string[],
   {
     input = '',
     env = {},
     interruptWhen,
-  }: { input?: string; env?: Record<string, string>; interruptWhen?: string } = {},
+    signal = 'SIGINT',
+  }: {
+    input?: string
+    env?: Record<string, string>
+    interruptWhen?: string | (() => boolean)
+    signal?: NodeJS.Signals
+  } = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
@@ -24,10 +33,12 @@ export function heed(
     let stderr = ''
     let isInterrupted = false
     const watch = (): void => {
-      if (!interruptWhen || isInterrupted || !(stdout + stderr).includes(interruptWhen)) return
+      if (!interruptWhen || isInterrupted) return
+      if (typeof interruptWhen === 'string' ? !(stdout + stderr).includes(interruptWhen) : !interruptWhen()) return
       isInterrupted = true
-      child.kill('SIGINT')
+      child.kill(signal)
     }
+    const watching = typeof interruptWhen === 'function' ? setInterval(watch, 2) : undefined
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       stdout += chunk
       watch()
@@ -37,7 +48,10 @@ export function heed(
       watch()
     })
     child.on('error', reject)
-    child.on('close', code => resolve({ code, stdout, stderr }))
+    child.on('close', code => {
+      clearInterval(watching)
+      resolve({ code, stdout, stderr })
+    })
     child.stdin.end(input)
   })
 }

@@ -4,7 +4,7 @@ import { exportGgufVocabulary, Tokenizer } from '@heed/tokenizer'
 import { openPretrained } from '@heed/transformer'
 import { Command, Option } from 'commander'
 import { AutoModelForCausalLM, HeedError, isHeedError, loadTokenizer, writeGgufModel } from 'heed'
-import { action } from '../failure.ts'
+import { action, failWhenInterrupted } from '../failure.ts'
 import { formatBytes } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
 
@@ -73,6 +73,7 @@ async function convert(
   out: string,
   { type, json, tokenizer: tokenizerPath }: ConvertOptions,
 ): Promise<void> {
+  failWhenInterrupted(`${out}: writing it was interrupted. Run the command again to have it.`, json === true)
   await init()
   const tokenizer = await findTokenizer(tokenizerPath ?? path, tokenizerPath !== undefined)
   if (isGguf(out)) await toGguf(path, out, type, tokenizer, json)

@@ -87,3 +87,22 @@ test('a file in the place of a folder is an error', async () => {
     message: `${path}: writing failed: EEXIST. Check the path and its permissions.`,
   })
 })
+
+test('a process that ends in the middle of writing leaves nothing', async () => {
+  const path = join(folder, 'weights.bin')
+  const listeners = process.listeners('exit')
+  const others = (): NodeJS.ExitListener[] => process.listeners('exit').filter(each => !listeners.includes(each))
+  const written = writeFilesAtomic([
+    {
+      path,
+      async content(write) {
+        await write(new Uint8Array(8))
+        expect(await readdir(folder)).toHaveLength(1)
+        for (const listener of others()) listener.call(process, 130)
+        expect(await readdir(folder)).toEqual([])
+      },
+    },
+  ])
+  await expect(written).rejects.toMatchObject({ code: 'HEED_FILE_NOT_FOUND' })
+  expect(others()).toEqual([])
+})

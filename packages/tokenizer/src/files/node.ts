@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../errors.ts'
@@ -26,6 +27,12 @@ async function readHead(path: string, limit: number): Promise<Uint8Array> {
   }
 }
 
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {} // why writing failed is what counts
+}
+
 export const files: TextFiles = {
   async readBytes(address, limit) {
     if (isUrl(address)) return fetchBytes(address, limit)
@@ -41,12 +48,13 @@ export const files: TextFiles = {
   async writeText(address, text) {
     const path = pathOf(address)
     const temporary = `${path}.${randomUUID()}.tmp`
+    // in one go, so that no handler of a signal ends the process while there is a temporary file
     try {
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(temporary, text)
-      await rename(temporary, path)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(temporary, text)
+      renameSync(temporary, path)
     } catch (cause) {
-      await rm(temporary, { force: true }).catch(() => {})
+      removeQuietly(temporary)
       const code = cause instanceof Error && 'code' in cause ? cause.code : cause
       throw new HeedError('HEED_IO', `${address}: writing failed: ${String(code)}. Check the path and free space.`, {
         cause,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, fstatSync, openSync, type Stats } from 'node:fs'
+import { closeSync, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -108,15 +108,42 @@ function shareFile(path: string, opened: Stats): SharedFile | undefined {
   return undefined
 }
 
-/** A file under a temporary name in the folder of `address`, made with its folder. Throws HEED_IO. */
+/** Temporary files that are being written. */
+const temporaries = new Set<string>()
+
+/** What ends the process in the middle of writing, such as a handler of Ctrl-C that calls `process.exit`, leaves none behind. */
+function removeTemporaries(): void {
+  for (const path of temporaries) {
+    try {
+      unlinkSync(path)
+    } catch {} // it was not made yet
+  }
+}
+
+function addTemporary(path: string): void {
+  if (temporaries.size === 0) process.on('exit', removeTemporaries)
+  temporaries.add(path)
+}
+
+function deleteTemporary(path: string): void {
+  temporaries.delete(path)
+  if (temporaries.size === 0) process.off('exit', removeTemporaries)
+}
+
+/**
+ * A file under a temporary name in the folder of `address`, made with its folder; it goes when the process ends before it is
+ * complete. Throws HEED_IO.
+ */
 export async function createAtomicFile(address: string): Promise<AtomicFile> {
   const path = pathOf(address)
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`)
   let handle: FileHandle
+  addTemporary(temporary)
   try {
     await mkdir(dirname(path), { recursive: true })
     handle = await open(temporary, 'wx')
   } catch (cause) {
+    deleteTemporary(temporary)
     throw systemError(path, 'writing', cause)
   }
   let isOpen = true
@@ -145,11 +172,13 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
     },
     async commit() {
       await rename(temporary, path).catch(cause => Promise.reject(systemError(path, 'writing', cause)))
+      deleteTemporary(temporary)
       await syncFolder(dirname(path))
     },
     async discard() {
       await close().catch(() => {})
       await unlink(temporary).catch(() => {})
+      deleteTemporary(temporary)
     },
   }
 }
