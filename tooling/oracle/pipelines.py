@@ -1,4 +1,4 @@
-"""What transformers' pipelines say with tiny random BERTs and a small WordPiece vocabulary, for packages/transformer/test/fixtures/pipelines.
+"""What transformers' pipelines say with tiny random BERTs and a small WordPiece vocabulary, and with a RoBERTa and a byte-level BPE, for packages/transformer/test/fixtures/pipelines.
 
 Run: python tooling/oracle/pipelines.py   (torch, transformers, tokenizers; seeded)
 """
@@ -14,6 +14,8 @@ from transformers import (
     BertForSequenceClassification,
     BertForTokenClassification,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForTokenClassification,
     pipeline,
 )
 
@@ -24,6 +26,7 @@ TEXTS = [
     "He said: it rains.",
     "Unbelievable stories, unlikely places.",
 ]
+SPACED = ["Anna, unlikely in M\u00fcnchen", "The lazy dog: it rains"]
 QUESTIONS = [
     {"question": "Where does Anna live?", "context": TEXTS[0]},
     {"question": "What jumps?", "context": TEXTS[1]},
@@ -46,6 +49,23 @@ def tokenizer():
     )
 
 
+def byte_level_tokenizer():
+    """As RoBERTa's; no longest input is named, so that the positions of the model bound it."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made.train_from_iterator(
+        TEXTS * 3, trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet)
+    )
+    made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>", mask_token="<mask>",
+        cls_token="<s>", sep_token="</s>", model_input_names=["input_ids", "attention_mask"],
+    )
+
+
 def rounded(value):
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
@@ -61,12 +81,16 @@ def make(name, model_class, seed, **options):
         max_position_embeddings=48, initializer_range=0.5, **options,
     )
     model = seeded(model_class, config, seed)
+    keep(model, tokens, name)
+    return model, tokens
+
+
+def keep(model, tokens, name):
     folder = new_folder(FOLDER / name)
     save(model, folder)
     tokens.save_pretrained(folder)
     for path in folder.iterdir():
         path.chmod(0o644)
-    return model, tokens
 
 
 def answers(model, tokens, question, context, top=1):
@@ -111,5 +135,19 @@ expected["token-classification"] = {"inputs": TEXTS, "outputs": {
 
 model, tokens = make("question-answering", BertForQuestionAnswering, 4)
 expected["question-answering"] = {"inputs": QUESTIONS, "outputs": [answers(model, tokens, **question) for question in QUESTIONS]}
+
+tokens = byte_level_tokenizer()
+config = RobertaConfig(
+    vocab_size=len(tokens), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
+    max_position_embeddings=34, type_vocab_size=1, initializer_range=0.5, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+    id2label=dict(enumerate(tags)), label2id={v: k for k, v in enumerate(tags)},
+)
+model = seeded(RobertaForTokenClassification, config, 5)
+keep(model, tokens, "token-classification-byte-level")
+run = pipeline("token-classification", model=model, tokenizer=tokens)
+expected["token-classification-byte-level"] = {"inputs": SPACED, "outputs": {
+    strategy: [run(text, aggregation_strategy=strategy, ignore_labels=[]) for text in SPACED]
+    for strategy in ["none", "simple", "first", "average", "max"]
+}}
 
 write_json(FOLDER / "expected.json", rounded(expected))

@@ -174,6 +174,11 @@ export class BertModel extends PretrainedModel {
     return key.startsWith('pooler.') || super.isHeadKey(key)
   }
 
+  /** Many a bare BERT was saved without the pooler, as `add_pooling_layer=False` of transformers does. */
+  override isOptionalKey(key: string): boolean {
+    return key.startsWith('pooler.')
+  }
+
   configToHf(): HfConfig {
     return bertConfigTable(this.config.modelType).toHf(this.config)
   }

@@ -32,6 +32,11 @@ export abstract class PretrainedModel extends Module {
     return !key.startsWith(prefix) && Array.from(this.parameterKeys()).some(([name]) => name.startsWith(prefix))
   }
 
+  /** Whether a checkpoint of this very class may lack a key, which then begins at random. */
+  isOptionalKey(_key: string): boolean {
+    return false
+  }
+
   /** Whether a key of a checkpoint holds what this model computes, so that it is passed over. */
   isIgnoredKey(_key: string): boolean {
     return false

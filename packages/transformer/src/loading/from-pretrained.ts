@@ -152,7 +152,8 @@ async function fillParameters(
   const shapes = new Map(Array.from(names, ([key, name]) => [key, file.tensors.get(name)!]))
   const { sources, missing, unexpected } = matchStateDict(model, shapes, { strict: false, source: file.name })
   for (const key of unexpected) if (model.isHeadKey(key)) shapes.delete(key)
-  const isComplete = missing.every(key => brought.has(key) || (isOfOtherClass && model.isHeadKey(key)))
+  const mayLack = (key: string): boolean => (isOfOtherClass ? model.isHeadKey(key) : model.isOptionalKey(key))
+  const isComplete = missing.every(key => brought.has(key) || mayLack(key))
   if (strict && !(isComplete && unexpected.every(key => model.isHeadKey(key)))) {
     matchStateDict(model, shapes, { source: file.name })
   }

@@ -1,4 +1,5 @@
 import type { Encoding, Tokenizer } from '@heed/tokenizer'
+import { bertLayouts } from '../bert-config.ts'
 import type { EncoderInputs } from '../encoder-inputs.ts'
 import type { PretrainedModel } from '../model.ts'
 
@@ -25,9 +26,12 @@ interface ModelLimits {
 
 /** The most tokens that tokenizer and model can take. */
 function longestInput({ model, tokenizer }: TextModel): number | undefined {
-  const { maxPositionEmbeddings } = model.config as ModelLimits
+  const { maxPositionEmbeddings, padTokenId, modelType } = model.config as ModelLimits
+  // RoBERTa's positions begin after that of padding
+  const unused = bertLayouts[modelType]?.countsTokensOnly ? (padTokenId ?? 0) + 1 : 0
+  const positions = maxPositionEmbeddings === undefined ? undefined : maxPositionEmbeddings - unused
   const named = tokenizer.config.model_max_length
-  const limits = [maxPositionEmbeddings, typeof named === 'number' ? named : undefined]
+  const limits = [positions, typeof named === 'number' ? named : undefined]
   const known = limits.filter(limit => limit !== undefined && limit < Number.MAX_SAFE_INTEGER) as number[]
   return known.length > 0 ? Math.min(...known) : undefined
 }

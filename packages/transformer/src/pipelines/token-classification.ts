@@ -1,5 +1,5 @@
 import { tf } from '@heed/tensor-backend'
-import type { Encoding, Tokenizer } from '@heed/tokenizer'
+import { BpeModel, type Encoding, type Tokenizer, WordPieceModel } from '@heed/tokenizer'
 import type { TokenClassifier } from '../auto.ts'
 import { encodeTexts, probabilities, type TextModel } from './text-batch.ts'
 
@@ -76,6 +76,7 @@ export async function classifyTokens(
 
 function piecesOf(tokenizer: Tokenizer, text: string, encoding: Encoding, rows: number[][]): Piece[] {
   const unknown = tokenizer.specialTokenId('unk_token')
+  const marks = marksSubwords(tokenizer)
   const pieces: Piece[] = []
   for (const [index, scores] of rows.entries()) {
     if (encoding.specialTokensMask[index]) continue
@@ -83,10 +84,17 @@ function piecesOf(tokenizer: Tokenizer, text: string, encoding: Encoding, rows: 
     const source = text.slice(start, end)
     const isUnknown = encoding.ids[index] === unknown
     const word = isUnknown ? source : encoding.tokens[index]!
-    // A token longer than what it stands for has the mark of a continued word, as `##` of WordPiece.
-    pieces.push({ word, scores, start, end, index, isSubword: !isUnknown && word.length !== source.length })
+    // A token longer than what it stands for has the mark of a continued word, as `##` of WordPiece. Other models have no
+    // such mark: there a word goes on where no space is, as in HF.
+    const goesOn = marks ? word.length !== source.length : start > 0 && !text.slice(start - 1, start + 1).includes(' ')
+    pieces.push({ word, scores, start, end, index, isSubword: !isUnknown && goesOn })
   }
   return pieces
+}
+
+/** Whether tokens inside a word begin with a mark. */
+function marksSubwords({ model }: Tokenizer): boolean {
+  return (model instanceof WordPieceModel || model instanceof BpeModel) && !!model.options.continuingSubwordPrefix
 }
 
 function labelled(

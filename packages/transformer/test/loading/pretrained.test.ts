@@ -1,10 +1,12 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type HeedErrorCode, isHeedError, readSafetensors, tf, writeSafetensors } from '@heed/tensor-backend'
 import {
   AutoModel,
   AutoModelForCausalLM,
+  type BertModel,
+  bertArchitectures,
   Gpt2ForSequenceClassification,
   Gpt2LMHeadModel,
   Gpt2Model,
@@ -21,7 +23,7 @@ let folder: string
 
 beforeAll(async () => {
   await tf.setBackend('cpu')
-  registerArchitecture(...gpt2Architectures)
+  registerArchitecture(...bertArchitectures, ...gpt2Architectures)
 })
 
 beforeEach(async () => {
@@ -105,6 +107,35 @@ describe('a head the checkpoint lacks', () => {
     expect(model.score.weight.shape).toEqual([3, 16])
     expect(model.score.weight.dataSync().every(value => value !== 0)).toBe(true)
     model.dispose()
+  })
+})
+
+describe('a BERT saved without its pooler', () => {
+  beforeEach(async () => {
+    await cp(new URL('../fixtures/bert-tiny/model', import.meta.url), folder, { recursive: true })
+    await editWeights(tensors => {
+      delete tensors['pooler.dense.weight']
+      delete tensors['pooler.dense.bias']
+    })
+  })
+
+  test('gets a new one, with a warning that names it', async () => {
+    const warnings: string[] = []
+    const model = (await AutoModel.fromPretrained(folder, { onWarning: text => warnings.push(text) })) as BertModel
+    expect(warnings.map(text => text.replaceAll(folder, 'DIR'))).toEqual([
+      'DIR/model.safetensors: pooler.dense.weight, pooler.dense.bias begin at random, since the checkpoint has none. Train them.',
+    ])
+    expect(model.pooler!.weight.dataSync().every(value => value !== 0)).toBe(true)
+    model.dispose()
+  })
+
+  test('is refused when it lacks another tensor too', async () => {
+    await editWeights(tensors => {
+      delete tensors['embeddings.LayerNorm.bias']
+    })
+    expect((await failureOf(() => AutoModel.fromPretrained(folder)))[1]).toContain(
+      'tensors are 3 missing (embeddings.LayerNorm.bias, pooler.dense.weight, pooler.dense.bias)',
+    )
   })
 })
 

@@ -100,11 +100,30 @@ describe('transformers gives the same for', () => {
     },
   )
 
+  test.each(['none', 'simple', 'first', 'average', 'max'] as const)(
+    'token-classification by a byte-level BPE, which marks no subwords, aggregation %s',
+    async aggregationStrategy => {
+      const { inputs, outputs }: Case<string, Record<string, unknown>> = expected['token-classification-byte-level']
+      const classify = await pipeline('token-classification', `${folder}/token-classification-byte-level`)
+      expectLike(await classify(inputs, { aggregationStrategy, ignoreLabels: [] }), outputs[aggregationStrategy])
+      classify.dispose()
+    },
+  )
+
   test('question-answering', async () => {
     const { inputs, outputs }: Case<{ question: string; context: string }, unknown[]> = expected['question-answering']
     const answer = await pipeline('question-answering', `${folder}/question-answering`)
     expectLike(await answer(inputs), outputs)
     answer.dispose()
+  })
+})
+
+describe('token-classification', () => {
+  test('a long text is cut where the positions end, which RoBERTa counts from behind its padding', async () => {
+    const classify = await pipeline('token-classification', `${folder}/token-classification-byte-level`)
+    const labels = await classify('a '.repeat(60), { ignoreLabels: [] })
+    expect(labels.length).toBe(30) // 34 positions, two of them before the first token, and two special tokens
+    classify.dispose()
   })
 })
 
