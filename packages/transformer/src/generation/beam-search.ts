@@ -1,5 +1,7 @@
 import { Random } from '@heed/layers'
+import { invalid } from './conflicts.ts'
 import type { Decoding } from './decoding.ts'
+import { isForbidden, noTokenLeft } from './logits-processors.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import type { GenerateOptions, GenerationPlan } from './plan.ts'
 import { logSumExp } from './sampling.ts'
@@ -34,7 +36,7 @@ const OUT_OF_RUNNING = -1e9
 /**
  * Beam search, scored and ended as HF's: log probability / length^lengthPenalty over the generated tokens. Returns the best
  * numReturnSequences of each prompt, best first, filled up to one length. With sampling, candidates are drawn without replacement.
- * Throws HEED_ABORTED.
+ * Throws HEED_ARGUMENT_INVALID where every token is forbidden, HEED_ABORTED.
  */
 export async function beamSearch(
   decoding: Decoding,
@@ -58,6 +60,9 @@ export async function beamSearch(
     for (const [prompt, search] of searches.entries()) {
       const own = scores.slice(offset, offset + search.running.length)
       const candidates = bestCandidates(search.running, own, prompt * numBeams, plan, random)
+      if ([...search.ended, ...candidates].every(({ score }) => isForbidden(score))) {
+        throw noTokenLeft(plan.forbidding, search.running[0]!.ids.length)
+      }
       for (const candidate of candidates) {
         candidate.isEnd = candidate.ids.length >= maxLength || isComplete(candidate.ids)
       }
@@ -161,6 +166,15 @@ function best(
   { numReturnSequences, eosTokenIds, padTokenId }: GenerationPlan,
 ): Required<Pick<GenerateOutput, 'sequences' | 'sequencesScores' | 'beamIndices'>> {
   const beams = searches.flatMap(({ ended }) => ended.slice(0, numReturnSequences))
+  if (beams.some(({ score }) => isForbidden(score))) {
+    const possible = Math.min(...searches.map(({ ended }) => ended.filter(({ score }) => !isForbidden(score)).length))
+    throw invalid(
+      'numReturnSequences',
+      numReturnSequences,
+      `at most ${possible}: no more texts may come`,
+      'Ask for fewer.',
+    )
+  }
   const length = Math.max(...beams.map(({ rows }) => rows.length))
   const fill = padTokenId || (eosTokenIds[0] ?? padTokenId) // a padding id of 0 counts as none, as in HF's beam search
   const filled = (list: readonly number[], { rows }: Beam, value: number): number[] => [

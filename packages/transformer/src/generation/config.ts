@@ -8,7 +8,9 @@ export interface GenerationSettings {
   maxNewTokens?: number | undefined
   /** Most tokens with the prompt; `maxNewTokens` goes before it. 20 when neither is given, as in HF. */
   maxLength?: number | undefined
+  /** Fewest tokens to write after the prompt. */
   minNewTokens?: number | undefined
+  /** Fewest tokens with the prompt; `minNewTokens` goes before it. */
   minLength?: number | undefined
   /** Draw from the distribution instead of taking the likeliest token. */
   doSample?: boolean | undefined
@@ -21,7 +23,7 @@ export interface GenerationSettings {
   etaCutoff?: number | undefined
   /** What is added to the score of each sequence's last token when its others have just come. */
   sequenceBias?: readonly (readonly [ids: readonly number[], bias: number])[] | undefined
-  /** Of an encoder-decoder model: makes tokens of the source likelier (above 1). */
+  /** Makes tokens of the source, or of a decoder-only model's prompt, likelier (above 1). */
   encoderRepetitionPenalty?: number | undefined
   repetitionPenalty?: number | undefined
   /** Subtracted from the scores of tokens that were generated, once, as in OpenAI's interface. */
@@ -29,7 +31,7 @@ export interface GenerationSettings {
   /** Subtracted once for each time a token was generated. */
   frequencyPenalty?: number | undefined
   noRepeatNgramSize?: number | undefined
-  /** Of an encoder-decoder model: n-grams of the source that may not be written. */
+  /** Size of the n-grams of the source, or of a decoder-only model's prompt, that may not be written. */
   encoderNoRepeatNgramSize?: number | undefined
   badWordsIds?: readonly (readonly number[])[] | undefined
   suppressTokens?: readonly number[] | undefined

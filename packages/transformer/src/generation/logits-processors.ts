@@ -1,3 +1,4 @@
+import { HeedError } from '@heed/tensor-backend'
 import { softmax } from './sampling.ts'
 
 /**
@@ -145,6 +146,25 @@ export function exponentialDecayLengthPenalty(
 export function suppressTokensProcessor(tokenIds: readonly number[], length?: number): LogitsProcessor {
   return (scores, ids) => {
     if (length === undefined || ids.length === length) forbid(scores, tokenIds)
+  }
+}
+
+/** Whether no token may come with this score: also where `removeInvalidValuesProcessor` has been. */
+export const isForbidden = (score: number): boolean => score <= -MAX_FLOAT32
+
+/** What a generation ends with where no token is left; `names` are the options that forbid tokens. */
+export function noTokenLeft(names: readonly string[], length: number): HeedError {
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `generate: every token is forbidden after the first ${length}, expected one that may come next. ` +
+      `Change or leave out ${names.join(' or ')}.`,
+  )
+}
+
+/** Throws HEED_ARGUMENT_INVALID where the processors before it left no token. */
+export function someTokenCheck(names: readonly string[]): LogitsProcessor {
+  return (scores, ids) => {
+    if (scores.every(isForbidden)) throw noTokenLeft(names, ids.length)
   }
 }
 

@@ -9,7 +9,7 @@ import type { Constraint } from './constrained/constraint.ts'
 import type { LogitsProcessor } from './logits-processors.ts'
 import { prefixConstrainedProcessor } from './logits-processors.ts'
 import type { OutputOptions } from './output.ts'
-import { asList, logitsProcessors } from './processor-list.ts'
+import { asList, logitsProcessors, textStart } from './processor-list.ts'
 import type { PromptCache } from './prompt-cache.ts'
 import { maxTimeCriterion, type StoppingCriterion, stopStringCriterion } from './stopping.ts'
 import type { Streamer } from './streamer.ts'
@@ -54,6 +54,8 @@ export interface GenerationPlan {
   earlyStopping: boolean | 'never'
   /** In HF's order. */
   processors: LogitsProcessor[]
+  /** Names of the options that forbid tokens. */
+  forbidding: readonly string[]
   /** Whether a sequence is complete before it has maxLength tokens. */
   isComplete: StoppingCriterion
   settings: GenerationSettings
@@ -61,6 +63,22 @@ export interface GenerationPlan {
 
 /** HF's default of `max_length`, prompt included. */
 const DEFAULT_MAX_LENGTH = 20
+
+/** Options that forbid tokens, several of which may leave none. */
+const forbiddingOptions = [
+  'constraint',
+  'prefixAllowedTokensFn',
+  'logitsProcessors',
+  'badWordsIds',
+  'suppressTokens',
+  'beginSuppressTokens',
+  'noRepeatNgramSize',
+  'encoderNoRepeatNgramSize',
+  'minLength',
+  'minNewTokens',
+  'forcedBosTokenId',
+  'forcedEosTokenId',
+] as const
 
 /** Merges options and the model's generation_config.json. Throws HEED_ARGUMENT_INVALID. */
 export function mergeSettings(model: PretrainedModel, options: GenerateOptions): GenerationSettings {
@@ -81,12 +99,12 @@ export function endTokens(
   }
 }
 
-/** Decides everything that a generation from `prompts` needs; `sources` are what an encoder reads. Throws HEED_ARGUMENT_INVALID. */
+/** Decides everything that a generation from `prompts` needs; `sources` are what an encoder reads, if there is one. Throws HEED_ARGUMENT_INVALID. */
 export function planGeneration(
   model: PretrainedModel,
   prompts: number[][],
   options: GenerateOptions,
-  sources?: readonly (readonly number[])[],
+  sources: readonly (readonly number[])[] = prompts,
 ): GenerationPlan {
   const settings = mergeSettings(model, options)
   checkConflicts(options, settings, prompts.length)
@@ -105,8 +123,11 @@ export function planGeneration(
   }
   const constraints = [
     ...(prefixAllowedTokensFn ? [prefixConstrainedProcessor(prefixAllowedTokensFn)] : []),
-    ...(constraint ? [constraint.processor(promptLength, eosTokenIds)] : []),
+    ...(constraint ? [constraint.processor(textStart(settings, promptLength), eosTokenIds)] : []),
   ]
+  const given: GenerateOptions = { ...settings, ...options }
+  const forbidding = forbiddingOptions.filter(name => given[name] !== undefined && given[name] !== 0)
+  const context = { promptLength, maxLength, eosTokenIds, sources, constraints, forbidding, custom }
   return {
     prompts,
     maxLength,
@@ -117,7 +138,8 @@ export function planGeneration(
     numReturnSequences,
     lengthPenalty,
     earlyStopping,
-    processors: logitsProcessors(settings, { promptLength, maxLength, eosTokenIds, sources, constraints, custom }),
+    processors: logitsProcessors(settings, context),
+    forbidding,
     isComplete: completeness(settings, options, eosTokenIds),
     settings,
   }

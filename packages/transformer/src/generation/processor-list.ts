@@ -13,6 +13,7 @@ import {
   removeInvalidValuesProcessor,
   repetitionPenaltyProcessor,
   sequenceBiasProcessor,
+  someTokenCheck,
   suppressTokensProcessor,
 } from './logits-processors.ts'
 import {
@@ -31,10 +32,12 @@ export interface ProcessorContext {
   /** Tokens of a finished sequence, prompt included. */
   maxLength: number
   eosTokenIds: readonly number[]
-  /** What an encoder-decoder model reads. */
-  sources: readonly (readonly number[])[] | undefined
+  /** What an encoder reads, or the prompts of a decoder-only model. */
+  sources: readonly (readonly number[])[]
   /** Decides which tokens may come at all. */
   constraints: readonly LogitsProcessor[]
+  /** Names of the options that forbid tokens. */
+  forbidding: readonly string[]
   /** The caller's. */
   custom: readonly LogitsProcessor[]
 }
@@ -52,6 +55,8 @@ export function logitsProcessors(settings: GenerationSettings, context: Processo
     ...penalties(settings, context),
     ...bounds(settings, context),
     ...context.custom,
+    // A beam with no token left gives way to others: beam search checks for itself.
+    ...(context.forbidding.length > 0 && numBeams === 1 ? [someTokenCheck(context.forbidding)] : []),
     // Beams that draw keep enough tokens for one to go on when every end of text is drawn, as in HF.
     ...(doSample ? warpers(settings, numBeams > 1 ? context.eosTokenIds.length + 1 : 1) : []),
     ...(renormalizeLogits ? [logitNormalization] : []),
@@ -64,17 +69,13 @@ function penalties(settings: GenerationSettings, { promptLength, sources }: Proc
   const { presencePenalty = 0, frequencyPenalty = 0, noRepeatNgramSize = 0, encoderNoRepeatNgramSize = 0 } = settings
   const list: LogitsProcessor[] = []
   if (sequenceBias) list.push(sequenceBiasProcessor(sequenceBias))
-  if (sources && encoderRepetitionPenalty !== 1) {
-    list.push(encoderRepetitionPenaltyProcessor(encoderRepetitionPenalty, sources))
-  }
+  if (encoderRepetitionPenalty !== 1) list.push(encoderRepetitionPenaltyProcessor(encoderRepetitionPenalty, sources))
   if (repetitionPenalty !== 1) list.push(repetitionPenaltyProcessor(repetitionPenalty))
   if (presencePenalty !== 0 || frequencyPenalty !== 0) {
     list.push(frequencyPenaltyProcessor(presencePenalty, frequencyPenalty, promptLength))
   }
   if (noRepeatNgramSize > 0) list.push(noRepeatNgramProcessor(noRepeatNgramSize))
-  if (sources && encoderNoRepeatNgramSize > 0) {
-    list.push(encoderNoRepeatNgramProcessor(encoderNoRepeatNgramSize, sources))
-  }
+  if (encoderNoRepeatNgramSize > 0) list.push(encoderNoRepeatNgramProcessor(encoderNoRepeatNgramSize, sources))
   return list
 }
 
@@ -83,23 +84,25 @@ function bounds(
   settings: GenerationSettings,
   { promptLength, maxLength, eosTokenIds, constraints }: ProcessorContext,
 ): LogitsProcessor[] {
-  const { minLength = 0, minNewTokens = 0, badWordsIds, suppressTokens, beginSuppressTokens } = settings
+  const { minNewTokens, badWordsIds, suppressTokens, beginSuppressTokens } = settings
   const { forcedBosTokenId, forcedEosTokenId, removeInvalidValues, exponentialDecayLengthPenalty: decay } = settings
   const list: LogitsProcessor[] = []
   if (badWordsIds) list.push(noBadWordsProcessor(badWordsIds, eosTokenIds))
+  const minLength = minNewTokens === undefined ? (settings.minLength ?? 0) : promptLength + minNewTokens
   if (minLength > 0) list.push(minLengthProcessor(minLength, eosTokenIds))
-  if (minNewTokens > 0) list.push(minLengthProcessor(promptLength + minNewTokens, eosTokenIds))
   list.push(...constraints)
   if (forcedBosTokenId !== undefined) list.push(forcedTokenProcessor([forcedBosTokenId], 1))
   if (forcedEosTokenId !== undefined) list.push(forcedTokenProcessor(asList(forcedEosTokenId), maxLength - 1))
   if (removeInvalidValues) list.push(removeInvalidValuesProcessor)
   if (decay) list.push(exponentialDecayLengthPenalty(promptLength + decay[0], decay[1], eosTokenIds))
   if (suppressTokens) list.push(suppressTokensProcessor(suppressTokens))
-  if (beginSuppressTokens) {
-    const begin = promptLength > 1 || forcedBosTokenId === undefined ? promptLength : promptLength + 1
-    list.push(suppressTokensProcessor(beginSuppressTokens, begin))
-  }
+  if (beginSuppressTokens) list.push(suppressTokensProcessor(beginSuppressTokens, textStart(settings, promptLength)))
   return list
+}
+
+/** Where the text begins: after the prompt, and the token forced after a prompt of one. */
+export function textStart({ forcedBosTokenId }: GenerationSettings, promptLength: number): number {
+  return promptLength > 1 || forcedBosTokenId === undefined ? promptLength : promptLength + 1
 }
 
 /** What cuts the distribution that tokens are drawn from. */

@@ -258,6 +258,27 @@ describe('generation', () => {
     expect(await write(constraint, { assistantModel: model })).toBe(text)
   })
 
+  test.each<[GenerateOptions, string]>([
+    [{ noRepeatNgramSize: 1 }, 'constraint or noRepeatNgramSize'],
+    [{ suppressTokens: [...tokenizer.encode('e').ids] }, 'constraint or suppressTokens'],
+    [{ prefixAllowedTokensFn: () => [...tokenizer.encode('y').ids] }, 'constraint or prefixAllowedTokensFn'],
+    [{ minNewTokens: 20 }, 'constraint or minNewTokens'],
+  ])('beside %o, which forbids what the grammar needs, is refused', async (more, names) => {
+    const constraint = grammar('root ::= "y" "e" "e"')
+    for (const choice of [{}, { doSample: true }, { numBeams: 2 }, { promptLookupNumTokens: 3 }]) {
+      await expect(write(constraint, { ...more, ...choice })).rejects.toThrow(
+        new RegExp(`every token is forbidden after .* Change or leave out ${names}\\.$`),
+      )
+    }
+  })
+
+  test('begins after a token that is forced at first', async () => {
+    const constraint = grammar('root ::= "yes"')
+    const [ids] = await model.generate([[40]], { ...options, forcedBosTokenId: 41, constraint })
+    expect(ids!.slice(0, 2)).toEqual([40, 41])
+    expect(tokenizer.decode(ids!.slice(2))).toBe('yes')
+  })
+
   test('without an end of text, or with a vocabulary that cannot spell the grammar, is refused', async () => {
     await expect(model.generate([[40]], { constraint: grammar('root ::= "a"') })).rejects.toThrow(
       'generate: eosTokenId is undefined, expected a token id with a constraint. Give the token that ends a text.',

@@ -241,6 +241,69 @@ test('a prompt cache takes no padded prompt', async () => {
   promptCache.dispose()
 })
 
+describe('where every token is forbidden', () => {
+  const all = [...Array(20).keys()]
+  const forbidden = (names: string): [HeedErrorCode, string] => [
+    'HEED_ARGUMENT_INVALID',
+    `generate: every token is forbidden after the first 3, expected one that may come next. Change or leave out ${names}.`,
+  ]
+
+  test.each<[GenerateOptions, string]>([
+    [{ prefixAllowedTokensFn: () => [] }, 'prefixAllowedTokensFn'],
+    [{ prefixAllowedTokensFn: () => [20, -1] }, 'prefixAllowedTokensFn'],
+    [{ prefixAllowedTokensFn: () => [5], suppressTokens: [5] }, 'prefixAllowedTokensFn or suppressTokens'],
+    [{ suppressTokens: all }, 'suppressTokens'],
+    [{ suppressTokens: all, removeInvalidValues: true, numBeams: 1 }, 'suppressTokens'],
+    [{ logitsProcessors: [scores => scores.fill(Number.NEGATIVE_INFINITY)] }, 'logitsProcessors'],
+  ])('by %o, it is an error, greedy, drawing, with beams and with drafts', async (options, names) => {
+    const { numBeams = 2 } = options
+    for (const more of [
+      {},
+      { doSample: true },
+      { numBeams },
+      { numBeams, doSample: true },
+      { promptLookupNumTokens: 2 },
+    ]) {
+      expect(await failureOf(prompt, { maxNewTokens: 3, ...options, ...more })).toEqual(forbidden(names))
+    }
+  })
+
+  test('in one beam only, the others go on', async () => {
+    const prefixAllowedTokensFn = (_: number, ids: readonly number[]): number[] =>
+      ids.length === 3 ? [5, 6] : ids[3] === 5 && ids.length === 4 ? [] : [7]
+    const rows = await model.generate(prompt, { maxNewTokens: 3, numBeams: 2, prefixAllowedTokensFn })
+    expect(rows).toEqual([[3, 1, 4, 6, 7, 7]])
+    const options = { maxNewTokens: 3, numBeams: 2, numReturnSequences: 2, prefixAllowedTokensFn }
+    expect(await failureOf(prompt, options)).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'generate: numReturnSequences is 2, expected at most 1: no more texts may come. Ask for fewer.',
+    ])
+  })
+})
+
+test('minNewTokens goes before minLength, as in HF', async () => {
+  const [free] = await model.generate(prompt, { maxNewTokens: 8 })
+  const options = { maxNewTokens: 8, eosTokenId: free![3]!, minLength: 11 }
+  expect((await model.generate(prompt, options))[0]!.length).toBe(11)
+  expect((await model.generate(prompt, { ...options, minNewTokens: 0 }))[0]!.length).toBe(4)
+})
+
+test('encoderNoRepeatNgramSize and encoderRepetitionPenalty are about the prompt of a decoder-only model, as in HF', async () => {
+  const [row] = await model.generate(prompt, { maxNewTokens: 12, encoderNoRepeatNgramSize: 1 })
+  expect(row!.slice(3).filter(id => prompt[0]!.includes(id))).toEqual([])
+  const { scores, logits } = await model.generate(prompt, {
+    maxNewTokens: 1,
+    encoderRepetitionPenalty: 2,
+    returnDictInGenerate: true,
+    outputScores: true,
+    outputLogits: true,
+  })
+  const wanted = logits![0]![0]!.map((logit, id) =>
+    prompt[0]!.includes(id) ? (logit < 0 ? logit / 2 : logit * 2) : logit,
+  )
+  expect(scores![0]![0]!).toBeAllclose(wanted, { atol: 1e-6 })
+})
+
 test('the repetition penalty changes what is written', async () => {
   const [free] = await model.generate(prompt, { maxNewTokens: 12 })
   const [penalised] = await model.generate(prompt, { maxNewTokens: 12, noRepeatNgramSize: 1 })
