@@ -1,5 +1,8 @@
 import { Option } from 'commander'
 
+/** What commands that write texts take as their model. */
+export const modelHelp = "an HF folder or hub id, of a model or an adapter, a .gguf file, or Meta's folder"
+
 /** `--dtype`, for commands that load a model. */
 export function dtypeOption(): Option {
   return new Option(

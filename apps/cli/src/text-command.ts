@@ -73,9 +73,13 @@ export async function runInBatches<Result>(
 
 /** How results are shown: an object for machines, lines for people. */
 export interface Shown<Result> {
+  /** The result of a text without any word, which no model is asked about; people see an empty line. */
+  nothing: Result
   json(text: string, result: Result): object
   lines(text: string, result: Result): string
 }
+
+const isBlank = (text: string): boolean => text.trim() === ''
 
 /** Runs a task's pipeline over the texts of a command and prints what it gives. Throws what the pipeline throws. */
 export async function runTask<T extends PipelineTask, Result>(
@@ -94,8 +98,15 @@ export async function runTask<T extends PipelineTask, Result>(
     await runInBatches(
       inputs,
       { label: task, batchSize, isQuiet: isJson },
-      batch => run(pipe, batch),
-      (text, result) => console.log(isJson ? JSON.stringify(shown.json(text, result)) : shown.lines(text, result)),
+      async batch => {
+        const texts = batch.filter(text => !isBlank(text))
+        const results = texts.length > 0 ? [...(await run(pipe, texts))] : []
+        return batch.map(text => (isBlank(text) ? shown.nothing : results.shift()!))
+      },
+      (text, result) => {
+        if (isJson) console.log(JSON.stringify(shown.json(text, result)))
+        else console.log(isBlank(text) ? '' : shown.lines(text, result))
+      },
     )
   } finally {
     pipe.dispose()

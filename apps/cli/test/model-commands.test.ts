@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
 import { LlamaForCausalLM, llamaConfig } from 'heed'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { heed } from './run-cli.ts'
+import { heed, typeInto } from './run-cli.ts'
 
 const stories = join(import.meta.dirname, '../../../packages/llama/test/fixtures/stories260K')
 let folder: string
@@ -98,6 +98,27 @@ test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answ
   })
   expect(stopped.code).toBe(0)
   expect(stopped.stdout).toMatch(/\[stopped\]\S*\nThere is no \/nonsense; \/help lists commands\./)
+})
+
+test('chat drops a message of several lines at Ctrl-C', async () => {
+  const saved = join(folder, 'dropped.json')
+  const { code } = await typeInto(
+    ['chat', stories, '--temperature', '0', '--max-new-tokens', '4'],
+    [
+      ['> ', 'not this\\\r'],
+      ['  ', '\x03'],
+      ['> ', '"""\r'],
+      ['  ', 'nor this\r'],
+      ['  ', '\x03'],
+      ['> ', 'Once upon a time\r'],
+      ['> ', `/save ${saved}\r`],
+      ['> ', '/exit\r'],
+    ],
+  )
+  expect(code).toBe(0)
+  const conversation = JSON.parse(readFileSync(saved, 'utf8')) as { content: string }[]
+  expect(conversation.map(({ content }) => content)[0]).toBe('Once upon a time')
+  expect(conversation).toHaveLength(2)
 })
 
 test('bench gives the rates of reading, writing, and writing many texts at once', async () => {

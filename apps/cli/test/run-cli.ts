@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-const main = join(import.meta.dirname, '..', 'dist', 'main.js')
+export const main: string = join(import.meta.dirname, '..', 'dist', 'main.js')
 
 export interface CliResult {
   code: number | null
@@ -53,5 +53,30 @@ export function heed(
       resolve({ code, stdout, stderr })
     })
     child.stdin.end(input)
+  })
+}
+
+/** Types in a terminal: each text when standard output, since the one before, has what it waits for. Gives all of the output. */
+export function typeInto(args: string[], turns: [after: string, text: string][]): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const asTerminal = ['--import', 'data:text/javascript,process.stdin.isTTY=true']
+    const child = spawn(process.execPath, [...asTerminal, main, ...args])
+    let stdout = ''
+    let stderr = ''
+    let seen = 0
+    const left = [...turns]
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk
+      const [after, text] = left[0] ?? []
+      if (after === undefined || !stdout.includes(after, seen)) return
+      left.shift()
+      seen = stdout.length
+      child.stdin.write(text!)
+    })
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      stderr += chunk
+    })
+    child.on('error', reject)
+    child.on('close', code => resolve({ code, stdout, stderr }))
   })
 }

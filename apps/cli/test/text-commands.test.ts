@@ -47,6 +47,18 @@ describe('fill-mask', () => {
     expect(table.stdout).toBe('0.5773  ov  anna ov in paris.\n')
   })
 
+  test('gives an empty line for an empty one', async () => {
+    const { inputs } = expected['fill-mask']!
+    const input = `${inputs[0]}\n\n${inputs[0]}\n`
+    const [table, json] = await Promise.all([
+      heed(['fill-mask', fillMask, '--top-k', '1'], { input }),
+      heed(['fill-mask', fillMask, '--top-k', '1', '--json'], { input }),
+    ])
+    const filled = '0.5773  ov  anna ov in paris.'
+    expect(table!.stdout).toBe(`${filled}\n\n${filled}\n`)
+    expect(objects(json!)[1]).toEqual({ text: '', masks: [] })
+  })
+
   test('of no text at all is one clear error', async () => {
     const { code, stderr } = await heed(['fill-mask', fillMask])
     expect([code, stderr]).toEqual([
@@ -71,7 +83,8 @@ test('classify labels each line of a file, in its order, an empty one too', asyn
     .slice(0, -1)
     .split('\n')
     .map(line => line.split('\t'))
-  expect(rows.map(([, , text]) => text)).toEqual(texts)
+  expect(rows.map(([, , text]) => text ?? '')).toEqual(texts)
+  expect(rows[3]).toEqual(['']) // no label is made up
   expect(rows[1]).toEqual(['positive', '0.6178', 'Hm'])
 })
 
@@ -160,6 +173,8 @@ describe('a translation recipe', () => {
       heed([...args, '--resume']),
     ])
     expect(objects(translation)).toEqual([{ text: source, translation: translations[5] }])
+    const withGap = await heed(['translate', join(out, 'model')], { input: `${source}\n \n${source}\n` })
+    expect(withGap.stdout).toBe(`${translations[5]}\n\n${translations[5]}\n`)
     expect(objects<Record<string, number>>(resumed).at(-1)).toMatchObject({ globalStep: 120, bleu: done.bleu })
   })
 

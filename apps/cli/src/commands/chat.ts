@@ -7,7 +7,7 @@ import { Command } from 'commander'
 import { AutoModelForCausalLM, isHeedError, type LoadOptions, loadTokenizer, resolveModel } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
-import { cacheDtypeOption, dtypeOption } from '../load-options.ts'
+import { cacheDtypeOption, dtypeOption, modelHelp } from '../load-options.ts'
 import { dim } from '../terminal/style.ts'
 
 interface ChatOptions {
@@ -28,13 +28,13 @@ const help = `  /help           this list
   /save FILE      write the conversation as JSON
   /exit           leave; so does Ctrl-D
 A line that ends in \\ goes on in the next one; """ on a line of its own begins and ends several lines.
-Ctrl-C stops an answer.`
+Ctrl-C stops an answer, and drops what is being written.`
 
 /** `heed chat`: a conversation in the terminal. */
 export function chatCommand(): Command {
   return new Command('chat')
     .description('Talk with a model; answers appear as they are made.')
-    .argument('<model>', 'an HF folder or hub id, of a model or an adapter, or a .gguf file')
+    .argument('<model>', modelHelp)
     .option('--system <text>', 'instructions for the model')
     .option('--max-new-tokens <n>', 'longest answer', wholeNumber(1), 1024)
     .option('--temperature <x>', '0 takes the likeliest token each time', numberBetween(0, 100), 0.7)
@@ -57,6 +57,15 @@ export function chatCommand(): Command {
     )
 }
 
+/** The lines of a message that goes on; `isQuoted` from one """ to the other. */
+interface Draft {
+  lines: string[]
+  isBegun: boolean
+  isQuoted: boolean
+}
+
+const newDraft = (): Draft => ({ lines: [], isBegun: false, isQuoted: false })
+
 class Chat {
   readonly #cache: PromptCache
   readonly #isTerminal = process.stdin.isTTY === true
@@ -67,6 +76,7 @@ class Chat {
   #messages: ChatMessage[] = []
   #turn = 0
   #answering: AbortController | undefined
+  #draft = newDraft()
   /** Said after the answer in which it came, and not again. */
   #warning: string | undefined
   #isWarned = false
@@ -105,12 +115,14 @@ class Chat {
     }
   }
 
-  /** Ctrl-C stops the answer; where there is none, it clears the line. */
+  /** Ctrl-C stops the answer; where there is none, it drops what is being written. */
   #interrupt = (): void => {
     if (this.#answering) this.#answering.abort()
     else if (this.#isTerminal) {
       this.#reader.write(null, { ctrl: true, name: 'u' })
       process.stdout.write(`\n${dim('Ctrl-D or /exit leaves.')}\n`)
+      this.#draft = newDraft()
+      this.#reader.setPrompt('> ')
       this.#reader.prompt()
     } else process.exit(130)
   }
@@ -125,24 +137,18 @@ class Chat {
 
   /** What the user says, of one line or several; undefined at the end of the input. */
   async #read(): Promise<string | undefined> {
-    let text = await this.#line('> ')
-    if (text === undefined) return undefined
-    if (text.trim() === '"""') {
-      const lines: string[] = []
-      for (
-        let line = await this.#line('  ');
-        line !== undefined && line.trim() !== '"""';
-        line = await this.#line('  ')
-      )
-        lines.push(line)
-      return lines.join('\n')
+    this.#draft = newDraft()
+    for (;;) {
+      const line = await this.#line(this.#draft.isBegun ? '  ' : '> ')
+      const { lines, isBegun, isQuoted } = this.#draft // Ctrl-C may have begun another one
+      if (line === undefined) return isBegun ? lines.join('\n') : undefined
+      const isQuote = line.trim() === '"""'
+      if (isQuoted && isQuote) return lines.join('\n')
+      if (isQuoted) lines.push(line)
+      else if (!isBegun && isQuote) this.#draft = { lines, isBegun: true, isQuoted: true }
+      else if (line.endsWith('\\')) this.#draft = { lines: [...lines, line.slice(0, -1)], isBegun: true, isQuoted }
+      else return [...lines, line].join('\n')
     }
-    while (text.endsWith('\\')) {
-      const next = await this.#line('  ')
-      text = `${text.slice(0, -1)}\n${next ?? ''}`
-      if (next === undefined) break
-    }
-    return text
   }
 
   async #line(prompt: string): Promise<string | undefined> {

@@ -24,6 +24,7 @@ export function classifyCommand(): Command {
           options,
           (pipe, batch) => pipe(pairs ? batch.map(splitPair) : batch, { topK, batchSize: batch.length }),
           {
+            nothing: [],
             json: (text, labels) => ({ text, labels }),
             lines: (text, labels) =>
               labels.map(({ label, score }) => `${label}\t${score.toFixed(4)}\t${text}`).join('\n'),

@@ -26,6 +26,7 @@ export function embedCommand(): Command {
           options,
           async (pipe, batch) => (await pipe(batch, { pooling, normalize, batchSize: batch.length })) as number[][],
           {
+            nothing: [],
             json: (text, embedding) => ({ text, embedding }),
             lines: (_text, embedding) => embedding.map(value => value.toPrecision(7)).join(' '),
           },

@@ -6,7 +6,7 @@ import { AutoModelForCausalLM, type LoadOptions, loadTokenizer } from 'heed'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
-import { dtypeOption } from '../load-options.ts'
+import { dtypeOption, modelHelp } from '../load-options.ts'
 import { formatCount } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
 
@@ -26,7 +26,7 @@ export function evalCommand(): Command {
   command
     .command('perplexity')
     .description('How well a language model foresees a text: exp of the mean loss, and bits per byte.')
-    .argument('<model>', 'an HF folder or hub id, or a .gguf file')
+    .argument('<model>', modelHelp)
     .argument('[files...]', 'texts; standard input when left out')
     .option(
       '--context <n>',

@@ -18,7 +18,8 @@ export function fillMaskCommand(): Command {
           options,
           (pipe, batch) => pipe(batch, { topK, batchSize: batch.length }),
           {
-            json: (text, masks) => ({ text, masks: Array.isArray(masks[0]) ? masks : [masks] }),
+            nothing: [],
+            json: (text, masks) => ({ text, masks: masks.length === 0 || Array.isArray(masks[0]) ? masks : [masks] }),
             lines: (_text, masks) =>
               formatTable(masks.flat().map(({ score, tokenStr, sequence }) => [score.toFixed(4), tokenStr, sequence])),
           },

@@ -6,7 +6,7 @@ import { AutoModelForCausalLM, type CausalLm, type GenerateOptions, loadTokenize
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { inputText } from '../input-text.ts'
-import { cacheDtypeOption } from '../load-options.ts'
+import { cacheDtypeOption, modelHelp } from '../load-options.ts'
 
 export interface GenerationOptions extends Pick<GenerateOptions, 'cacheDtype'> {
   maxNewTokens: number
@@ -48,6 +48,16 @@ export async function generateText(
   return text
 }
 
+/** Says beforehand that a text may become longer than those that the model was trained on. */
+function warnBeyondTraining(model: CausalLm, length: number): void {
+  const { maxPositionEmbeddings: trained = Infinity } = model.config as { maxPositionEmbeddings?: number }
+  if (length <= trained) return
+  console.warn(
+    `heed generate: the text may reach ${length} tokens, but the model was trained on ${trained} (maxPositionEmbeddings), so that ` +
+      'what it writes beyond may make no sense. Give a smaller --max-new-tokens or a shorter prompt.',
+  )
+}
+
 interface GenerateCommandOptions extends GenerationOptions {
   file?: string
   json?: boolean
@@ -57,7 +67,7 @@ interface GenerateCommandOptions extends GenerationOptions {
 export function generateCommand(): Command {
   return new Command('generate')
     .description('Continue a prompt with a model; text appears as it is made.')
-    .argument('<model>', 'a HuggingFace folder or hub id, of a model or an adapter')
+    .argument('<model>', modelHelp)
     .argument('[prompt]', 'the text to continue; without one, --file or standard input is it')
     .option('--file <path>', 'take the whole of this UTF-8 file as the prompt')
     .option('--max-new-tokens <n>', 'tokens to write', wholeNumber(1), 200)
@@ -83,14 +93,16 @@ export function generateCommand(): Command {
         const model = await AutoModelForCausalLM.fromPretrained(folder)
         const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
         const onText = (text: string): void => void (json || process.stdout.write(text))
-        const warnings: string[] = []
-        const onWarning = (message: string): void => void warnings.push(message)
+        warnBeyondTraining(model, tokenizer.encode(start).ids.length + generation.maxNewTokens)
         onText(start)
         const { signal } = interruptSignal()
-        const text = await generateText(model, tokenizer, start, generation, { onText, onWarning, signal })
+        const text = await generateText(model, tokenizer, start, generation, {
+          onText,
+          onWarning() {}, // it would come within the text
+          signal,
+        })
         if (json) console.log(JSON.stringify({ prompt: start, text, numTensors: tf.memory().numTensors }))
         else console.log()
-        for (const message of warnings) console.warn(message) // not within the text
         model.dispose()
       }),
     )

@@ -32,6 +32,7 @@ export function translateCommand(): Command {
           { batchSize, ...(file && { file }), ...(json && { json }) },
           (pipe, batch) => pipe(batch, { batchSize: batch.length, ...translationSettings(pipe.model, given) }),
           {
+            nothing: { translationText: '' },
             json: (text, { translationText }) => ({ text, translation: translationText }),
             lines: (_text, { translationText }) => translationText,
           },
