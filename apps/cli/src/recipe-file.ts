@@ -1,5 +1,4 @@
-import { HeedError, parseStrictJson, readText } from '@heed/tensor-backend'
-import { nearestName } from '@heed/trainer'
+import { HeedError, nearestName, parseStrictJson, readText } from '@heed/tensor-backend'
 
 /** What a recipe file holds: an object of these `keys`. YAML by its ending, else JSON. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID. */
 export async function readRecipeFile(file: string, keys: readonly string[]): Promise<Record<string, unknown>> {

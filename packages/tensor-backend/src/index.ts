@@ -54,6 +54,7 @@ export {
   type InitOptions,
   init,
 } from './init.ts'
+export { nearestName } from './nearest-name.ts'
 export { accumulate } from './ops/accumulate.ts'
 export { type Activation, gelu, silu } from './ops/activation.ts'
 export { type AdafactorOptions, type AdafactorParameter, adafactor } from './ops/adafactor.ts'

@@ -1,5 +1,5 @@
-import { HeedError } from '@heed/tensor-backend'
-import { checkChoice, checkNumber, type NumberRule, nearestName, show } from './checks.ts'
+import { HeedError, nearestName } from '@heed/tensor-backend'
+import { checkChoice, checkNumber, type NumberRule, show } from './checks.ts'
 import { type ScheduleOptions, type SchedulerType, schedulerTypes } from './optim/schedules.ts'
 
 const intervals = ['no', 'steps', 'epoch'] as const

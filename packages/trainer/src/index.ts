@@ -18,7 +18,6 @@ export {
   type TrainerHook,
 } from './callbacks.ts'
 export { loadWeights } from './checkpoint.ts'
-export { nearestName } from './checks.ts'
 export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'
 export { type ChatMessage, type ChatTokenizer, chatExample } from './data/chat.ts'
 export {

@@ -6,7 +6,7 @@ import type { PretrainedModel } from '../model.ts'
 export interface GenerationSettings {
   /** Most tokens to write after the prompt. */
   maxNewTokens?: number | undefined
-  /** Most tokens with the prompt; `maxNewTokens` goes before it. 20 when neither is given, as in HF. */
+  /** Most tokens with the prompt; `maxNewTokens` goes before it. When neither is given, 20 new ones, or as many as the model has positions for. */
   maxLength?: number | undefined
   /** Fewest tokens to write after the prompt. */
   minNewTokens?: number | undefined
@@ -86,6 +86,7 @@ const isNumber = (value: unknown): value is number => typeof value === 'number' 
 const count: Rule = { text: 'a positive integer', holds: value => isInteger(value, 1) }
 const countOrNone: Rule = { text: 'an integer of at least 0', holds: value => isInteger(value, 0) }
 const id: Rule = { text: 'a token id', holds: value => isInteger(value, 0) }
+const idOrNone: Rule = { text: 'a token id, or -1 for none', holds: value => isInteger(value, -1) }
 const positive: Rule = { text: 'a number above 0', holds: value => isNumber(value) && value > 0 }
 const share: Rule = {
   text: 'a number above 0 and at most 1',
@@ -98,10 +99,9 @@ const idList: Rule = {
   text: 'a list of token ids',
   holds: value => Array.isArray(value) && value.every(item => isInteger(item, 0)),
 }
-const isIdOrNone = (value: unknown): boolean => isInteger(value, -1)
 const idOrIds: Rule = {
   text: 'a token id or a list of them, -1 for none',
-  holds: value => isIdOrNone(value) || (Array.isArray(value) && value.every(isIdOrNone)),
+  holds: value => idOrNone.holds(value) || (Array.isArray(value) && value.every(idOrNone.holds)),
 }
 const idLists: Rule = {
   text: 'a list of non-empty lists of token ids',
@@ -165,7 +165,7 @@ const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
   numReturnSequences: count,
   eosTokenId: idOrIds,
   bosTokenId: id,
-  padTokenId: id,
+  padTokenId: idOrNone,
   decoderStartTokenId: id,
   stopStrings: texts,
   maxTime: positive,
@@ -176,7 +176,18 @@ const rules: { readonly [K in keyof GenerationSettings]-?: Rule } = {
   assistantConfidenceThreshold: shareOrNone,
 }
 
-const settingNames = Object.keys(rules) as (keyof GenerationSettings)[]
+export const settingNames = Object.keys(rules) as readonly (keyof GenerationSettings)[]
+
+/** Settings that only drawing takes note of. */
+export const samplingSettings = [
+  'temperature',
+  'topK',
+  'topP',
+  'minP',
+  'typicalP',
+  'epsilonCutoff',
+  'etaCutoff',
+] as const
 
 /** transformers refuses a whole number for some of these. */
 export const generationFloatKeys: readonly string[] = [
@@ -212,7 +223,10 @@ export function checkSettings(settings: GenerationSettings): void {
   }
 }
 
-/** Reads a generation_config.json; a null is the same as leaving the key out. Throws HEED_CONFIG_INVALID. */
+/**
+ * Reads a generation_config.json; a null is the same as leaving the key out. Numbers that only sampling uses are checked when it
+ * does, as in HF, where a temperature of 0 beside `do_sample: false` is common. Throws HEED_CONFIG_INVALID.
+ */
 export function generationConfigFromHf(json: HfConfig, source: string): GenerationConfig {
   const otherKeys: Record<string, unknown> = { ...json }
   const settings: Record<string, unknown> = {}
@@ -220,7 +234,8 @@ export function generationConfigFromHf(json: HfConfig, source: string): Generati
     const key = toSnakeCase(name)
     const value = json[key]
     if (value === undefined || value === null) continue
-    checkSetting(source, name, key, value)
+    const isLater = typeof value === 'number' && samplingSettings.some(other => other === name)
+    if (!isLater) checkSetting(source, name, key, value)
     settings[name] = value
     delete otherKeys[key]
   }

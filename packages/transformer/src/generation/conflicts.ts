@@ -1,10 +1,30 @@
-import { HeedError } from '@heed/tensor-backend'
-import type { GenerationSettings } from './config.ts'
+import { HeedError, nearestName } from '@heed/tensor-backend'
+import { type GenerationSettings, samplingSettings, settingNames } from './config.ts'
 import type { GenerateOptions } from './plan.ts'
 import { asList } from './processor-list.ts'
 
-/** Options of `generate` that only drawing, or only beams, take note of. */
-const samplingOptions = ['temperature', 'topK', 'topP', 'minP', 'typicalP', 'epsilonCutoff', 'etaCutoff'] as const
+/** Names of the options of `generate` that are no settings. */
+const optionNames: { readonly [K in Exclude<keyof GenerateOptions, keyof GenerationSettings>]-?: true } = {
+  attentionMask: true,
+  seed: true,
+  streamer: true,
+  logitsProcessors: true,
+  prefixAllowedTokensFn: true,
+  constraint: true,
+  stoppingCriteria: true,
+  tokenizer: true,
+  assistantModel: true,
+  promptCache: true,
+  onWarning: true,
+  signal: true,
+  returnDictInGenerate: true,
+  outputScores: true,
+  outputLogits: true,
+  cacheImplementation: true,
+  cacheDtype: true,
+}
+
+/** Options of `generate` that only beams take note of. */
 const beamOptions = ['lengthPenalty', 'earlyStopping'] as const
 
 export function invalid(name: string, value: unknown, rule: string, mend: string): HeedError {
@@ -12,6 +32,49 @@ export function invalid(name: string, value: unknown, rule: string, mend: string
     'HEED_ARGUMENT_INVALID',
     `generate: ${name} is ${JSON.stringify(value) ?? value}, expected ${rule}. ${mend}`,
   )
+}
+
+/** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
+export function checkNames(options: GenerateOptions): void {
+  const names = [...settingNames, ...Object.keys(optionNames)]
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const unknown = given.find(([name]) => !names.includes(name) && name !== 'otherKeys') // of a whole GenerationConfig
+  if (!unknown) return
+  const meant = nearestName(unknown[0], names)
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `generate: ${unknown[0]} is not an option${meant ? `, expected ${meant}` : '. Leave it out'}. Names are those of HF in camelCase.`,
+  )
+}
+
+/** Options that hold ids of tokens. */
+const idOptions = [
+  'eosTokenId',
+  'padTokenId',
+  'bosTokenId',
+  'decoderStartTokenId',
+  'forcedBosTokenId',
+  'forcedEosTokenId',
+  'suppressTokens',
+  'beginSuppressTokens',
+  'badWordsIds',
+] as const
+
+/** Throws HEED_ID_OUT_OF_RANGE at an option with an id that the model has no score for. */
+export function checkOptionIds(options: GenerateOptions, vocabSize: number): void {
+  const lists: [name: string, ids: readonly number[]][] = [
+    ...idOptions.map((name): [string, number[]] => [name, [options[name] ?? []].flat(2) as number[]]),
+    ['sequenceBias', (options.sequenceBias ?? []).flatMap(([ids]) => ids)],
+  ]
+  for (const [name, ids] of lists) {
+    const wrong = ids.find(id => id >= vocabSize)
+    if (wrong === undefined) continue
+    throw new HeedError(
+      'HEED_ID_OUT_OF_RANGE',
+      `generate: ${name} has the id ${wrong}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}). ` +
+        'Check that the tokenizer and the model belong together.',
+    )
+  }
 }
 
 /**
@@ -27,7 +90,7 @@ export function checkConflicts(options: GenerateOptions, settings: GenerationSet
     const rule = `at most numBeams (${numBeams}) without sampling`
     throw invalid('numReturnSequences', numReturnSequences, rule, 'Set doSample: true, or more beams.')
   }
-  for (const name of doSample ? [] : samplingOptions) {
+  for (const name of doSample ? [] : samplingSettings) {
     if (options[name] === undefined) continue
     throw invalid(name, options[name], 'doSample: true with it', `Set doSample: true to sample, or leave ${name} out.`)
   }

@@ -5,7 +5,7 @@ import type { CausalLm } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { type Drafter, DraftModel, PromptLookup, writeAssisted } from './assisted.ts'
 import { beamSearch } from './beam-search.ts'
-import { invalid } from './conflicts.ts'
+import { checkNames, invalid } from './conflicts.ts'
 import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import { endTokens, type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
@@ -15,7 +15,7 @@ import { checkAborted, Turns } from './turns.ts'
 /**
  * Writes on from prompts with a decoder-only model: by greedy choice, by sampling, or with beams. Gives prompt and
  * continuation of each sequence; those that end early are filled up with the padding token, as in HF.
- * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
+ * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_DISPOSED, HEED_ABORTED.
  */
 export async function generate(
   model: CausalLm,
@@ -39,7 +39,7 @@ export async function generate(
 
 /**
  * Writes a target for each source with an encoder-decoder model, as `generate`. Each begins with the start token.
- * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
+ * Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_DISPOSED, HEED_ABORTED.
  */
 export async function generateFromSource(
   model: Seq2SeqLm,
@@ -130,8 +130,11 @@ function repeated(decoding: Decoding, rows: Float32Array[], count: number): Floa
 function readInputs(
   model: CausalLm | Seq2SeqLm,
   inputIds: TokenIds,
-  { attentionMask }: GenerateOptions,
+  options: GenerateOptions,
 ): { ids: FlatIds; mask: number[][] | undefined } {
+  checkNames(options)
+  checkIsAlive(model)
+  const { attentionMask } = options
   const ids = flattenIds('generate', 'inputIds', inputIds)
   checkIds('generate', 'inputIds', ids, { below: model.config.vocabSize, boundName: 'vocabSize' })
   if (!attentionMask) return { ids, mask: undefined }
@@ -139,6 +142,12 @@ function readInputs(
   checkIdShape('generate', 'attentionMask', mask, [ids.batch, ids.seqLen])
   checkIds('generate', 'attentionMask', mask, { below: 2, boundName: 'the number of mask values' })
   return { ids, mask: idRows(mask) }
+}
+
+function checkIsAlive(model: CausalLm | Seq2SeqLm): void {
+  const [first] = model.namedParameters()
+  if (!first?.[1].isDisposed) return
+  throw new HeedError('HEED_DISPOSED', 'generate: the model was disposed of. Load it again to generate with it.')
 }
 
 /** 0 where a prompt holds the padding token, which is hidden unless it ends texts too, as HF infers it. */
@@ -152,6 +161,11 @@ function inferredMask(model: CausalLm, prompts: number[][], options: GenerateOpt
 
 /** The mask of prompts, which new tokens follow: padding must be on the left. */
 function checkPromptMask(rows: number[][] | undefined): number[][] | undefined {
+  const empty = rows?.findIndex(row => !row.includes(1)) ?? -1
+  if (empty >= 0) {
+    const mend = 'Leave the prompt out, or begin it with a token.'
+    throw invalid(`attentionMask[${empty}]`, rows![empty], 'a token: the prompt holds padding only', mend)
+  }
   const wrong = rows?.findIndex(row => row.at(-1) !== 1) ?? -1
   if (wrong < 0) return rows
   throw new HeedError(

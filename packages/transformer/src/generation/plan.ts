@@ -4,7 +4,7 @@ import type { TokenIds } from '../inputs.ts'
 import type { CausalLm, PretrainedModel } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { checkSettings, type GenerationSettings } from './config.ts'
-import { checkConflicts, invalid } from './conflicts.ts'
+import { checkConflicts, checkOptionIds, invalid } from './conflicts.ts'
 import type { Constraint } from './constrained/constraint.ts'
 import type { LogitsProcessor } from './logits-processors.ts'
 import { prefixConstrainedProcessor } from './logits-processors.ts'
@@ -61,8 +61,8 @@ export interface GenerationPlan {
   settings: GenerationSettings
 }
 
-/** HF's default of `max_length`, prompt included. */
-const DEFAULT_MAX_LENGTH = 20
+/** How many tokens HF writes when no length is given. */
+const DEFAULT_NEW_TOKENS = 20
 
 /** Options that forbid tokens, several of which may leave none. */
 const forbiddingOptions = [
@@ -84,7 +84,9 @@ const forbiddingOptions = [
 export function mergeSettings(model: PretrainedModel, options: GenerateOptions): GenerationSettings {
   checkSettings(options)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  return { ...model.generationConfig, ...given }
+  const settings: GenerationSettings = { ...model.generationConfig, ...given }
+  if (settings.doSample) checkSettings(settings) // what generation_config.json says of sampling
+  return settings
 }
 
 /** The tokens that end a text and fill it up: those of the settings, or of the model's configuration. */
@@ -95,11 +97,11 @@ export function endTokens(
   const config = model.config as { eosTokenId?: readonly number[]; padTokenId?: number | null }
   return {
     eosTokenIds: asList(settings.eosTokenId ?? config.eosTokenId).filter(id => id >= 0),
-    padTokenId: settings.padTokenId ?? config.padTokenId ?? undefined,
+    padTokenId: [settings.padTokenId, config.padTokenId].find(id => typeof id === 'number' && id >= 0) ?? undefined,
   }
 }
 
-/** Decides everything that a generation from `prompts` needs; `sources` are what an encoder reads, if there is one. Throws HEED_ARGUMENT_INVALID. */
+/** Decides everything that a generation from `prompts` needs; `sources` are what an encoder reads, if there is one. Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE. */
 export function planGeneration(
   model: PretrainedModel,
   prompts: number[][],
@@ -107,16 +109,13 @@ export function planGeneration(
   sources: readonly (readonly number[])[] = prompts,
 ): GenerationPlan {
   const settings = mergeSettings(model, options)
+  const { vocabSize = Number.POSITIVE_INFINITY } = model.config as { vocabSize?: number }
+  checkOptionIds(options, vocabSize)
   checkConflicts(options, settings, prompts.length)
   const { doSample = false, numBeams = 1, numReturnSequences = 1, lengthPenalty = 1, earlyStopping = false } = settings
   const promptLength = prompts[0]!.length
   const { eosTokenIds, padTokenId } = endTokens(model, settings)
-  const { maxNewTokens, maxLength: wholeLength = DEFAULT_MAX_LENGTH } = settings
-  const maxLength = maxNewTokens === undefined ? wholeLength : promptLength + maxNewTokens
-  if (maxLength <= promptLength) {
-    const rule = `more than the ${promptLength} tokens of the prompt`
-    throw invalid('maxLength', maxLength, rule, 'Give maxNewTokens instead.')
-  }
+  const maxLength = lengthOf(model, settings, promptLength)
   const { constraint, prefixAllowedTokensFn, logitsProcessors: custom = [] } = options
   if (constraint && eosTokenIds.length === 0) {
     throw invalid('eosTokenId', undefined, 'a token id with a constraint', 'Give the token that ends a text.')
@@ -143,6 +142,23 @@ export function planGeneration(
     isComplete: completeness(settings, options, eosTokenIds),
     settings,
   }
+}
+
+/** Most tokens of a text, prompt included, as HF's `_prepare_generated_length`. */
+function lengthOf(model: PretrainedModel, settings: GenerationSettings, promptLength: number): number {
+  const { maxNewTokens, maxLength } = settings
+  if (maxNewTokens !== undefined) return promptLength + maxNewTokens
+  if (maxLength !== undefined) {
+    if (maxLength > promptLength) return maxLength
+    const rule = `more than the ${promptLength} tokens of the prompt`
+    throw invalid('maxLength', maxLength, rule, 'Give maxNewTokens instead.')
+  }
+  const { maxPositionEmbeddings: positions = Number.POSITIVE_INFINITY } = model.config as {
+    maxPositionEmbeddings?: number
+  }
+  if (promptLength < positions) return Math.min(promptLength + DEFAULT_NEW_TOKENS, positions)
+  const rule = `less than the model's maxPositionEmbeddings, ${positions}`
+  throw invalid('the length of the prompt', promptLength, rule, 'Shorten it, or give maxNewTokens.')
 }
 
 /** Holds when any criterion does, the end of text among them. */

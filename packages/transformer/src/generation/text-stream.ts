@@ -2,6 +2,7 @@ import type { ChatMessage, Tokenizer } from '@heed/tokenizer'
 import type { CausalLm } from '../model.ts'
 import type { TextModel } from '../pipelines/text-batch.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
+import { invalid } from './conflicts.ts'
 import type { GenerateOptions } from './plan.ts'
 
 /** A text, the ids of one, or a conversation for the tokenizer's chat template. */
@@ -16,6 +17,15 @@ export async function* streamText(
   prompt: Prompt,
   options: Omit<GenerateOptions, 'streamer'> = {},
 ): AsyncGenerator<string, void, undefined> {
+  const numReturnSequences = options.numReturnSequences ?? model.generationConfig.numReturnSequences ?? 1
+  if (numReturnSequences > 1) {
+    throw invalid(
+      'numReturnSequences',
+      numReturnSequences,
+      '1 with streamText',
+      'Stream one after another, or generate.',
+    )
+  }
   const ids = promptIds(tokenizer, prompt)
   const decoder = tokenizer.decodeStream()
   // What a decoder-only model writes goes on from the prompt, so that the space before its first word is kept.

@@ -28,13 +28,19 @@ const torchDtypes: Readonly<Record<FloatFileDtype, string>> = {
 
 /**
  * Writes a folder that `transformers` 4 and 5 load: weights first, config.json last, so that a folder with a config is whole.
- * Each file appears complete or not at all. Throws HEED_IO, HEED_NUMERIC, HEED_DTYPE_UNSUPPORTED.
+ * Each file appears complete or not at all. Throws HEED_ARGUMENT_INVALID, HEED_IO, HEED_NUMERIC, HEED_DTYPE_UNSUPPORTED.
  */
 export async function savePretrained(
   model: PretrainedModel,
   folder: string,
   { dtype = 'F32', maxShardSize }: SaveOptions = {},
 ): Promise<void> {
+  if (!Object.hasOwn(torchDtypes, dtype)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `savePretrained: dtype is ${JSON.stringify(dtype)}, expected one of ${Object.keys(torchDtypes).join(', ')}.`,
+    )
+  }
   if (model.adapters.length > 0) {
     throw new HeedError(
       'HEED_DTYPE_UNSUPPORTED',

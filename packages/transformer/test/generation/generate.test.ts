@@ -98,8 +98,14 @@ describe('ending', () => {
     expect((await model.generate(prompt, { maxNewTokens: 8, maxTime: 1e-9 }))[0]!.length).toBe(4)
   })
 
-  test('without a length it stops at 20 tokens, as HF', async () => {
-    expect((await model.generate(prompt))[0]!.length).toBe(20)
+  test('without a length it writes 20 tokens, or up to the last position, as HF', async () => {
+    expect((await model.generate(prompt))[0]!.length).toBe(23)
+    const long = Array.from({ length: 32 }, (_, i) => 1 + (i % 9))
+    expect((await model.generate([long.slice(0, 25)]))[0]!.length).toBe(32)
+    expect(await failureOf([long], {})).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      "generate: the length of the prompt is 32, expected less than the model's maxPositionEmbeddings, 32. Shorten it, or give maxNewTokens.",
+    ])
   })
 
   test('minNewTokens holds back the end', async () => {
@@ -146,6 +152,11 @@ describe('streamText', () => {
       break
     }
     expect(computed).toBeLessThan(4)
+  })
+
+  test('refuses several sequences', async () => {
+    const stream = streamText(parts(), [1], { doSample: true, numReturnSequences: 2 })
+    await expect(stream.next()).rejects.toThrow('generate: numReturnSequences is 2, expected 1 with streamText.')
   })
 
   test('throws what generate throws', async () => {
@@ -361,7 +372,50 @@ test('an aborted signal stops it between two pieces of a long prompt, and a prom
   long.dispose()
 })
 
+test('a model that was disposed of is named', async () => {
+  const gone = tinyGpt2()
+  gone.dispose()
+  await expect(gone.generate(prompt)).rejects.toMatchObject({
+    code: 'HEED_DISPOSED',
+    message: 'generate: the model was disposed of. Load it again to generate with it.',
+  })
+})
+
 describe('bad input', () => {
+  test.each<[string, string]>([
+    ['maxNewToken', 'maxNewToken is not an option, expected maxNewTokens.'],
+    ['max_new_tokens', 'max_new_tokens is not an option, expected maxNewTokens.'],
+    ['numbeams', 'numbeams is not an option, expected numBeams.'],
+    ['inputIds', 'inputIds is not an option. Leave it out.'],
+  ])('an option %s is refused', async (name, message) => {
+    expect(await failureOf(prompt, { [name]: 2 })).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      `generate: ${message} Names are those of HF in camelCase.`,
+    ])
+  })
+
+  test.each<GenerateOptions>([
+    { eosTokenId: 20 },
+    { padTokenId: 20 },
+    { forcedBosTokenId: 20 },
+    { forcedEosTokenId: [3, 20] },
+    { suppressTokens: [20] },
+    { beginSuppressTokens: [20] },
+    {
+      badWordsIds: [
+        [1, 2],
+        [20, 1],
+      ],
+    },
+    { sequenceBias: [[[1, 20], 2]] },
+  ])('%j, beyond the vocabulary, is refused', async options => {
+    expect(await failureOf(prompt, options)).toEqual([
+      'HEED_ID_OUT_OF_RANGE',
+      `generate: ${Object.keys(options)[0]} has the id 20, expected 0 to 19 (vocabSize is 20). ` +
+        'Check that the tokenizer and the model belong together.',
+    ])
+  })
+
   test.each<[number[][], GenerateOptions, HeedErrorCode, string]>([
     [
       [[20]],
@@ -457,6 +511,15 @@ describe('bad input', () => {
       'HEED_ARGUMENT_INVALID',
       'generate: attentionMask[0] ends in 0, expected a token there: padding belongs on the left. ' +
         "Tokenize with padding: { direction: 'left' }.",
+    ],
+    [
+      [
+        [0, 3],
+        [0, 0],
+      ],
+      {},
+      'HEED_ARGUMENT_INVALID',
+      'generate: attentionMask[1] is [0,0], expected a token: the prompt holds padding only. Leave the prompt out, or begin it with a token.',
     ],
     [
       prompt,

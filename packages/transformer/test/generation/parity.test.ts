@@ -70,8 +70,9 @@ async function generatesLikeTransformers(folder: string, cases: readonly Case[])
   for (const { assistant } of cases) if (assistant) assistants.set(assistant, await load(assistant))
   const before = tf.memory().numTensors
   for (const wanted of cases) {
-    const output = await model.generate(wanted.inputs.inputIds, {
-      ...wanted.inputs,
+    const { inputIds, ...masks } = wanted.inputs
+    const output = await model.generate(inputIds, {
+      ...masks,
       ...wanted.options,
       ...(wanted.assistant && { assistantModel: assistants.get(wanted.assistant) }),
       returnDictInGenerate: true,

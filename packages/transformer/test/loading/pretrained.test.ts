@@ -177,11 +177,26 @@ describe('bad checkpoints', () => {
   })
 
   test('a generation_config.json with a bad value is named', async () => {
-    await writeFile(join(folder, 'generation_config.json'), '{"temperature": 0}')
+    await writeFile(join(folder, 'generation_config.json'), '{"num_beams": 0}')
     expect(await failureOf(load)).toEqual([
       'HEED_CONFIG_INVALID',
-      'DIR/generation_config.json: temperature is 0, expected a number above 0. Change it or leave it out.',
+      'DIR/generation_config.json: num_beams is 0, expected a positive integer. Change it or leave it out.',
     ])
+  })
+
+  test('numbers that only sampling uses are kept, and refused when it does, as in HF', async () => {
+    const settings = { do_sample: false, temperature: 0, top_p: 0, top_k: -1, pad_token_id: -1 }
+    await writeFile(join(folder, 'generation_config.json'), JSON.stringify(settings))
+    const model = await load()
+    const [row] = await model.generate([[1, 2, 3]], { maxNewTokens: 2 })
+    expect(row!.length).toBe(5)
+    expect(await failureOf(() => model.generate([[1, 2, 3]], { doSample: true }))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'generate: temperature is 0, expected a number above 0. Change it or leave it out.',
+    ])
+    await model.savePretrained(folder)
+    expect(JSON.parse(await readFile(join(folder, 'generation_config.json'), 'utf8'))).toMatchObject(settings)
+    model.dispose()
   })
 })
 
@@ -197,6 +212,17 @@ describe('saving', () => {
     }
     model.dispose()
     again.dispose()
+  })
+
+  test('with a dtype that there is not is refused before anything is written', async () => {
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    const target = join(folder, 'new')
+    expect(await failureOf(() => model.savePretrained(target, { dtype: 'float16' as 'F16' }))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'savePretrained: dtype is "float16", expected one of F32, F16, BF16, F64.',
+    ])
+    expect(await readdir(folder)).not.toContain('new')
+    model.dispose()
   })
 
   test('keeps keys of config.json and generation_config.json that it does not know', async () => {
