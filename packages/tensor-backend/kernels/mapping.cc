@@ -104,11 +104,11 @@ void forget_pages(void* start, size_t bytes) {
     if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-void* lost_mapping() {
-    if (num_lost.load(std::memory_order_relaxed) == 0) return nullptr;
+bool has_lost(const void* start) {
+    if (num_lost.load(std::memory_order_relaxed) == 0) return false;
     for (Mapping& mapping : mappings)
-        if (mapping.has_lost.load()) return mapping.start.load();
-    return nullptr;
+        if (mapping.has_lost.load() && (!start || mapping.start.load() == start)) return true;
+    return false;
 }
 
 }  // namespace heed

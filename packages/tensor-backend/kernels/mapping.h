@@ -15,7 +15,7 @@ void unmap_file(void* start, size_t bytes);
 /** Gives the pages that lie wholly in [start, start + bytes) back to the system: they are read from the file again, if ever. */
 void forget_pages(void* start, size_t bytes);
 
-/** The beginning of a mapping whose file has become shorter than it was, of which something has been read since; or null. */
-void* lost_mapping();
+/** Whether the file mapped from `start` on has become shorter and something that it lost has been read; of any where it is null. */
+bool has_lost(const void* start);
 
 }  // namespace heed

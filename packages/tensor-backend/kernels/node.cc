@@ -11,6 +11,8 @@
 
 #include <atomic>
 #include <type_traits>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "allocator.h"
 #include "api.h"
@@ -109,6 +111,36 @@ napi_value call(napi_env env, napi_callback_info info, void (*kernel)(Args...)) 
     return nullptr;
 }
 
+/** What a worker_thread has, which is given back when it ends; the system takes back that of the main thread. */
+struct Memory {
+    std::unordered_set<void*> blocks;
+#if !defined(_WIN32)
+    std::unordered_map<void*, size_t> mappings;  // their bytes
+#endif
+
+    ~Memory() {
+        for (void* block : blocks) heed::release(block);
+#if !defined(_WIN32)
+        for (const auto& mapping : mappings) heed::unmap_file(mapping.first, mapping.second);
+#endif
+    }
+};
+thread_local Memory* memory_of_thread = nullptr;
+
+/** release_at_end(): gives the memory of this JavaScript thread back when it ends. */
+napi_value release_at_end(napi_env env, napi_callback_info) {
+    if (memory_of_thread) return nullptr;
+    memory_of_thread = new Memory;
+    napi_add_env_cleanup_hook(
+        env,
+        [](void* memory) {
+            delete static_cast<Memory*>(memory);
+            memory_of_thread = nullptr;
+        },
+        memory_of_thread);
+    return nullptr;
+}
+
 napi_value number(napi_env env, double value) {
     napi_value result;
     napi_create_double(env, value, &result);
@@ -162,13 +194,17 @@ napi_value read_floats(napi_env env, napi_callback_info info) {
 napi_value map_file(napi_env env, napi_callback_info info) {
     double numbers[2];
     if (!read_arguments(env, info, 2, numbers)) return nullptr;
-    return number(env, (double)(uintptr_t)heed::map_file((int)numbers[0], (size_t)numbers[1]));
+    void* const start = heed::map_file((int)numbers[0], (size_t)numbers[1]);
+    if (start && memory_of_thread) memory_of_thread->mappings[start] = (size_t)numbers[1];
+    return number(env, (double)(uintptr_t)start);
 }
 
 /** unmap_file(address, bytes) */
 napi_value unmap_file(napi_env env, napi_callback_info info) {
     double numbers[2];
-    if (read_arguments(env, info, 2, numbers)) heed::unmap_file(argument<void*>(numbers[0]), (size_t)numbers[1]);
+    if (!read_arguments(env, info, 2, numbers)) return nullptr;
+    heed::unmap_file(argument<void*>(numbers[0]), (size_t)numbers[1]);
+    if (memory_of_thread) memory_of_thread->mappings.erase(argument<void*>(numbers[0]));
     return nullptr;
 }
 
@@ -179,8 +215,11 @@ napi_value forget_pages(napi_env env, napi_callback_info info) {
     return nullptr;
 }
 
-/** lost_mapping(): the address of a mapped file that has become shorter, or 0. */
-napi_value lost_mapping(napi_env env, napi_callback_info) { return number(env, (double)(uintptr_t)heed::lost_mapping()); }
+/** has_lost(address): whether the file mapped there, or any where it is 0, has become shorter than what was read of it. */
+napi_value has_lost(napi_env env, napi_callback_info info) {
+    double address;
+    return read_arguments(env, info, 1, &address) ? boolean(env, heed::has_lost(argument<void*>(address))) : nullptr;
+}
 
 /** A weight in a file: rows of blocks, of which the kernels make strips of 16. */
 struct WeightFile {
@@ -336,12 +375,16 @@ napi_value kernel_names(napi_env env, napi_callback_info) {
 napi_value allocate(napi_env env, napi_callback_info info) {
     double bytes;
     if (!read_arguments(env, info, 1, &bytes)) return nullptr;
-    return number(env, (double)(uintptr_t)heed::allocate((size_t)bytes));
+    void* const block = heed::allocate((size_t)bytes);
+    if (block && memory_of_thread) memory_of_thread->blocks.insert(block);
+    return number(env, (double)(uintptr_t)block);
 }
 
 napi_value release(napi_env env, napi_callback_info info) {
     double address;
-    if (read_arguments(env, info, 1, &address)) heed::release(reinterpret_cast<void*>((uintptr_t)address));
+    if (!read_arguments(env, info, 1, &address)) return nullptr;
+    heed::release(argument<void*>(address));
+    if (memory_of_thread) memory_of_thread->blocks.erase(argument<void*>(address));
     return nullptr;
 }
 
@@ -417,6 +460,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "allocate", allocate);
     define(env, exports, "release", release);
     define(env, exports, "view", view);
+    define(env, exports, "release_at_end", release_at_end);
     define(env, exports, "trim", trim);
     define(env, exports, "memory_use", memory_use);
     define(env, exports, "configure", configure);
@@ -426,7 +470,7 @@ NAPI_MODULE_INIT() {
     define(env, exports, "map_file", map_file);
     define(env, exports, "unmap_file", unmap_file);
     define(env, exports, "forget_pages", forget_pages);
-    define(env, exports, "lost_mapping", lost_mapping);
+    define(env, exports, "has_lost", has_lost);
     define(env, exports, "read_floats", read_floats);
     define(env, exports, "read_strips", read_strips);
     define(env, exports, "read_linear", read_linear);

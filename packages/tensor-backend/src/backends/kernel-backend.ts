@@ -1,7 +1,7 @@
 import { HeedError } from '../errors.ts'
 import { MathBackendCPU, tf } from '../tf.ts'
 import type { KernelLibrary } from './library.ts'
-import { checkMappings } from './mapped-file.ts'
+import { checkLost } from './mapped-file.ts'
 
 export type NumericDtype = 'float32' | 'int32' | 'bool'
 
@@ -41,6 +41,8 @@ const MAX_PADDING = 1 / 16
 
 /** Has memory that tensors lie in. */
 export interface MemoryOwner {
+  /** Throws when what lies there is lost. */
+  check(): void
   /** No tensor lies there any more. */
   release(address: number, bytes: number): void
 }
@@ -214,10 +216,11 @@ export class KernelBackend extends MathBackendCPU {
 
   /** The values of a tensor, copied: they stay valid when the tensor is disposed. */
   override readSync(dataId: object): tf.backend_util.BackendValues {
-    checkMappings(this.library)
     const data = this.tensorData(dataId)
     if (!isNumeric(data.dtype)) return super.readSync(dataId)
-    return (data.values as Float32Array).slice()
+    const values = (data.values as Float32Array).slice()
+    checkLost(this.library, values)
+    return values
   }
 
   override disposeData(dataId: object, force = false): boolean {
@@ -266,6 +269,7 @@ export class KernelBackend extends MathBackendCPU {
   /** Where the values of a tensor lie, as the kernels want it. */
   readonly address = ({ dataId }: tf.TensorInfo): number => {
     const data = this.tensorData(dataId)
+    data.owner?.check()
     data.panels?.putInOrder()
     if (data.address === 0 && data.size > 0 && isNumeric(data.dtype)) data.settle(this.allocate(data.dtype, data.size))
     return data.address
@@ -321,7 +325,6 @@ export class KernelBackend extends MathBackendCPU {
 
   /** The values of a numeric tensor where they lie; only until the next kernel runs, since memory may move. */
   values(tensor: tf.TensorInfo): Float32Array | Int32Array | Uint8Array {
-    checkMappings(this.library)
     return this.tensorData(tensor.dataId).values as Float32Array
   }
 

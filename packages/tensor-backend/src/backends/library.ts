@@ -362,8 +362,8 @@ export interface KernelLibrary {
   unmapFile?(address: number, bytes: number): void
   /** Gives whole pages of a mapped file back to the system, until they are read again. */
   forgetPages?(address: number, bytes: number): void
-  /** The address of a mapped file that has become shorter than what was read of it, or 0. */
-  lostMapping?(): number
+  /** Whether the file mapped at an address, or any where it is 0, has become shorter than what was read of it. */
+  hasLost?(address: number): boolean
   /** The address of a new block, aligned to 64 bytes, content undefined; 0 when memory is out. */
   allocate(bytes: number): number
   release(address: number): void

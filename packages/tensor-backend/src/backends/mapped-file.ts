@@ -4,8 +4,8 @@ import { tf } from '../tf.ts'
 import type { KernelBackend, MemoryOwner } from './kernel-backend.ts'
 import type { KernelLibrary } from './library.ts'
 
-/** The names of the files that are mapped, by where they lie. */
-const names = new Map<number, string>()
+/** The files that are mapped in this thread. */
+const mapped = new Set<MappedFile>()
 
 /**
  * A file as memory of the kernels: tensors in it are not copied, and are read when they are used. What is written to them stays
@@ -13,26 +13,42 @@ const names = new Map<number, string>()
  */
 export class MappedFile implements MemoryOwner {
   private holders = 1
+  /** Where tensors lie or lay: what is written to them may still be there. */
+  private readonly taken = new Set<number>()
 
   private constructor(
     private readonly backend: KernelBackend,
     private readonly start: number,
     private readonly byteLength: number,
+    readonly name: string,
   ) {}
 
   /** Undefined where the backend cannot map it. */
   static open(backend: KernelBackend, { fd = -1, byteLength, name }: ByteSource): MappedFile | undefined {
     const start = fd < 0 ? 0 : (backend.library.mapFile?.(fd, byteLength) ?? 0)
     if (start === 0) return undefined
-    names.set(start, name)
-    return new MappedFile(backend, start, byteLength)
+    const file = new MappedFile(backend, start, byteLength, name)
+    mapped.add(file)
+    return file
   }
 
-  /** The float32 tensor that lies at a byte of the file; undefined where the active backend cannot have it there. */
+  /**
+   * The float32 tensor that lies at a byte of the file; undefined where the active backend cannot have it there, or another
+   * was made there.
+   */
   floats(byteOffset: number, shape: readonly number[]): tf.Tensor | undefined {
-    if (tf.backend() !== this.backend || byteOffset % 4 !== 0) return undefined
+    if (tf.backend() !== this.backend || byteOffset % 4 !== 0 || this.taken.has(byteOffset)) return undefined
+    this.taken.add(byteOffset)
     this.holders += 1
     return tf.engine().makeTensorFromTensorInfo(this.backend.over(this, this.start + byteOffset, [...shape]))
+  }
+
+  get hasLost(): boolean {
+    return this.backend.library.hasLost!(this.start)
+  }
+
+  check(): void {
+    if (this.hasLost) throw isShorter(this.name)
   }
 
   release(address: number, bytes: number): void {
@@ -43,18 +59,22 @@ export class MappedFile implements MemoryOwner {
   close(): void {
     this.holders -= 1
     if (this.holders > 0) return
-    names.delete(this.start)
+    mapped.delete(this)
     this.backend.library.unmapFile!(this.start, this.byteLength)
   }
 }
 
-/** Throws HEED_IO when values that lie in a mapped file are no longer there. */
-export function checkMappings(library: KernelLibrary): void {
-  const lost = library.lostMapping?.() ?? 0
-  if (lost === 0) return
-  throw new HeedError(
+function isShorter(name: string): HeedError {
+  return new HeedError(
     'HEED_IO',
-    `${names.get(lost) ?? 'a file'}: it has become shorter since tensors were opened from it, and their values are lost. ` +
+    `${name}: it has become shorter since tensors were opened from it, and their values are lost. ` +
       'Dispose of them, and load them from a whole file.',
   )
+}
+
+/** Throws HEED_IO when some of the values are no numbers, and a mapped file has lost what they may come from. */
+export function checkLost(library: KernelLibrary, values: unknown): void {
+  if (!library.hasLost?.(0) || !(values instanceof Float32Array) || !values.some(Number.isNaN)) return
+  const names = [...mapped].filter(file => file.hasLost).map(file => file.name)
+  throw isShorter(names.join(', ') || 'a file')
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
 import { coresEach } from '../job.ts'
 import { type CallProgram, camelCase, type KernelCall, type KernelLibrary, type Kernels } from './library.ts'
 
@@ -20,6 +21,8 @@ interface Addon extends MpiAddon {
   allocate(bytes: number): number
   release(address: number): void
   view(address: number, bytes: number): ArrayBuffer
+  /** Gives the memory of this thread back when it ends. */
+  release_at_end(): void
   trim(): void
   memory_use(): { inUse: number; cached: number }
   configure(threads: number, instructionSet: string): string | undefined
@@ -29,7 +32,7 @@ interface Addon extends MpiAddon {
   map_file?: KernelLibrary['mapFile']
   unmap_file?: KernelLibrary['unmapFile']
   forget_pages?: KernelLibrary['forgetPages']
-  lost_mapping?: KernelLibrary['lostMapping']
+  has_lost?: KernelLibrary['hasLost']
   read_floats?: KernelLibrary['readFloats']
   read_strips?: KernelLibrary['readStrips']
   read_linear?: KernelLibrary['readLinear']
@@ -98,6 +101,7 @@ export function loadMpiAddon(): MpiAddon | string {
 export async function loadNative(threads?: number): Promise<KernelLibrary | string> {
   const addon = loadAddon(addonPaths())
   if (typeof addon === 'string') return addon
+  if (!isMainThread) addon.release_at_end()
   const count = threads ?? coresEach(availableParallelism())
   const wanted = process.env.HEED_INSTRUCTION_SET ?? ''
   const instructionSet = addon.configure(count, wanted)
@@ -114,7 +118,7 @@ export async function loadNative(threads?: number): Promise<KernelLibrary | stri
       mapFile: addon.map_file,
       unmapFile: addon.unmap_file!,
       forgetPages: addon.forget_pages!,
-      lostMapping: addon.lost_mapping!,
+      hasLost: addon.has_lost!,
     }),
     ...(addon.read_floats && { readFloats: addon.read_floats }),
     ...(addon.read_strips && { readStrips: addon.read_strips }),
