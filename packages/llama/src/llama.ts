@@ -279,6 +279,10 @@ export class LlamaForCausalLM extends CausalLm {
     return new KvCache(numHiddenLayers, kvCacheOptions(capacity, options, windows))
   }
 
+  override sameAnglesUpTo(textLength: number): number {
+    return this.model.rotary.sameAnglesUpTo(textLength)
+  }
+
   forward({ labels, sparsePrediction, logitsToKeep, ...inputs }: CausalLmInputs): CausalLmOutput {
     return tf.tidy(() => {
       const pass = this.model.prepare(inputs)

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LlamaForCausalLM, llamaConfig } from '@heed/llama'
 import { init, tf } from '@heed/tensor-backend'
-import { beforeAll, expect, test } from 'vitest'
+import { PromptCache } from '@heed/transformer'
+import { beforeAll, describe, expect, test } from 'vitest'
 
 const stories = join(fileURLToPath(new URL('fixtures', import.meta.url)), 'stories260K')
 
@@ -48,4 +49,68 @@ test('drafts change nothing about the tokens, and a text longer than trained on 
       'here on may make no sense. Shorten the text, or load the model with config: { rope_scaling } to stretch its positions.',
   ])
   model.dispose()
+})
+
+/** Beyond 300 tokens all angles are others: with each token for `dynamic`, once for `longrope`. */
+const stretched = {
+  dynamic: { ropeType: 'dynamic', factor: 4 },
+  longrope: {
+    ropeType: 'longrope',
+    shortFactor: [1, 1, 1, 1],
+    longFactor: [1, 2, 4, 8],
+    originalMaxPositionEmbeddings: 300,
+  },
+} as const
+
+describe.each(['dynamic', 'longrope'] as const)('a model whose angles depend on the length of the text: %s', type => {
+  const model = () => {
+    const sizes = { vocabSize: 64, hiddenSize: 16, intermediateSize: 16, numHiddenLayers: 3, initializerRange: 0.7 }
+    const heads = { numAttentionHeads: 2, numKeyValueHeads: 1, maxPositionEmbeddings: 300 }
+    return new LlamaForCausalLM(llamaConfig.complete({ ...sizes, ...heads, ropeScaling: stretched[type] }), { seed: 5 })
+  }
+  const text = (length: number): number[] => Array.from({ length }, (_, i) => 3 + ((i * i + 7 * i) % 61))
+  const options = { maxNewTokens: 24, eosTokenId: -1, onWarning: () => {} }
+
+  test('padding on the left changes nothing about a prompt of several chunks', async () => {
+    const llama = model()
+    const [long, short] = [text(700), text(650).reverse()]
+    const inputIds = [long, [...Array(50).fill(0), ...short]]
+    const attentionMask = inputIds.map((_, row) => Array.from({ length: 700 }, (_, i) => (row === 1 && i < 50 ? 0 : 1)))
+    const positionIds = [long.map((_, i) => i), long.map((_, i) => Math.max(0, i - 50))]
+    const first = tf.tidy(() =>
+      llama.forward({ inputIds, attentionMask, positionIds, logitsToKeep: 1 }).logits.argMax(-1).flatten().arraySync(),
+    )
+    const written = await llama.generate(inputIds, { ...options, attentionMask, maxNewTokens: 1 })
+    expect(written.map(row => row[700])).toEqual(first)
+    llama.dispose()
+  })
+
+  test('a cache of an earlier text and drafts change nothing about what is written', async () => {
+    const llama = model()
+    const promptCache = new PromptCache(llama)
+    for (const length of [200, 290, 310, 420, 430, 250, 270]) {
+      const alone = await llama.generate([text(length)], options)
+      expect(await llama.generate([text(length)], { ...options, promptCache }), `${length}`).toEqual(alone)
+      expect(await llama.generate([text(length)], { ...options, promptLookupNumTokens: 4 })).toEqual(alone)
+      expect(await llama.generate([text(length)], { ...options, assistantModel: llama })).toEqual(alone)
+      // angles are those of before up to 300 tokens, and from there on those of a long text for `longrope`
+      const isReused = type === 'longrope' ? length <= 300 === length + 24 <= 300 : length + 24 <= 300
+      expect(promptCache.sharedWith([...alone[0]!, 5])).toBe(isReused ? length + 23 : 0)
+    }
+    promptCache.dispose()
+    llama.dispose()
+  })
+
+  test('where drafts end is told of once', async () => {
+    const llama = model()
+    const warnings: string[] = []
+    const onWarning = (message: string) => void warnings.push(message)
+    await llama.generate([text(290)], { ...options, promptLookupNumTokens: 4, onWarning })
+    expect(warnings.filter(message => message.includes('draft'))).toEqual([
+      "generate: the text has 300 tokens, beyond which the model's rope_scaling changes the angles of its positions, so that " +
+        'from here on tokens are computed one by one, without drafts. Leave assistantModel and promptLookupNumTokens out for ' +
+        'texts of this length.',
+    ])
+    llama.dispose()
+  })
 })

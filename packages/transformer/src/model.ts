@@ -105,6 +105,14 @@ export abstract class CausalLm extends PretrainedModel {
   abstract createCache(capacity?: number, options?: CacheOptions): KvCache
 
   /**
+   * The longest text whose positions turn keys by the same angles as in a text of `textLength` tokens: beyond it, a key made
+   * before is another one than the whole text would give.
+   */
+  sameAnglesUpTo(_textLength: number): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  /**
    * The prompts with their continuations; see `GenerateOptions`. With `returnDictInGenerate` these are the `sequences` of a
    * `GenerateOutput`. Throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE, HEED_ABORTED.
    */

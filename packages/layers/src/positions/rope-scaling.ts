@@ -53,7 +53,18 @@ function defaultFrequencies(theta: number, rotaryDim: number): Float32Array {
 /** The longest sequence whose angles do not depend on its length; beyond it they are those of `ropeFrequencies` with `seqLen`. */
 export function fixedAnglesUpTo(rope: RopeParameters): number {
   if (rope.ropeType === 'dynamic') return rope.maxPositionEmbeddings
-  return rope.ropeType === 'longrope' ? rope.originalMaxPositionEmbeddings : Number.POSITIVE_INFINITY
+  if (rope.ropeType !== 'longrope') return Number.POSITIVE_INFINITY
+  const { shortFactor, longFactor, originalMaxPositionEmbeddings: original } = rope
+  const isSame =
+    longFactor.length === shortFactor.length && longFactor.every((divisor, i) => divisor === shortFactor[i])
+  return isSame ? Number.POSITIVE_INFINITY : original
+}
+
+/** The longest sequence with the angles of one of `seqLen` positions: two lengths have the same angles when this is the same. */
+export function sameAnglesUpTo(rope: RopeParameters, seqLen: number): number {
+  const fixedUpTo = fixedAnglesUpTo(rope)
+  if (seqLen <= fixedUpTo) return fixedUpTo
+  return rope.ropeType === 'dynamic' ? seqLen : Number.POSITIVE_INFINITY
 }
 
 /**

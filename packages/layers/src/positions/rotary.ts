@@ -1,5 +1,11 @@
 import { rotary, tf } from '@heed/tensor-backend'
-import { fixedAnglesUpTo, type RopeFrequencies, type RopeParameters, ropeFrequencies } from './rope-scaling.ts'
+import {
+  fixedAnglesUpTo,
+  type RopeFrequencies,
+  type RopeParameters,
+  ropeFrequencies,
+  sameAnglesUpTo,
+} from './rope-scaling.ts'
 
 /** Cosines and sines of one forward pass, for all its layers. */
 export class RotaryAngles {
@@ -70,6 +76,11 @@ export class RotaryEmbedding {
     return new RotaryAngles(cos, sin, this.#isInterleaved)
   }
 
+  /** The longest text whose positions have the angles of a text of `textLength` tokens. */
+  sameAnglesUpTo(textLength: number): number {
+    return sameAnglesUpTo(this.rope, textLength)
+  }
+
   #angles(positions: readonly number[], textLength = 0): RotaryAngles {
     const { cos, sin } = this.#tableFor(Math.max(textLength, lengthOf(positions))).rows(positions)
     const shape: [number, number] = [positions.length, this.rotaryDim / 2]
@@ -78,7 +89,7 @@ export class RotaryEmbedding {
 
   #tableFor(seqLen: number): AngleTable {
     if (seqLen <= this.#fixedUpTo) return this.#table
-    const length = this.rope.ropeType === 'dynamic' ? seqLen : Number.POSITIVE_INFINITY
+    const length = this.sameAnglesUpTo(seqLen)
     if (this.#long?.seqLen !== length) {
       this.#long = { seqLen: length, table: new AngleTable(ropeFrequencies(this.rope, this.rotaryDim, length)) }
     }

@@ -87,22 +87,36 @@ export class DraftModel implements Drafter {
   }
 }
 
-/** The loop over drafts, for one sequence, greedy or sampling. Throws HEED_ABORTED. */
+/**
+ * The loop over drafts, for one sequence, greedy or sampling. Where angles of positions change with the length of the text, a
+ * token has other keys alone than among drafts, so that from there on none are asked for. Throws HEED_ABORTED.
+ */
 export async function writeAssisted(
   decoding: Decoding,
   drafter: Drafter,
   { prompts, maxLength, doSample, processors, isComplete }: GenerationPlan,
-  { seed = 0, streamer, signal, ...outputs }: GenerateOptions,
+  { seed = 0, streamer, signal, onWarning = console.warn, ...outputs }: GenerateOptions,
 ): Promise<GenerateOutput> {
   const random = new Random(seed)
   const record = new StepRecord(outputs)
   const turns = new Turns()
   const ids = [...prompts[0]!]
   let fresh = [...ids] // what the model has not computed
+  const draftable = decoding.sameAnglesUpTo(ids.length)
+  let isTold = false
   let isDone = false
   while (!isDone) {
     checkAborted(signal)
-    const draft = await drafter.draft(ids, maxLength - ids.length - 1)
+    if (ids.length >= draftable && ids.length < maxLength - 1 && !isTold) {
+      isTold = true
+      onWarning(
+        `generate: the text has ${ids.length} tokens, beyond which the model's rope_scaling changes the angles of its positions, ` +
+          'so that from here on tokens are computed one by one, without drafts. Leave assistantModel and promptLookupNumTokens ' +
+          'out for texts of this length.',
+      )
+    }
+    const most = Math.min(maxLength - 1, draftable) - ids.length
+    const draft = most > 0 ? await drafter.draft(ids, most) : []
     const rows = await decoding.step([[...fresh, ...draft]], draft.length + 1)
     const start = ids.length
     for (const [i, scores] of rows.entries()) {

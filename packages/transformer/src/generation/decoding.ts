@@ -12,6 +12,8 @@ export interface Decoding {
   step(tokens: readonly (readonly number[])[], logitsToKeep?: number): Promise<Float32Array[]>
   /** Forgets all tokens from `length` on and gives how many are left, `length` or none: those must come again with the next step. */
   truncate(length: number): number
+  /** The longest text whose tokens can be computed with one of `textLength` tokens at once as if one by one. */
+  sameAnglesUpTo(textLength: number): number
   /** Row i goes on from what row rows[i] was. */
   reorder(rows: readonly number[]): void
   dispose(): void
@@ -72,15 +74,15 @@ export class CausalDecoding implements Decoding {
   #forward(inputIds: readonly number[][], begin: number, end: number, logitsToKeep: number): CausalLmOutput {
     const past = this.#cache.length
     const mask = this.#mask?.map(row => row.slice(0, past + end - begin))
+    const textLength = this.#mask ? longestText(this.#mask) : past + inputIds[0]!.length - begin
     const output = this.model.forward({
       inputIds: inputIds.map(row => row.slice(begin, end)),
-      ...(mask
-        ? { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }
-        : { textLength: past + inputIds[0]!.length - begin }),
+      ...(mask && { attentionMask: mask, positionIds: positionsFromMask(mask).map(row => row.slice(past)) }),
+      textLength,
       cache: this.#cache,
       logitsToKeep,
     })
-    this.promptCache?.record(inputIds[0]!.slice(begin, end))
+    this.promptCache?.record(inputIds[0]!.slice(begin, end), textLength)
     return output
   }
 
@@ -99,6 +101,11 @@ export class CausalDecoding implements Decoding {
     return (this.promptCache ?? this.#cache).truncate(length)
   }
 
+  sameAnglesUpTo(textLength: number): number {
+    const hidden = this.#mask ? this.#mask[0]!.length - longestText(this.#mask) : 0
+    return this.model.sameAnglesUpTo(textLength - hidden) + hidden
+  }
+
   reorder(rows: readonly number[]): void {
     this.#cache.reorder(rows)
     if (this.#mask) this.#mask = rows.map(row => [...this.#mask![row]!])
@@ -107,6 +114,11 @@ export class CausalDecoding implements Decoding {
   dispose(): void {
     if (!this.promptCache) this.#cache.dispose()
   }
+}
+
+/** Tokens of the row that hides the fewest. */
+function longestText(mask: readonly (readonly number[])[]): number {
+  return Math.max(...mask.map(row => row.reduce((sum, value) => sum + value, 0)))
 }
 
 /** Decoding with an encoder-decoder model: the source is encoded once. */
@@ -143,6 +155,10 @@ export class Seq2SeqDecoding implements Decoding {
 
   truncate(length: number): number {
     return this.#cache.self.truncate(length)
+  }
+
+  sameAnglesUpTo(): number {
+    return Number.POSITIVE_INFINITY
   }
 
   reorder(rows: readonly number[]): void {

@@ -177,7 +177,7 @@ export class BatchScheduler {
     const { cache } = sequence
     const textLength = sequence.ids.length
     const output = this.model.forward({ inputIds: [chunk], cache: cache!.cache, textLength, logitsToKeep: 1 })
-    cache!.record(chunk)
+    cache!.record(chunk, textLength)
     if (chunk.length < unseen.length) tf.dispose(output)
     else sequence.take((await logitRows(output))[0]!)
   }
@@ -188,7 +188,7 @@ export class BatchScheduler {
     const inputIds = sequences.map(({ unseen }) => unseen)
     const rows = await logitRows(this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }))
     for (const [i, sequence] of sequences.entries()) {
-      caches[i]!.record(inputIds[i]!)
+      caches[i]!.record(inputIds[i]!, caches[i]!.length + 1)
       await this.#guarded([sequence], async () => sequence.take(rows[i]!))
     }
   }
