@@ -9,3 +9,6 @@ const require = createRequire(import.meta.url)
 // biome-ignore lint/style/noRestrictedImports: see default.ts
 export const tf: typeof tfjs.tf = require('@tensorflow/tfjs')
 export const MathBackendCPU: typeof tfjs.MathBackendCPU = require('@tensorflow/tfjs-backend-cpu').MathBackendCPU
+
+// With its first tensor the cpu backend would advise an addon of tfjs's own.
+Object.assign(tf.engine().findBackend('cpu'), { firstUse: false })
