@@ -83,7 +83,7 @@ export type {
 export type { ChosenLogProb, TokenLogProb } from './generation/batch/token-log-probs.ts'
 export type { GenerationConfig, GenerationSettings } from './generation/config.ts'
 export { Constraint } from './generation/constrained/constraint.ts'
-export type { JsonSchema } from './generation/constrained/json-schema.ts'
+export type { JsonSchema } from './generation/constrained/schema-keywords.ts'
 export { CausalDecoding, type Decoding } from './generation/decoding.ts'
 export type { LogitsProcessor } from './generation/logits-processors.ts'
 export { computeTransitionScores, type GenerateOutput, type OutputOptions } from './generation/output.ts'

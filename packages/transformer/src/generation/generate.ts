@@ -30,11 +30,25 @@ export async function generate(
   if (promptCache && promptMask && hidesKeys(promptMask)) {
     throw invalid('attentionMask', promptMask, 'only 1 with promptCache', 'Leave the padding of a single prompt out.')
   }
-  promptCache?.keepBeginningOf(prompts[0]!)
+  if (promptCache?.isInUse) {
+    throw invalid(
+      'promptCache',
+      'in use by another call',
+      'one that is free',
+      'Wait for that call, or make another cache.',
+    )
+  }
   const begin = (of: CausalLm, cache = promptCache): Decoding =>
     new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
-  return decode(begin(model), plan, options, draft)
+  if (!promptCache) return decode(begin(model), plan, options, draft)
+  promptCache.isInUse = true
+  try {
+    promptCache.keepBeginningOf(prompts[0]!)
+    return await decode(begin(model), plan, options, draft)
+  } finally {
+    promptCache.isInUse = false
+  }
 }
 
 /**

@@ -11,6 +11,8 @@ export class PromptCache {
   readonly cache: KvCache
   readonly #ids: number[] = [] // what the cache holds
   readonly #anglesUpTo: number[] = [] // `sameAnglesUpTo` of the text that each was computed in
+  /** Whether a call of `generate` is writing into it. */
+  isInUse = false
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(

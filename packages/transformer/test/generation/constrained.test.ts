@@ -117,6 +117,13 @@ describe('a regular expression', () => {
   })
 })
 
+test.each([/abc/i, /^.$/s, /^a$/m])('the flag of the regular expression %s is refused', pattern => {
+  expect(messageOf(() => Constraint.fromRegex(pattern, tokenizer))).toBe(
+    `HEED_ARGUMENT_INVALID regex: ${pattern} has the flag ${pattern.flags}, expected none but d, g and u. ` +
+      'Write what it means into the pattern, such as [Aa] for i.',
+  )
+})
+
 const person: JsonSchema = {
   type: 'object',
   properties: {
@@ -188,6 +195,32 @@ describe('a JSON schema', () => {
     )
   })
 
+  test.each<[JsonSchema, unknown[]]>([
+    [{ type: ['string', 'integer'], enum: ['a', 5, 1.5, null] }, ['a', 5, 1.5, null]],
+    [{ enum: [1, 2], const: 2 }, [1, 2]],
+    [{ type: 'integer', minimum: 5, anyOf: [{ minimum: 0 }, { maximum: 9 }] }, [3, 7, 12]],
+    [{ type: ['integer', 'null'], anyOf: [{ type: 'number' }, { enum: [null, 'a'] }] }, [1, null, 'a']],
+    [
+      {
+        type: 'object',
+        properties: { kind: { type: 'string' } },
+        required: ['kind'],
+        anyOf: [{ properties: { x: { type: 'integer' } }, required: ['x'] }, true],
+      },
+      [{ kind: 'a', x: 1 }, { x: 1 }, { kind: 'a' }, { kind: 'a', x: 1 }],
+    ],
+    [{ type: 'string', minLength: 2 }, ['ab', 'a', '\ud83d\ude00', '\ud83d\ude00b']],
+  ])('%j, of keywords beside each other, accepts what a validator does', (value, examples) => {
+    const constraint = schema(value)
+    for (const example of examples) {
+      const text = JSON.stringify(example)
+      const escaped = text.replaceAll(/[\ud800-\udfff]/g, unit => `\\u${unit.charCodeAt(0).toString(16)}`)
+      for (const form of [text, escaped]) {
+        expect(constraint.accepts(form), form).toBe(new Ajv2020({ strict: false }).validate(value, example))
+      }
+    }
+  })
+
   test.each<[JsonSchema, string]>([
     [false, '# is false, expected a schema: an object, or true.'],
     [{ type: 'text' }, '#/type is "text", expected object, array, string, integer, number, boolean, null.'],
@@ -201,6 +234,44 @@ describe('a JSON schema', () => {
     [
       { type: 'object', properties: {}, required: ['a'], additionalProperties: false },
       '#/required is "a", expected a name that properties holds.',
+    ],
+    [{ $ref: 'value' }, '#/$ref is "value", expected a place within the schema, such as "#/$defs/name".'],
+    [
+      { $ref: '#/a', maximum: 3, a: true },
+      '#/maximum is 3, expected none beside $ref: the two cannot be kept together.',
+    ],
+    [{ enum: [] }, '#/enum is [], expected a value that the keywords beside it allow.'],
+    [{ type: 'string', const: 5 }, '#/const is 5, expected a value that the keywords beside it allow.'],
+    [{ enum: ['a'], pattern: 'b' }, '#/pattern is "b", expected none beside enum: the two cannot be kept together.'],
+    [{ anyOf: [] }, '#/anyOf is [], expected a list of schemas.'],
+    [{ anyOf: [true], oneOf: [true] }, '#/oneOf is [true], expected none beside anyOf.'],
+    [
+      { type: 'object', required: ['a'], anyOf: [{ $ref: '#/$defs/a' }], $defs: { a: true } },
+      '#/anyOf/0/$ref is "#/$defs/a", expected none where keywords stand beside the list.',
+    ],
+    [
+      { type: 'string', anyOf: [{ type: 'null' }] },
+      '#/anyOf/0/type is "null", expected one of string, as beside the list.',
+    ],
+    [
+      { properties: { a: true }, additionalProperties: false, anyOf: [{ properties: { b: true } }] },
+      '#/anyOf/0/additionalProperties is false, expected none where properties stand in two places.',
+    ],
+    [
+      { properties: { a: { type: 'null' } }, anyOf: [{ properties: { a: true } }] },
+      '#/anyOf/0/properties/a is true, expected the {"type":"null"} beside the list.',
+    ],
+    [
+      { type: 'array', items: false, minItems: 2 },
+      '#/minItems is 2, expected at most the 0 of prefixItems, as items is false.',
+    ],
+    [{ type: 'array', minItems: 3, maxItems: 2 }, '#/maxItems is 2, expected at least minItems, 3.'],
+    [{ type: 'string', minLength: 3, maxLength: 2 }, '#/maxLength is 2, expected at least minLength, 3.'],
+    [{ type: 'object', required: 'a' }, '#/required is "a", expected a list of names.'],
+    [{ type: 'object', properties: [] }, '#/properties is [], expected an object of schemas.'],
+    [
+      { type: ['integer', 'number'], minimum: 3 },
+      '#/minimum is 3, expected no such keyword: it cannot be kept while a text is written.',
     ],
   ])('%j is refused', (value, message) => {
     expect(messageOf(() => schema(value))).toBe(`HEED_ARGUMENT_INVALID json schema: ${message}`)

@@ -243,6 +243,19 @@ describe('a prompt cache', () => {
   })
 })
 
+test('a prompt cache serves one call at a time', async () => {
+  const promptCache = new PromptCache(model)
+  const first = model.generate(prompt, { maxNewTokens: 6, promptCache })
+  expect(await failureOf([[3, 1]], { promptCache })).toEqual([
+    'HEED_ARGUMENT_INVALID',
+    'generate: promptCache is "in use by another call", expected one that is free. Wait for that call, or make another cache.',
+  ])
+  const alone = await model.generate(prompt, { maxNewTokens: 6 })
+  expect(await first).toEqual(alone)
+  expect(await model.generate(prompt, { maxNewTokens: 6, promptCache })).toEqual(alone)
+  promptCache.dispose()
+})
+
 test('a prompt cache takes no padded prompt', async () => {
   const promptCache = new PromptCache(model)
   expect(await failureOf(prompt, { promptCache, attentionMask: [[0, 1, 1]] })).toEqual([

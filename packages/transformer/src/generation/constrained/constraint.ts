@@ -5,8 +5,9 @@ import { type TokenBytes, tokenBytes } from '../token-bytes.ts'
 import { Automaton, type MatchState } from './automaton.ts'
 import { parseGbnf } from './gbnf.ts'
 import { type Grammar, otherThan, repeat, sequence } from './grammar.ts'
-import { type JsonSchema, jsonSchemaGrammar } from './json-schema.ts'
+import { jsonSchemaGrammar } from './json-schema.ts'
 import { parseRegex } from './regex.ts'
+import type { JsonSchema } from './schema-keywords.ts'
 import { VocabularyTrie } from './vocabulary-trie.ts'
 
 const tries = new WeakMap<Tokenizer, VocabularyTrie>()
@@ -51,6 +52,13 @@ export class Constraint {
 
   /** Texts in which a regular expression is found; with ^ and $, which match it whole. Throws HEED_ARGUMENT_INVALID. */
   static fromRegex(pattern: RegExp | string, tokenizer: Tokenizer): Constraint {
+    const flag = typeof pattern === 'string' ? undefined : /[^dgu]/.exec(pattern.flags)?.[0]
+    if (flag) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `regex: ${pattern} has the flag ${flag}, expected none but d, g and u. Write what it means into the pattern, such as [Aa] for i.`,
+      )
+    }
     const { expression, ...anchors } = parseRegex(typeof pattern === 'string' ? pattern : pattern.source)
     const any = repeat({ kind: 'chars', ranges: otherThan([]) }, 0, Number.POSITIVE_INFINITY)
     const parts = [anchors.isAnchoredAtStart ? [] : [any], [expression], anchors.isAnchoredAtEnd ? [] : [any]]

@@ -19,9 +19,13 @@ const point = (character: string): Range => [character.codePointAt(0)!, characte
 /** A character of a string as it stands there. */
 const plainCharacter: Expression = { kind: 'chars', ranges: otherThan([controls, point('"'), point('\\')]) }
 const hex = chars('09', 'af', 'AF')
+const surrogate = (...second: string[]): Expression =>
+  sequence(text('\\u'), chars('d', 'D'), chars(...second), hex, hex)
 const escapeSequence = choice(
   sequence(text('\\'), chars('"', '\\', '/', 'b', 'f', 'n', 'r', 't')),
-  sequence(text('\\u'), repeat(hex, 4, 4)),
+  sequence(text('\\u'), chars('09', 'ac', 'AC', 'ef', 'EF'), repeat(hex, 3, 3)),
+  sequence(text('\\u'), chars('d', 'D'), chars('07'), hex, hex),
+  sequence(surrogate('89', 'ab', 'AB'), surrogate('cf', 'CF')), // one character as two
 )
 
 /** Space between tokens: none, one, or a line break with an indentation. */

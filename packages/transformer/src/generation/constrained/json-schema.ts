@@ -1,44 +1,28 @@
-import { HeedError } from '@heed/tensor-backend'
 import { choice, type Expression, type Grammar, optional, repeat, rule, sequence, text } from './grammar.ts'
 import { integersBetween } from './integer-range.ts'
 import { inBraces, inBrackets, jsonRules, listOf, member, spaced, stringOf, stringOtherThan } from './json-grammar.ts'
 import { parseRegex } from './regex.ts'
-
-/** A JSON schema (2020-12, draft 7 where they agree). */
-export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
-type Schema = { readonly [keyword: string]: unknown }
+import {
+  checkBeside,
+  checkKeywords,
+  constraining,
+  formats,
+  invalid,
+  isObject,
+  type JsonSchema,
+  propertiesOf,
+  requiredOf,
+  type Schema,
+  typesOf,
+} from './schema-keywords.ts'
+import { bothOf } from './schema-merge.ts'
 
 const { POSITIVE_INFINITY, NEGATIVE_INFINITY } = Number
 
-/** What says nothing about which values are valid. */
-const annotations = new Set(
-  '$schema $id $comment $defs definitions title description default examples deprecated readOnly writeOnly format'.split(
-    ' ',
-  ),
-)
-const keywordsOf: Readonly<Record<string, readonly string[]>> = {
-  object: ['properties', 'required', 'additionalProperties'],
-  array: ['items', 'prefixItems', 'minItems', 'maxItems'],
-  string: ['minLength', 'maxLength', 'pattern'],
-  integer: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
-  number: [],
-  boolean: [],
-  null: [],
-}
-const combining = ['type', 'enum', 'const', 'anyOf', 'oneOf', '$ref']
-
-/** Formats whose values are checked; other formats are notes, as the standard has it. */
-const formats: Readonly<Record<string, string>> = {
-  date: '^\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])$',
-  time: '^(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)$',
-  'date-time':
-    '^\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])T(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)$',
-  uuid: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
-}
-
 /**
  * The grammar of JSON texts that are valid by a schema. Members of objects come in the schema's order, and no others unless
- * `additionalProperties` is given; `oneOf` is read as `anyOf`. Throws HEED_ARGUMENT_INVALID at a keyword that it cannot keep.
+ * `additionalProperties` is given; `oneOf` is read as `anyOf`. Throws HEED_ARGUMENT_INVALID at a keyword that it cannot keep, alone
+ * or beside others.
  */
 export function jsonSchemaGrammar(schema: JsonSchema): Grammar {
   return new SchemaCompiler(schema).compile()
@@ -60,22 +44,30 @@ class SchemaCompiler {
     if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
       throw invalid(at, '', schema, 'a schema: an object, or true')
     }
-    const { $ref, enum: values, anyOf, oneOf } = schema
-    if (typeof $ref === 'string') return this.#reference($ref, at)
-    if ('const' in schema) return text(JSON.stringify(schema.const))
-    if (Array.isArray(values) && values.length > 0) return choice(...values.map(value => text(JSON.stringify(value))))
-    const options = anyOf ?? oneOf
-    if (Array.isArray(options) && options.length > 0) {
-      const shared = Object.fromEntries(Object.entries(schema).filter(([key]) => key !== 'anyOf' && key !== 'oneOf'))
-      const isBare = Object.keys(shared).every(key => annotations.has(key))
-      const name = anyOf ? 'anyOf' : 'oneOf'
-      return choice(
-        ...options.map((option, i) => this.#value(isBare ? option : { ...shared, ...option }, `${at}/${name}/${i}`)),
-      )
+    if ('$ref' in schema) {
+      checkBeside('$ref', [], schema, at)
+      return this.#reference(schema.$ref, at)
     }
+    if ('const' in schema || 'enum' in schema) return choice(...valuesOf(schema, at).map(value => text(value)))
+    if ('anyOf' in schema || 'oneOf' in schema) return this.#anyOf(schema, at)
     const types = typesOf(schema, at)
     checkKeywords(schema, types, at)
     return types.length === 0 ? rule('value') : choice(...types.map(type => this.#ofType(type, schema, at)))
+  }
+
+  /** One of several schemas, each together with what stands beside them. */
+  #anyOf(schema: Schema, at: string): Expression {
+    const name = 'anyOf' in schema ? 'anyOf' : 'oneOf'
+    const { [name]: options, ...shared } = schema
+    if ('oneOf' in shared) throw invalid(at, 'oneOf', shared.oneOf, 'none beside anyOf')
+    if (!Array.isArray(options) || options.length === 0) throw invalid(at, name, options, 'a list of schemas')
+    const isBare = constraining(shared).length === 0
+    return choice(
+      ...options.map((option, i) => {
+        const place = `${at}/${name}/${i}`
+        return this.#value(isBare ? option : option === true ? shared : bothOf(shared, option, place), place)
+      }),
+    )
   }
 
   #ofType(type: string, schema: Schema, at: string): Expression {
@@ -96,21 +88,24 @@ class SchemaCompiler {
   }
 
   /** A rule for each place that is referred to, so that schemas may hold themselves. */
-  #reference(pointer: string, at: string): Expression {
-    if (this.#rules.has(pointer) || pointer === '#') return rule(pointer)
-    const keys = pointer.split('/').map(key => decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~'))
-    let target: unknown = keys[0] === '#' ? this.root : undefined
-    for (const key of keys.slice(1)) target = (target as Schema | undefined)?.[key]
+  #reference(pointer: unknown, at: string): Expression {
+    const target = typeof pointer === 'string' ? targetOf(this.root, pointer) : undefined
     if (target === undefined) throw invalid(at, '$ref', pointer, 'a place within the schema, such as "#/$defs/name"')
+    return this.#place(pointer as string, target)
+  }
+
+  #place(pointer: string, target: unknown): Expression {
+    if (this.#rules.has(pointer) || pointer === '#') return rule(pointer)
     this.#rules.set(pointer, rule('value')) // holds the place while the schema is read
     this.#rules.set(pointer, this.#value(target as JsonSchema, pointer))
     return rule(pointer)
   }
 
   #object(schema: Schema, at: string): Expression {
-    const { properties = {}, required = [], additionalProperties } = schema
-    const names = Object.keys(properties as Schema)
-    const needed = required as readonly string[]
+    const { additionalProperties } = schema
+    const properties = propertiesOf(schema, at)
+    const names = Object.keys(properties)
+    const needed = requiredOf(schema, at)
     const isOpen = additionalProperties ?? names.length + needed.length === 0
     const missing = needed.find(name => !names.includes(name))
     if (missing !== undefined && !isOpen) throw invalid(at, 'required', missing, 'a name that properties holds')
@@ -123,9 +118,7 @@ class SchemaCompiler {
       isRequired: needed.includes(name),
       member: member(
         text(JSON.stringify(name)),
-        names.includes(name)
-          ? this.#value((properties as Record<string, JsonSchema>)[name]!, `${at}/properties/${name}`)
-          : others!,
+        names.includes(name) ? this.#value(properties[name]!, `${at}/properties/${name}`) : others!,
       ),
     }))
     const other = others && member(known.length > 0 ? stringOtherThan(known) : rule('string'), others)
@@ -152,6 +145,11 @@ class SchemaCompiler {
     const { prefixItems = [], items = true, minItems, maxItems } = schema
     const min = bound(schema, 'minItems', minItems, 0, at)
     const max = bound(schema, 'maxItems', maxItems, POSITIVE_INFINITY, at)
+    if (min > max) throw invalid(at, 'maxItems', maxItems, `at least minItems, ${min}`)
+    if (!Array.isArray(prefixItems)) throw invalid(at, 'prefixItems', prefixItems, 'a list of schemas')
+    if (items === false && min > prefixItems.length) {
+      throw invalid(at, 'minItems', minItems, `at most the ${prefixItems.length} of prefixItems, as items is false`)
+    }
     const first = (prefixItems as readonly JsonSchema[]).map((item, i) => this.#value(item, `${at}/prefixItems/${i}`))
     const rest = items === false ? undefined : this.#value(items as JsonSchema, `${at}/items`)
     if (first.length === 0) return inBrackets(rest ? listOf(rest, min, max) : sequence())
@@ -168,28 +166,47 @@ interface Member {
   member: Expression
 }
 
-function invalid(at: string, keyword: string, value: unknown, rule: string): HeedError {
-  const place = keyword === '' ? at : `${at}/${keyword}`
-  return new HeedError('HEED_ARGUMENT_INVALID', `json schema: ${place} is ${JSON.stringify(value)}, expected ${rule}.`)
+/** The texts of the values that `const` and `enum` name, and `type` allows. */
+function valuesOf(schema: Schema, at: string): string[] {
+  const name = 'enum' in schema ? 'enum' : 'const'
+  checkBeside(name, ['type', 'const'], schema, at)
+  const values = name === 'enum' ? schema.enum : [schema.const]
+  if (!Array.isArray(values)) throw invalid(at, 'enum', values, 'a list of values')
+  const types = 'type' in schema ? typesOf(schema, at) : undefined
+  const texts = values
+    .filter(value => !types || types.some(type => isOfType(value, type)))
+    .map(value => JSON.stringify(value))
+    .filter(value => !('const' in schema) || value === JSON.stringify(schema.const))
+  if (texts.length === 0) throw invalid(at, name, schema[name], 'a value that the keywords beside it allow')
+  return texts
 }
 
-/** Types that are named, or that keywords tell of. */
-function typesOf(schema: Schema, at: string): string[] {
-  const { type } = schema
-  if (type === undefined) return Object.keys(keywordsOf).filter(name => keywordsOf[name]!.some(key => key in schema))
-  const types = Array.isArray(type) ? type : [type]
-  const wrong = types.find(name => !Object.hasOwn(keywordsOf, name))
-  if (wrong !== undefined || types.length === 0) throw invalid(at, 'type', type, Object.keys(keywordsOf).join(', '))
-  return types
+function isOfType(value: unknown, type: string): boolean {
+  if (type === 'integer') return Number.isInteger(value)
+  if (type === 'null') return value === null
+  if (type === 'array') return Array.isArray(value)
+  return type === 'object' ? isObject(value) : typeof value === type
 }
 
-/** A keyword that is passed over would let wrong values through. */
-function checkKeywords(schema: Schema, types: readonly string[], at: string): void {
-  const known = new Set([...annotations, ...combining, ...types.flatMap(type => keywordsOf[type]!)])
-  const everywhere = new Set(Object.values(keywordsOf).flat())
-  const wrong = Object.keys(schema).find(key => !known.has(key) && !(everywhere.has(key) && !types.includes('number')))
-  if (wrong === undefined) return
-  throw invalid(at, wrong, schema[wrong], 'no such keyword: it cannot be kept while a text is written')
+/** What a JSON pointer, `#/$defs/name`, points to. */
+function targetOf(root: JsonSchema, pointer: string): unknown {
+  if (pointer !== '#' && !pointer.startsWith('#/')) return undefined
+  let target: unknown = root
+  for (const part of pointer.split('/').slice(1)) {
+    const key = decodedPart(part)?.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (key === undefined || typeof target !== 'object' || target === null || !Object.hasOwn(target, key))
+      return undefined
+    target = (target as Schema)[key]
+  }
+  return target
+}
+
+function decodedPart(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
 }
 
 function bound(schema: Schema, name: string, value: unknown, fallback: number, at: string): number {
@@ -204,6 +221,7 @@ function stringValue(schema: Schema, at: string): Expression {
   if (source === undefined) {
     const min = bound(schema, 'minLength', minLength, 0, at)
     const max = bound(schema, 'maxLength', maxLength, POSITIVE_INFINITY, at)
+    if (min > max) throw invalid(at, 'maxLength', maxLength, `at least minLength, ${min}`)
     return sequence(text('"'), repeat(rule('character'), min, max), text('"'))
   }
   if (typeof source !== 'string') throw invalid(at, 'pattern', pattern, 'a regular expression')
