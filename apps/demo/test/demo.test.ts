@@ -88,6 +88,48 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
 
   insideTests(() => page, open, until)
 
+  test('numbers are taken as they are typed', async () => {
+    await open('train')
+    const typed = { Steps: '900', 'Learning rate': '0.01', Batch: '128', Context: '96', Vocabulary: '500' }
+    for (const [label, number] of Object.entries(typed)) {
+      await page.getByLabel(label).press('Control+A')
+      await page.keyboard.type(number)
+      expect(await page.getByLabel(label).inputValue()).toBe(number)
+    }
+    await open('run') // the form is made anew from what it passed on
+    await open('train')
+    for (const [label, number] of Object.entries(typed)) {
+      expect(await page.getByLabel(label).inputValue()).toBe(number)
+    }
+  })
+
+  test('a field that is left empty or out of its range says so and is as it was', async () => {
+    await page.fill('textarea', 'any text')
+    for (const [label, typed, before] of [
+      ['Steps', '', '900'],
+      ['Batch', '1e', '128'],
+      ['Batch', '9999', '128'],
+      ['Context', '80.5', '96'],
+      ['Vocabulary', '25', '500'],
+    ] as const) {
+      const field = page.getByLabel(label)
+      await field.press('Control+A')
+      await page.keyboard.press('Delete')
+      await page.keyboard.type(typed)
+      const message = await field.evaluate(input => (input as HTMLInputElement).validationMessage)
+      expect(message).not.toBe('')
+      await page.keyboard.press('Tab')
+      expect(await field.inputValue()).toBe(before)
+      expect(await page.textContent(`label:has-text("${label}") [role=alert]`)).toBe(message)
+    }
+    await page.getByLabel('Vocabulary').press('Control+A')
+    await page.keyboard.type('25')
+    await page.click('button.primary') // waits for the number to be mended
+    expect(await page.getByLabel('Vocabulary').inputValue()).toBe('25')
+    expect(await page.$('[data-phase]')).toBe(null)
+    await page.reload() // the numbers of a new visit
+  })
+
   test('training lowers the loss, survives a reload, and ends in an HF folder', { timeout: 240_000 }, async () => {
     await open('train')
     await page.fill('textarea', 'the quick brown fox jumps over the lazy dog. '.repeat(400))

@@ -59,7 +59,12 @@ function RecipeForm() {
     }
   }
   return (
-    <>
+    <form
+      onSubmit={event => {
+        event.preventDefault()
+        void start()
+      }}
+    >
       <label>
         {text.text}
         <textarea
@@ -124,12 +129,13 @@ function RecipeForm() {
       </div>
       <Notice error={error} />
       <p class="actions">
-        <button type="button" class="primary" onClick={start}>
+        {/* Pressing it leaves the focus where it is: a number that is wrong stays, and the browser says so. */}
+        <button type="submit" class="primary" onMouseDown={event => event.preventDefault()}>
           {text.start}
         </button>
         <span class="quiet">{text.hidden}</span>
       </p>
-    </>
+    </form>
   )
 }
 
