@@ -151,6 +151,8 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     await page.reload()
     await page.waitForSelector('[data-phase=paused]')
     expect(Number(await page.getAttribute('[data-step]', 'data-step'))).toBeGreaterThan(0)
+    expect(await page.locator('polyline.first').count()).toBe(2) // loss and gradient norm so far
+    expect(await page.locator('.sample').count()).toBeGreaterThan(0)
     await page.click('button.primary')
     await page.waitForSelector('[data-phase=done]')
     const heights = await page.$eval('polyline.first', line =>

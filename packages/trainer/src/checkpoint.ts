@@ -97,7 +97,7 @@ export async function readCheckpoint(
   settings: ResumePoint['settings'],
   isSharded = false,
 ): Promise<{ state: TrainerState; point: ResumePoint }> {
-  const state = stateFromJson(await readJson(`${folder}/${files.state}`))
+  const state = await readTrainerState(folder)
   const point = (await readJson(`${folder}/${files.resume}`)) as unknown as ResumePoint
   checkSettings(folder, point.settings, settings)
   await loadWeights(folder, model)
@@ -110,6 +110,11 @@ export async function readCheckpoint(
     tf.dispose([...tensors.values()])
   }
   return { state, point }
+}
+
+/** How far the run had come that left a checkpoint, with its log. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID. */
+export async function readTrainerState(folder: string): Promise<TrainerState> {
+  return stateFromJson(await readJson(`${folder}/${files.state}`))
 }
 
 async function readJson(file: string): Promise<Record<string, unknown>> {

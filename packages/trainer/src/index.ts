@@ -17,7 +17,7 @@ export {
   type TrainerEventName,
   type TrainerHook,
 } from './callbacks.ts'
-export { loadWeights } from './checkpoint.ts'
+export { loadWeights, readTrainerState } from './checkpoint.ts'
 export { type Batch, type BatchArray, ignoreIndex } from './data/batch.ts'
 export { type ChatMessage, type ChatTokenizer, chatExample } from './data/chat.ts'
 export {

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { TrainingArguments } from '../src/arguments.ts'
 import { averageCheckpoints } from '../src/average-checkpoints.ts'
 import type { TrainerCallback } from '../src/callbacks.ts'
-import { loadAverages, loadWeights } from '../src/checkpoint.ts'
+import { loadAverages, loadWeights, readTrainerState } from '../src/checkpoint.ts'
 import { Trainer } from '../src/trainer.ts'
 import type { LogRecord } from '../src/trainer-state.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -111,6 +111,14 @@ test('a checkpoint has the files of HF, and trainer_state.json the keys of HF', 
     'step',
     'tokens_per_second',
   ])
+  const read = await readTrainerState(`${folder}/checkpoint-5`)
+  expect(read).toMatchObject({ globalStep: 5, maxSteps: 5 })
+  expect(read.logHistory.map(({ step, gradNorm }) => [step, gradNorm])).toEqual(
+    state.log_history.map((record: Record<string, number>) => [record.step, record.grad_norm]),
+  )
+  await expect(readTrainerState(`${folder}/checkpoint-6`)).rejects.toThrow(
+    `${folder}/checkpoint-6/trainer_state.json: there is no such file or folder. Check the path.`,
+  )
 })
 
 test('resuming a finished run trains no further, and resuming in an empty folder begins one', async () => {

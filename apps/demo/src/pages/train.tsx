@@ -183,7 +183,7 @@ function RunView({ state }: { state: TrainingState }) {
         )}
       </p>
       {isBusy && <p class="quiet">{text.hidden}</p>}
-      {phase === 'paused' && logs.length === 0 && <p>{text.found(step, maxSteps)}</p>}
+      {phase === 'paused' && backend === undefined && <p>{text.found(step, maxSteps)}</p>}
       <p class="figures quiet">
         {backend && <span>{text.backend(backend.backend, backend.threads)}</span>}
         {state.numParameters && (

@@ -98,8 +98,8 @@ export async function findRun(): Promise<void> {
   await attempt(async () => {
     const found = await trainingWorker().found()
     if (!found || current.phase !== 'idle') return
-    const { recipe, step, isDone } = found
-    change({ recipe, step, maxSteps: recipe.steps, phase: isDone ? 'done' : 'paused' })
+    const { isDone, ...run } = found
+    change({ ...run, maxSteps: run.recipe.steps, phase: isDone ? 'done' : 'paused' })
   })
 }
 

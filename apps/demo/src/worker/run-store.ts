@@ -37,6 +37,11 @@ export async function discardRun(): Promise<void> {
   await runs.removeEntry('current', { recursive: true }).catch(() => {}) // it was not there
 }
 
+/** Whether the run came to its end: of its model the tokenizer is saved last. */
+export async function isRunDone(): Promise<boolean> {
+  return (await filesIn(modelFolder)).some(({ name }) => name === 'tokenizer.json')
+}
+
 /** The files of a folder, those of folders in it left out. */
 export async function filesIn(address: string): Promise<File[]> {
   const folder = await ifFound(() => openPrivateFolder(address))

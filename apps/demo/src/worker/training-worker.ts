@@ -1,6 +1,14 @@
 import type { BackendReport } from '@heed/tensor-backend'
 import { BpeTrainer, byteLevelAlphabet, createByteLevelBpe, Tokenizer } from '@heed/tokenizer'
-import { type LogRecord, lastCheckpoint, splitText, Trainer, type TrainerCallback, textCorpus } from '@heed/trainer'
+import {
+  type LogRecord,
+  lastCheckpoint,
+  readTrainerState,
+  splitText,
+  Trainer,
+  type TrainerCallback,
+  textCorpus,
+} from '@heed/trainer'
 import type { CausalLm } from '@heed/transformer'
 import { downloadZip } from 'client-zip'
 import { Gpt2LMHeadModel, gpt2Config, LlamaForCausalLM, llamaConfig } from 'heed'
@@ -8,6 +16,7 @@ import { startBackend } from './backend.ts'
 import {
   discardRun,
   filesIn,
+  isRunDone,
   modelFolder,
   type Recipe,
   readRun,
@@ -21,6 +30,15 @@ export interface Sample {
   text: string
 }
 
+/** A run as its last checkpoint has it. */
+export interface FoundRun {
+  recipe: Recipe
+  step: number
+  isDone: boolean
+  logs: LogRecord[]
+  samples: Sample[]
+}
+
 export type TrainingEvent =
   | { type: 'backend'; backend: Pick<BackendReport, 'backend' | 'threads'> }
   | { type: 'tokenizer'; done: number; total: number | undefined }
@@ -29,6 +47,8 @@ export type TrainingEvent =
   | { type: 'history'; logs: LogRecord[]; samples: Sample[] }
   | { type: 'ended'; isDone: boolean }
 
+/** Of the callback that keeps them in checkpoints. */
+const samplesName = 'samples'
 const endOfText = '<|endoftext|>'
 const tokenizerFolder = `${runFolder}/tokenizer`
 
@@ -74,7 +94,7 @@ function sampling(
 ): TrainerCallback & { samples: Sample[] } {
   const ids = tokenizer.encode(prompt, { addSpecialTokens: false }).ids
   const callback = {
-    name: 'samples',
+    name: samplesName,
     samples: [] as Sample[],
     exportState: () => callback.samples,
     loadState: (state: unknown) => {
@@ -96,13 +116,16 @@ let running: AbortController | undefined
 
 export const training = {
   /** The run that a reload or a pause left, if there is one. */
-  async found(): Promise<{ recipe: Recipe; step: number; isDone: boolean } | undefined> {
+  async found(): Promise<FoundRun | undefined> {
     const saved = await readRun()
     if (!saved) return undefined
-    const isDone = (await filesIn(modelFolder)).some(({ name }) => name === 'tokenizer.json')
+    const { recipe } = saved
+    const isDone = await isRunDone()
     const checkpoint = await lastCheckpoint(runFolder)
-    const step = isDone ? saved.recipe.steps : Number(checkpoint?.split('-').at(-1) ?? 0)
-    return { recipe: saved.recipe, step, isDone }
+    const state = checkpoint === undefined ? undefined : await readTrainerState(checkpoint)
+    const step = isDone ? recipe.steps : (state?.globalStep ?? 0)
+    const samples = (state?.statefulCallbacks[samplesName] ?? []) as Sample[]
+    return { recipe, step, isDone, logs: state?.logHistory ?? [], samples }
   },
 
   /** Begins a new run, in place of any other. */
@@ -190,7 +213,7 @@ async function train(recipe: Recipe, text: string, tell: (event: TrainingEvent) 
     const { isInterrupted } = await trainer.train({ resumeFromCheckpoint: true, signal: controller.signal })
     if (!isInterrupted) {
       await model.savePretrained(modelFolder)
-      await tokenizer.save(modelFolder) // last: with a tokenizer the folder is whole
+      await tokenizer.save(modelFolder) // last: see isRunDone
     }
     tell({ type: 'ended', isDone: !isInterrupted })
   } finally {
