@@ -88,6 +88,17 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
 
   insideTests(() => page, open, until)
 
+  test('the model that was trained here is asked for before there is one: the page says where to train', async () => {
+    await open('run')
+    await page.click('main .actions button >> nth=1')
+    const english = 'No training run has finished in this browser yet. Train a model on the page “Train”, to its end'
+    expect(await page.textContent('[role=alert]')).toContain(english)
+    await page.click('.switches button >> nth=0')
+    await page.click('main .actions button >> nth=1')
+    await until("document.querySelector('[role=alert]')?.textContent.includes('这个浏览器里还没有完成的训练。')")
+    await page.click('.switches button >> nth=0')
+  })
+
   test('numbers are taken as they are typed', async () => {
     await open('train')
     const typed = { Steps: '900', 'Learning rate': '0.01', Batch: '128', Context: '96', Vocabulary: '500' }

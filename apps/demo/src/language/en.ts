@@ -99,6 +99,8 @@ export const en = {
     source: 'Model',
     bundled: 'Story teller (260 thousand parameters)',
     trained: 'The one trained here',
+    notTrained:
+      'No training run has finished in this browser yet. Train a model on the page “Train”, to its end, then choose it here.',
     hub: 'From the HuggingFace hub',
     hubId: 'Name on the hub, such as HuggingFaceTB/SmolLM2-135M',
     folder: 'Drop a HuggingFace folder or a GGUF file here, or choose files',

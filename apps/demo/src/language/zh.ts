@@ -90,6 +90,7 @@ export const zh: SiteText = {
     source: '模型',
     bundled: '讲故事的模型（26 万参数）',
     trained: '在这里训练的模型',
+    notTrained: '这个浏览器里还没有完成的训练。请到“训练”页面把一个模型训练完，再到这里选择它。',
     hub: '来自 HuggingFace hub',
     hubId: 'hub 上的名字，例如 HuggingFaceTB/SmolLM2-135M',
     folder: '把 HuggingFace 文件夹或 GGUF 文件拖到这里，或选择文件',

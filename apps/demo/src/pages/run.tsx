@@ -47,6 +47,11 @@ export function RunPage() {
       setProgress(undefined)
     }
   }
+  const fromTraining = (): Promise<void> =>
+    load(async () => {
+      if (!(await runningWorker().hasTrained())) throw new Error(text.run.notTrained)
+      return { address: modelFolder }
+    })
   const fromHub = (): Promise<void> =>
     load(async () => ({ address: `https://huggingface.co/${hubId.trim()}/resolve/main` }))
 
@@ -58,7 +63,7 @@ export function RunPage() {
         <button type="button" class="primary" onClick={() => load(async () => ({ files: await bundledModel() }))}>
           {text.run.bundled}
         </button>
-        <button type="button" onClick={() => load(async () => ({ address: modelFolder }))}>
+        <button type="button" onClick={fromTraining}>
           {text.run.trained}
         </button>
       </p>

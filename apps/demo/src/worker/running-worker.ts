@@ -3,6 +3,7 @@ import { type CausalLm, type FilledMask, type FillMaskResult, pipeline, type Seq
 import { startBackend } from './backend.ts'
 import { type Guess, likeliest } from './guess.ts'
 import { type ModelSource, type OpenModel, openModel } from './open-model.ts'
+import { isRunDone } from './run-store.ts'
 
 export type { ModelSource, Task } from './open-model.ts'
 
@@ -35,6 +36,9 @@ function softmax(scores: Float32Array): Float32Array {
 }
 
 export const running = {
+  /** Whether there is a model that was trained here. */
+  hasTrained: isRunDone,
+
   async load(source: ModelSource, onProgress: (done: number, total: number) => void) {
     const { backend, threads } = await startBackend()
     const opened = await openModel(source, onProgress)
