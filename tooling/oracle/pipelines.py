@@ -30,6 +30,7 @@ SPACED = ["Anna, unlikely in M\u00fcnchen", "The lazy dog: it rains"]
 QUESTIONS = [
     {"question": "Where does Anna live?", "context": TEXTS[0]},
     {"question": "What jumps?", "context": TEXTS[1]},
+    {"question": "What jumps?", "context": " ".join(TEXTS)},
 ]
 
 
@@ -93,21 +94,27 @@ def keep(model, tokens, name):
         path.chmod(0o644)
 
 
-def answers(model, tokens, question, context, top=1):
-    """The best span of the context, as transformers 4's question-answering pipeline scores it."""
-    encoded = tokens(question, context, return_tensors="pt", return_offsets_mapping=True, return_token_type_ids=True)
-    offsets = encoded.pop("offset_mapping")[0].tolist()
-    with torch.no_grad():
-        output = model(**encoded)
-    inside = torch.tensor([i == 1 for i in encoded.sequence_ids(0)])
-    inside[0] = False
-    start = output.start_logits[0].masked_fill(~inside, -1e4).softmax(-1)
-    end = output.end_logits[0].masked_fill(~inside, -1e4).softmax(-1)
-    spans = torch.outer(start, end).triu().tril(14)
-    score, at = spans.flatten().max(0)
-    first, last = divmod(int(at), spans.shape[1])
-    begin, stop = offsets[first][0], offsets[last][1]
-    return {"score": float(score), "start": begin, "end": stop, "answer": context[begin:stop]}
+def answers(model, tokens, question, context):
+    """The best span of the context, as transformers 4's question-answering pipeline scores it, window by window."""
+    windows = tokens(
+        question, context, truncation="only_second", max_length=48, stride=24, return_overflowing_tokens=True,
+        return_offsets_mapping=True, return_token_type_ids=True,
+    )
+    best = {"score": -1.0}
+    for i, offsets in enumerate(windows["offset_mapping"]):
+        inputs = {name: torch.tensor([windows[name][i]]) for name in ["input_ids", "attention_mask", "token_type_ids"]}
+        with torch.no_grad():
+            output = model(**inputs)
+        inside = torch.tensor([sequence == 1 for sequence in windows.sequence_ids(i)])
+        start = output.start_logits[0].masked_fill(~inside, -1e4).softmax(-1)
+        end = output.end_logits[0].masked_fill(~inside, -1e4).softmax(-1)
+        spans = torch.outer(start, end).triu().tril(14)
+        score, at = spans.flatten().max(0)
+        first, last = divmod(int(at), spans.shape[1])
+        begin, stop = offsets[first][0], offsets[last][1]
+        if score > best["score"]:
+            best = {"score": float(score), "start": begin, "end": stop, "answer": context[begin:stop]}
+    return best
 
 
 expected = {"texts": TEXTS}
@@ -132,6 +139,8 @@ expected["token-classification"] = {"inputs": TEXTS, "outputs": {
     strategy: [pipeline("token-classification", model=model, tokenizer=tokens, aggregation_strategy=strategy)(text) for text in TEXTS]
     for strategy in ["none", "simple", "first", "average", "max"]
 }}
+run = pipeline("token-classification", model=model, tokenizer=tokens, aggregation_strategy="first", stride=8)
+expected["token-classification-stride"] = {"inputs": [" ".join(TEXTS)], "outputs": [run(" ".join(TEXTS), ignore_labels=[])]}
 
 model, tokens = make("question-answering", BertForQuestionAnswering, 4)
 expected["question-answering"] = {"inputs": QUESTIONS, "outputs": [answers(model, tokens, **question) for question in QUESTIONS]}

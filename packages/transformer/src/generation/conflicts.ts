@@ -24,6 +24,9 @@ const optionNames: { readonly [K in Exclude<keyof GenerateOptions, keyof Generat
   cacheDtype: true,
 }
 
+/** All that `generate` takes, and what a whole `GenerationConfig` has besides. */
+export const generateOptionNames: readonly string[] = [...settingNames, ...Object.keys(optionNames), 'otherKeys']
+
 /** Options of `generate` that only beams take note of. */
 const beamOptions = ['lengthPenalty', 'earlyStopping'] as const
 
@@ -36,11 +39,10 @@ export function invalid(name: string, value: unknown, rule: string, mend: string
 
 /** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
 export function checkNames(options: GenerateOptions): void {
-  const names = [...settingNames, ...Object.keys(optionNames)]
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const unknown = given.find(([name]) => !names.includes(name) && name !== 'otherKeys') // of a whole GenerationConfig
+  const unknown = given.find(([name]) => !generateOptionNames.includes(name))
   if (!unknown) return
-  const meant = nearestName(unknown[0], names)
+  const meant = nearestName(unknown[0], generateOptionNames)
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
     `generate: ${unknown[0]} is not an option${meant ? `, expected ${meant}` : '. Leave it out'}. Names are those of HF in camelCase.`,

@@ -1,5 +1,6 @@
 import { tf } from '@heed/tensor-backend'
 import type { BareModel } from '../auto.ts'
+import { flag, invalid, oneOf, type Rules } from './options.ts'
 import { encodeTexts, type TextModel } from './text-batch.ts'
 
 export interface FeatureExtractionOptions {
@@ -9,12 +10,21 @@ export interface FeatureExtractionOptions {
   normalize?: boolean
 }
 
-/** Last hidden states of texts: [1][tokens][hiddenSize] each, as HF has them, or one vector each when pooled. */
+export const featureExtractionOptions: Rules<FeatureExtractionOptions> = {
+  pooling: oneOf('none', 'mean', 'cls'),
+  normalize: flag,
+}
+
+/** Last hidden states of texts: [1][tokens][hiddenSize] each, as HF has them, or one vector each when pooled. Throws HEED_ARGUMENT_INVALID. */
 export async function extractFeatures(
   { model, tokenizer }: TextModel<BareModel>,
   texts: readonly string[],
   { pooling = 'none', normalize = false }: FeatureExtractionOptions = {},
 ): Promise<number[][][][] | number[][]> {
+  if (normalize && pooling === 'none') {
+    const mend = "Set pooling to 'mean' or 'cls', or leave normalize out."
+    throw invalid('feature-extraction', 'normalize', true, 'a pooling with it', mend)
+  }
   const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
   const states = tf.tidy(() => model.forward(inputs).lastHiddenState) // [batch, seqLen, hiddenSize]
   const values = (await states.array()) as number[][][]

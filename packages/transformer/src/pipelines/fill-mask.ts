@@ -1,11 +1,19 @@
 import { HeedError, tf } from '@heed/tensor-backend'
+import type { Tokenizer } from '@heed/tokenizer'
 import type { MaskedLm } from '../auto.ts'
-import { encodeTexts, probabilities, type TextModel } from './text-batch.ts'
+import { anything, count, invalid, type Rules, textOrTexts } from './options.ts'
+import { encodeTexts, longestInput, probabilities, type TextModel } from './text-batch.ts'
 
 export interface FillMaskOptions {
   /** How many tokens for each mask; 5 by default. */
   topK?: number
+  /** The only tokens to choose from; of a word that is no token its first one is taken, with a warning. */
+  targets?: string | readonly string[]
+  /** Told of targets that are no tokens; `console.warn` by default. */
+  onWarning?: (message: string) => void
 }
+
+export const fillMaskOptions: Rules<FillMaskOptions> = { topK: count, targets: textOrTexts, onWarning: anything }
 
 export interface FilledMask {
   /** Probability of the token. */
@@ -23,10 +31,11 @@ export type FillMaskResult = FilledMask[] | FilledMask[][]
 export async function fillMasks(
   { model, tokenizer }: TextModel<MaskedLm>,
   texts: readonly string[],
-  { topK = 5 }: FillMaskOptions = {},
+  { topK = 5, targets, onWarning = console.warn }: FillMaskOptions = {},
 ): Promise<FillMaskResult[]> {
   const mask = tokenizer.specialToken('mask_token') ?? '[MASK]'
   const maskId = tokenizer.tokenToId(mask)
+  const wanted = targets === undefined ? undefined : targetIds(tokenizer, targets, onWarning)
   const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
   const logits = tf.tidy(() => model.forward(inputs).logits)
   try {
@@ -34,11 +43,14 @@ export async function fillMasks(
     const [, seqLen, vocabSize] = logits.shape as [number, number, number]
     return encodings.map((encoding, i) => {
       const ids = encoding.ids.filter((_, j) => encoding.attentionMask[j] === 1)
+      if (encoding.overflowing.some(window => window.ids.includes(maskId!))) {
+        throw maskOutOfReach({ model, tokenizer }, texts[i]!, mask)
+      }
       const places = [...ids.keys()].filter(j => ids[j] === maskId)
       if (places.length === 0) throw missingMask(texts[i]!, mask)
       const filled = places.map(place => {
         const start = (i * seqLen + place) * vocabSize
-        return best(probabilities(values.slice(start, start + vocabSize)), topK).map(([token, score]) => ({
+        return best(probabilities(values.slice(start, start + vocabSize)), topK, wanted).map(([token, score]) => ({
           score,
           token,
           tokenStr: tokenizer.decode([token]),
@@ -60,8 +72,40 @@ function missingMask(text: string, mask: string): HeedError {
   )
 }
 
-/** The `count` highest with their indices, highest first. */
-function best(scores: readonly number[], count: number): [index: number, score: number][] {
-  const order = [...scores.entries()].sort(([, a], [, b]) => b - a)
+/** A mask in what was cut off cannot be filled. */
+function maskOutOfReach(parts: TextModel, text: string, mask: string): HeedError {
+  const { length } = parts.tokenizer.encode(text, { truncation: false, padding: false })
+  const rule = `at most the ${longestInput(parts)} that the model takes, or ${mask} among the first of them`
+  return invalid('fill-mask', 'the number of tokens of a text', length, rule, 'Shorten the text.')
+}
+
+function targetIds(
+  tokenizer: Tokenizer,
+  targets: string | readonly string[],
+  onWarning: (message: string) => void,
+): number[] {
+  const ids = [targets].flat().map(target => {
+    const known = tokenizer.tokenToId(target)
+    if (known !== undefined) return known
+    const encoding = tokenizer.encode(target, { addSpecialTokens: false, truncation: false, padding: false })
+    const first = encoding.ids[0]
+    if (first === undefined) {
+      throw invalid('fill-mask', 'a target', target, 'a token of the vocabulary', 'Leave it out.')
+    }
+    onWarning(
+      `fill-mask: target ${JSON.stringify(target)} is no token of the vocabulary, ${JSON.stringify(encoding.tokens[0])} is taken instead.`,
+    )
+    return first
+  })
+  return [...new Set(ids)]
+}
+
+/** The `count` highest with their indices, highest first; of those wanted, where these are given. */
+function best(
+  scores: readonly number[],
+  count: number,
+  wanted: readonly number[] = [...scores.keys()],
+): [index: number, score: number][] {
+  const order = wanted.map((id): [number, number] => [id, scores[id]!]).sort(([, a], [, b]) => b - a)
   return order.slice(0, count)
 }

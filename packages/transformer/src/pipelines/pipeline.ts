@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import type { Tokenizer } from '@heed/tokenizer'
+import type { ChatMessage, Tokenizer } from '@heed/tokenizer'
 import { resolveModel } from '#hub'
 import {
   AutoModel,
@@ -14,24 +14,47 @@ import type { GenerateOptions } from '../generation/plan.ts'
 import type { LoadOptions } from '../loading/from-pretrained.ts'
 import { loadTokenizer } from '../loading/load-tokenizer.ts'
 import type { PretrainedModel } from '../model.ts'
-import { extractFeatures, type FeatureExtractionOptions } from './feature-extraction.ts'
-import { type FillMaskOptions, type FillMaskResult, fillMasks } from './fill-mask.ts'
-import { type Answer, answerQuestions, type Question, type QuestionAnsweringOptions } from './question-answering.ts'
+import { extractFeatures, type FeatureExtractionOptions, featureExtractionOptions } from './feature-extraction.ts'
+import { type FillMaskOptions, type FillMaskResult, fillMaskOptions, fillMasks } from './fill-mask.ts'
+import { checkOptions, count, generateOptions, invalid, type Rule, type Rules, text } from './options.ts'
+import {
+  type Answer,
+  answerQuestions,
+  type Question,
+  type QuestionAnsweringOptions,
+  questionAnsweringOptions,
+  questionRule,
+} from './question-answering.ts'
 import type { TextModel, TextOrPair } from './text-batch.ts'
-import { classifyTexts, type LabelScore, type TextClassificationOptions } from './text-classification.ts'
-import { continueTexts, type GeneratedText, type TextGenerationOptions } from './text-generation.ts'
+import {
+  classifyTexts,
+  type LabelScore,
+  type TextClassificationOptions,
+  textClassificationOptions,
+  textOrPairRule,
+} from './text-classification.ts'
+import {
+  continueTexts,
+  type GeneratedChat,
+  type GeneratedText,
+  isChat,
+  promptRule,
+  type TextGenerationOptions,
+  textGenerationOptions,
+} from './text-generation.ts'
 import { type SummarizedText, summarizeTexts, type TranslatedText, translateTexts } from './text-to-text.ts'
 import {
   classifyTokens,
   type EntityGroup,
   type TokenClassificationOptions,
   type TokenLabel,
+  tokenClassificationOptions,
 } from './token-classification.ts'
-import { type ZeroShotOptions, type ZeroShotResult, zeroShotByEmbeddings } from './zero-shot.ts'
+import { type ZeroShotOptions, type ZeroShotResult, zeroShotByEmbeddings, zeroShotOptions } from './zero-shot.ts'
 
 /**
  * What each task takes, how it is asked, and what it gives for each input: `one` where it gives something else for a single
- * one, `each` for those of a list when no `topK` is asked for.
+ * one, `each` for those of a list when no `topK` is asked for. A conversation for `text-generation` is a type of `Pipeline`.
  */
 export interface PipelineTasks {
   'fill-mask': { input: string; options: FillMaskOptions; output: FillMaskResult }
@@ -52,6 +75,10 @@ export interface PipelineTasks {
   translation: { input: string; options: GenerateOptions; output: TranslatedText; one: TranslatedText[] }
   summarization: { input: string; options: GenerateOptions; output: SummarizedText; one: SummarizedText[] }
   'zero-shot-classification': { input: string; options: ZeroShotOptions; output: ZeroShotResult }
+  /** HF's other name of `token-classification`. */
+  ner: PipelineTasks['token-classification']
+  /** HF's other name of `text-classification`. */
+  'sentiment-analysis': PipelineTasks['text-classification']
 }
 
 export type PipelineTask = keyof PipelineTasks
@@ -60,6 +87,8 @@ type Output<T extends PipelineTask> = PipelineTasks[T]['output']
 type OutputOfOne<T extends PipelineTask> = PipelineTasks[T] extends { one: infer One } ? One : Output<T>
 
 type OutputOfEach<T extends PipelineTask> = PipelineTasks[T] extends { each: infer Each } ? Each : Output<T>
+/** What only text-generation takes besides texts. */
+type Chat<T extends PipelineTask> = T extends 'text-generation' ? readonly ChatMessage[] : never
 type WithoutTopK<T extends PipelineTask> = PipelineTasks[T] extends { each: unknown } ? { topK?: undefined } : unknown
 
 export interface BatchOptions {
@@ -70,6 +99,11 @@ export interface BatchOptions {
 /** A task ready to run: call it with one input, or with an array of them. */
 export interface Pipeline<T extends PipelineTask> {
   (input: Input<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<OutputOfOne<T>>
+  /** Of a text-to-text task: a list for each text that has more than one. */
+  (
+    inputs: readonly Input<T>[],
+    options: PipelineTasks[T]['options'] & BatchOptions & { numReturnSequences: number },
+  ): Promise<OutputOfEach<T>[] | OutputOfOne<T>[]>
   (
     inputs: readonly Input<T>[],
     options?: PipelineTasks[T]['options'] & BatchOptions & WithoutTopK<T>,
@@ -78,45 +112,84 @@ export interface Pipeline<T extends PipelineTask> {
     inputs: readonly Input<T>[],
     options: PipelineTasks[T]['options'] & BatchOptions & { topK: number | null },
   ): Promise<Output<T>[]>
+  (chat: Chat<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<GeneratedChat[]>
+  (chats: readonly Chat<T>[], options?: PipelineTasks[T]['options'] & BatchOptions): Promise<GeneratedChat[][]>
   readonly model: PretrainedModel
   readonly tokenizer: Tokenizer
   /** Frees the model. */
   dispose(): void
 }
 
-interface TaskEntry {
+interface TaskEntry<Options = never> {
   model: { fromPretrained(location: string, options?: LoadOptions): Promise<PretrainedModel> }
-  /** Whether a single input gives a list of one output, as HF's text-to-text tasks do. */
-  givesList?: true
+  /** What one input is. */
+  input: Rule
+  options: Rules<Options>
+  /** Whether each input gives a list, of which those of one are opened in the result of a list, as HF's text-to-text tasks do. */
+  givesLists?: true
   /** Whether inputs of a list give their likeliest label alone where no `topK` is asked for. */
   givesLikeliest?: true
   run(parts: TextModel<never>, inputs: readonly never[], options: never): Promise<readonly unknown[]>
 }
 
-const tasks: { readonly [T in PipelineTask]: TaskEntry } = {
-  'fill-mask': { model: AutoModelForMaskedLM, run: fillMasks },
-  'text-generation': { model: AutoModelForCausalLM, run: continueTexts },
-  'text-classification': { model: AutoModelForSequenceClassification, run: classifyTexts, givesLikeliest: true },
-  'token-classification': { model: AutoModelForTokenClassification, run: classifyTokens },
-  'question-answering': { model: AutoModelForQuestionAnswering, run: answerQuestions },
-  'feature-extraction': { model: AutoModel, run: extractFeatures },
-  translation: { model: AutoModelForSeq2SeqLM, run: translateTexts, givesList: true },
-  summarization: { model: AutoModelForSeq2SeqLM, run: summarizeTexts, givesList: true },
-  'zero-shot-classification': { model: AutoModel, run: zeroShotByEmbeddings },
+const classifiesTexts: TaskEntry<TextClassificationOptions> = {
+  model: AutoModelForSequenceClassification,
+  input: textOrPairRule,
+  options: textClassificationOptions,
+  run: classifyTexts,
+  givesLikeliest: true,
+}
+
+const classifiesTokens: TaskEntry<TokenClassificationOptions> = {
+  model: AutoModelForTokenClassification,
+  input: text,
+  options: tokenClassificationOptions,
+  run: classifyTokens,
+}
+
+const textToText = {
+  model: AutoModelForSeq2SeqLM,
+  input: text,
+  options: generateOptions,
+  givesLists: true,
+} as const
+
+const tasks: { readonly [T in PipelineTask]: TaskEntry<PipelineTasks[T]['options']> } = {
+  'fill-mask': { model: AutoModelForMaskedLM, input: text, options: fillMaskOptions, run: fillMasks },
+  'text-generation': {
+    model: AutoModelForCausalLM,
+    input: promptRule,
+    options: textGenerationOptions,
+    run: continueTexts,
+  },
+  'text-classification': classifiesTexts,
+  'token-classification': classifiesTokens,
+  'question-answering': {
+    model: AutoModelForQuestionAnswering,
+    input: questionRule,
+    options: questionAnsweringOptions,
+    run: answerQuestions,
+  },
+  'feature-extraction': { model: AutoModel, input: text, options: featureExtractionOptions, run: extractFeatures },
+  translation: { ...textToText, run: translateTexts },
+  summarization: { ...textToText, run: summarizeTexts },
+  'zero-shot-classification': { model: AutoModel, input: text, options: zeroShotOptions, run: zeroShotByEmbeddings },
+  ner: classifiesTokens,
+  'sentiment-analysis': classifiesTexts,
 }
 
 const DEFAULT_BATCH_SIZE = 8
 
 /**
  * A task with the model and tokenizer of a folder or hub id, or with ones at hand. Results have HF's fields in camelCase.
- * Throws HEED_ARGUMENT_INVALID on an unknown task, and what loading throws.
+ * Throws HEED_ARGUMENT_INVALID on an unknown task, an input or option that it does not take, and what loading throws.
  */
 export async function pipeline<T extends PipelineTask>(
   task: T,
   source: string | TextModel,
   options: LoadOptions = {},
 ): Promise<Pipeline<T>> {
-  const entry = Object.hasOwn(tasks, task) ? tasks[task] : undefined
+  const entry = Object.hasOwn(tasks, task) ? (tasks[task] as TaskEntry<object>) : undefined
   if (!entry) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
@@ -125,24 +198,33 @@ export async function pipeline<T extends PipelineTask>(
   }
   const { model, tokenizer } = typeof source === 'string' ? await loadParts(entry, source, options) : source
 
-  async function run(
-    given: Input<T> | readonly Input<T>[],
-    { batchSize = DEFAULT_BATCH_SIZE, ...settings }: BatchOptions & { topK?: number | null } = {},
-  ): Promise<unknown> {
-    const isList = Array.isArray(given) // a pair of texts is given within a list: [['text', 'pair']]
-    const inputs = (isList ? given : [given]) as Input<T>[]
+  async function run(given: unknown, settings: BatchOptions & { topK?: number | null } = {}): Promise<unknown> {
+    checkOptions(task, { ...entry!.options, batchSize: count }, settings)
+    const { batchSize = DEFAULT_BATCH_SIZE, ...own } = settings
+    // a pair of texts is given within a list: [['text', 'pair']]
+    const isList = Array.isArray(given) && !(task === 'text-generation' && isChat(given))
+    const inputs: unknown[] = isList ? given : [given]
+    checkInputs(task, entry!.input, inputs, isList)
     const outputs: unknown[] = []
     for (let i = 0; i < inputs.length; i += batchSize) {
       const batch = inputs.slice(i, i + batchSize) as never[]
-      outputs.push(...(await entry!.run({ model, tokenizer } as TextModel<never>, batch, settings as never)))
+      outputs.push(...(await entry!.run({ model, tokenizer } as TextModel<never>, batch, own as never)))
     }
-    if (isList && entry!.givesLikeliest && settings.topK === undefined) return outputs.flat()
-    return isList || entry!.givesList ? outputs : outputs[0]
+    if (!isList) return outputs[0]
+    if (entry!.givesLikeliest && settings.topK === undefined) return outputs.flat()
+    return entry!.givesLists && outputs.every(list => (list as unknown[]).length === 1) ? outputs.flat() : outputs
   }
-  return Object.assign(run as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })
+  return Object.assign(run as unknown as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })
 }
 
-async function loadParts({ model }: TaskEntry, source: string, options: LoadOptions): Promise<TextModel> {
+function checkInputs(task: string, rule: Rule, inputs: readonly unknown[], isList: boolean): void {
+  for (const [i, input] of inputs.entries()) {
+    if (rule.holds(input)) continue
+    throw invalid(task, isList ? `input ${i}` : 'the input', input, rule.text, 'Give one, or a list of them.')
+  }
+}
+
+async function loadParts({ model }: TaskEntry<object>, source: string, options: LoadOptions): Promise<TextModel> {
   const folder = await resolveModel(source, options)
   const tokenizer = await loadTokenizer(folder, options)
   return { model: await model.fromPretrained(folder, options), tokenizer }

@@ -25,7 +25,7 @@ interface ModelLimits {
 }
 
 /** The most tokens that tokenizer and model can take. */
-function longestInput({ model, tokenizer }: TextModel): number | undefined {
+export function longestInput({ model, tokenizer }: TextModel): number | undefined {
   const { maxPositionEmbeddings, padTokenId, modelType } = model.config as ModelLimits
   // RoBERTa's positions begin after that of padding
   const unused = bertLayouts[modelType]?.countsTokensOnly ? (padTokenId ?? 0) + 1 : 0
@@ -37,18 +37,26 @@ function longestInput({ model, tokenizer }: TextModel): number | undefined {
 }
 
 /** Texts as one batch, cut to what the model takes and padded to one length. */
-export function encodeTexts(
-  { model, tokenizer }: TextModel,
-  texts: readonly TextOrPair[],
-  { direction = 'right' }: { direction?: 'left' | 'right' } = {},
-): TextBatch {
+export function encodeTexts({ model, tokenizer }: TextModel, texts: readonly TextOrPair[]): TextBatch {
   const maxLength = longestInput({ model, tokenizer })
+  const truncation = maxLength === undefined ? false : { maxLength }
+  return batchOf({ model, tokenizer }, tokenizer.encodeBatch(texts, { truncation, padding: false }))
+}
+
+/** Encodings as one batch, padded to one length. */
+export function batchOf(
+  { model, tokenizer }: TextModel,
+  given: readonly Encoding[],
+  direction: 'left' | 'right' = 'right',
+): TextBatch {
   const { padTokenId, eosTokenId } = model.config as ModelLimits
-  const padId = tokenizer.specialTokenId('pad_token') ?? padTokenId ?? eosTokenId?.[0] ?? 0
-  const encodings = tokenizer.encodeBatch(texts, {
-    truncation: maxLength === undefined ? false : { maxLength },
-    padding: { direction, padId },
-  })
+  const pad = {
+    padId: tokenizer.specialTokenId('pad_token') ?? padTokenId ?? eosTokenId?.[0] ?? 0,
+    padToken: tokenizer.specialToken('pad_token') ?? '[PAD]',
+    padTypeId: 0,
+  }
+  const length = given.reduce((longest, encoding) => Math.max(longest, encoding.length), 0)
+  const encodings = given.map(encoding => encoding.pad(length, pad, direction))
   return {
     encodings,
     inputs: {
@@ -57,6 +65,20 @@ export function encodeTexts(
       tokenTypeIds: encodings.map(({ typeIds }) => typeIds),
     },
   }
+}
+
+/** What `run` gives for each encoding, `size` of them going through the model together. */
+export async function inBatches<Result>(
+  parts: TextModel,
+  encodings: readonly Encoding[],
+  size: number,
+  run: (batch: TextBatch) => Promise<Result[]>,
+): Promise<Result[]> {
+  const results: Result[] = []
+  for (let i = 0; i < encodings.length; i += size) {
+    results.push(...(await run(batchOf(parts, encodings.slice(i, i + size)))))
+  }
+  return results
 }
 
 /** softmax of numbers, in float64. */

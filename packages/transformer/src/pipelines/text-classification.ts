@@ -1,11 +1,19 @@
 import { tf } from '@heed/tensor-backend'
 import type { SequenceClassifier } from '../auto.ts'
 import type { ProblemType } from '../config-fields.ts'
+import { countOrAll, type Rule, type Rules, texts } from './options.ts'
 import { encodeTexts, probabilities, type TextModel, type TextOrPair } from './text-batch.ts'
 
 export interface TextClassificationOptions {
   /** How many labels, likeliest first; 1 by default, `null` for all. */
   topK?: number | null
+}
+
+export const textClassificationOptions: Rules<TextClassificationOptions> = { topK: countOrAll }
+
+export const textOrPairRule: Rule = {
+  text: 'a text, or a pair of texts as [text, pair]',
+  holds: value => typeof value === 'string' || (texts.holds(value) && (value as string[]).length === 2),
 }
 
 export interface LabelScore {
@@ -21,15 +29,15 @@ interface ClassifierConfig {
 /** Labels of texts, or of pairs of texts, with their probabilities; each label's own where several may hold, as in HF. */
 export async function classifyTexts(
   { model, tokenizer }: TextModel<SequenceClassifier>,
-  texts: readonly TextOrPair[],
+  inputs: readonly TextOrPair[],
   { topK = 1 }: TextClassificationOptions = {},
 ): Promise<LabelScore[][]> {
   const { labels, problemType } = model.config as unknown as ClassifierConfig
-  const { inputs } = encodeTexts({ model, tokenizer }, texts)
-  const logits = tf.tidy(() => model.forward(inputs).logits)
+  const { inputs: batch } = encodeTexts({ model, tokenizer }, inputs)
+  const logits = tf.tidy(() => model.forward(batch).logits)
   const values = await logits.data()
   logits.dispose()
-  return texts.map((_, i) => {
+  return inputs.map((_, i) => {
     const row = values.slice(i * labels.length, (i + 1) * labels.length)
     const scores = scoresOf(row, problemType)
     const list = labels.map((label, j) => ({ label, score: scores[j]! }))

@@ -2,15 +2,21 @@ import type { GenerateOptions } from '../generation/plan.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { encodeTexts, type TextModel } from './text-batch.ts'
 
-/** What the model writes for each text. */
+/** What the model writes for each text; one a text, or `numReturnSequences`. */
 async function writeTexts(
   { model, tokenizer }: TextModel<Seq2SeqLm>,
   texts: readonly string[],
   options: GenerateOptions,
-): Promise<string[]> {
+): Promise<string[][]> {
   const { inputs } = encodeTexts({ model, tokenizer }, texts)
-  const rows = await model.generate(inputs.inputIds, { attentionMask: inputs.attentionMask, ...options })
-  return rows.map(row => tokenizer.decode(row))
+  const rows = await model.generate(inputs.inputIds, {
+    attentionMask: inputs.attentionMask,
+    tokenizer,
+    ...options,
+    returnDictInGenerate: false,
+  })
+  const each = rows.length / texts.length
+  return texts.map((_, i) => rows.slice(i * each, (i + 1) * each).map(row => tokenizer.decode(row)))
 }
 
 export interface TranslatedText {
@@ -22,8 +28,9 @@ export async function translateTexts(
   parts: TextModel<Seq2SeqLm>,
   texts: readonly string[],
   options: GenerateOptions = {},
-): Promise<TranslatedText[]> {
-  return (await writeTexts(parts, texts, options)).map(translationText => ({ translationText }))
+): Promise<TranslatedText[][]> {
+  const written = await writeTexts(parts, texts, options)
+  return written.map(list => list.map(translationText => ({ translationText })))
 }
 
 export interface SummarizedText {
@@ -34,6 +41,7 @@ export async function summarizeTexts(
   parts: TextModel<Seq2SeqLm>,
   texts: readonly string[],
   options: GenerateOptions = {},
-): Promise<SummarizedText[]> {
-  return (await writeTexts(parts, texts, options)).map(summaryText => ({ summaryText }))
+): Promise<SummarizedText[][]> {
+  const written = await writeTexts(parts, texts, options)
+  return written.map(list => list.map(summaryText => ({ summaryText })))
 }

@@ -1,7 +1,8 @@
 import { tf } from '@heed/tensor-backend'
 import { BpeModel, type Encoding, type Tokenizer, WordPieceModel } from '@heed/tokenizer'
 import type { TokenClassifier } from '../auto.ts'
-import { encodeTexts, probabilities, type TextModel } from './text-batch.ts'
+import { countOrNone, invalid, oneOf, type Rules, texts } from './options.ts'
+import { inBatches, longestInput, probabilities, type TextBatch, type TextModel } from './text-batch.ts'
 
 export interface TokenClassificationOptions {
   /**
@@ -11,6 +12,19 @@ export interface TokenClassificationOptions {
   aggregationStrategy?: 'none' | 'simple' | 'first' | 'average' | 'max'
   /** Labels to leave out; `O` by default. */
   ignoreLabels?: readonly string[]
+  /**
+   * Reads all of a text that is longer than the model takes, in windows that repeat so many tokens of the one before, as in HF; it
+   * needs an aggregation. Without it such a text is cut.
+   */
+  stride?: number
+}
+
+const strategies = ['none', 'simple', 'first', 'average', 'max'] as const
+
+export const tokenClassificationOptions: Rules<TokenClassificationOptions> = {
+  aggregationStrategy: oneOf(...strategies),
+  ignoreLabels: texts,
+  stride: countOrNone,
 }
 
 /** A token or a word with its label. */
@@ -44,41 +58,78 @@ interface Piece {
   isSubword: boolean
 }
 
-/** Labels the tokens of texts. */
+/** Labels the tokens of texts. Throws HEED_ARGUMENT_INVALID. */
 export async function classifyTokens(
   { model, tokenizer }: TextModel<TokenClassifier>,
-  texts: readonly string[],
-  { aggregationStrategy = 'none', ignoreLabels = ['O'] }: TokenClassificationOptions = {},
+  inputs: readonly string[],
+  { aggregationStrategy = 'none', ignoreLabels = ['O'], stride }: TokenClassificationOptions = {},
 ): Promise<(TokenLabel | EntityGroup)[][]> {
+  if (stride !== undefined && aggregationStrategy === 'none') {
+    const mend = 'Choose one, or leave stride out.'
+    throw invalid('token-classification', 'stride', stride, 'an aggregationStrategy other than none with it', mend)
+  }
   const { labels } = model.config as unknown as { labels: readonly string[] }
-  const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
+  const windows = inputs.map(text => windowsOf({ model, tokenizer }, text, stride))
+  const scoresOf = (batch: TextBatch): Promise<number[][][]> => tokenScores(model, batch)
+  const rows = (await inBatches({ model, tokenizer }, windows.flat(), inputs.length, scoresOf)).values()
+  return inputs.map((text, i) => {
+    const found = windows[i]!.map(window => {
+      const pieces = piecesOf(tokenizer, text, window, rows.next().value!)
+      if (aggregationStrategy === 'none') {
+        const entities = pieces.map(piece => ({ ...labelled(piece, labels), index: piece.index }))
+        return entities.filter(({ entity }) => !ignoreLabels.includes(entity))
+      }
+      const words =
+        aggregationStrategy === 'simple'
+          ? pieces.map(piece => labelled(piece, labels))
+          : wordsOf(pieces).map(word => labelled(wholeWord(tokenizer, word, aggregationStrategy), labels))
+      return groupsOf(tokenizer, words).filter(({ entityGroup }) => !ignoreLabels.includes(entityGroup))
+    })
+    return found.length > 1 ? withoutOverlaps(found.flat() as EntityGroup[]) : found[0]!
+  })
+}
+
+/** The text, cut to what the model takes; with a stride, in windows. */
+function windowsOf({ model, tokenizer }: TextModel, text: string, stride: number | undefined): Encoding[] {
+  const maxLength = longestInput({ model, tokenizer })
+  const truncation = maxLength === undefined ? false : { maxLength, stride: stride ?? 0 }
+  const first = tokenizer.encode(text, { truncation, padding: false })
+  return stride === undefined ? [first] : [first, ...first.overflowing]
+}
+
+/** Probabilities of the labels, for each token of each encoding. */
+async function tokenScores(model: TokenClassifier, { encodings, inputs }: TextBatch): Promise<number[][][]> {
   const logits = tf.tidy(() => model.forward(inputs).logits) // [batch, seqLen, numLabels]
   const values = await logits.data()
-  const seqLen = logits.shape[1]!
+  const [, seqLen, numLabels] = logits.shape as [number, number, number]
   logits.dispose()
-  return encodings.map((encoding, i) => {
-    const rows = encoding.ids.map((_, j) => {
-      const start = (i * seqLen + j) * labels.length
-      return probabilities(values.slice(start, start + labels.length))
-    })
-    const pieces = piecesOf(tokenizer, texts[i]!, encoding, rows)
-    if (aggregationStrategy === 'none') {
-      const entities = pieces.map(piece => ({ ...labelled(piece, labels), index: piece.index }))
-      return entities.filter(({ entity }) => !ignoreLabels.includes(entity))
+  return encodings.map((encoding, i) =>
+    encoding.ids.map((_, j) => {
+      const start = (i * seqLen + j) * numLabels
+      return probabilities(values.slice(start, start + numLabels))
+    }),
+  )
+}
+
+/** Of groups that windows share, the longest, or of equal ones the surest. */
+function withoutOverlaps(groups: readonly EntityGroup[]): EntityGroup[] {
+  const kept: EntityGroup[] = []
+  for (const group of groups.toSorted((a, b) => a.start - b.start)) {
+    const last = kept.at(-1)
+    if (!last || group.start >= last.end) kept.push(group)
+    else {
+      const longer = group.end - group.start - (last.end - last.start)
+      if (longer > 0 || (longer === 0 && group.score > last.score)) kept[kept.length - 1] = group
     }
-    const words =
-      aggregationStrategy === 'simple'
-        ? pieces.map(piece => labelled(piece, labels))
-        : wordsOf(pieces).map(word => labelled(wholeWord(tokenizer, word, aggregationStrategy), labels))
-    return groupsOf(tokenizer, words).filter(({ entityGroup }) => !ignoreLabels.includes(entityGroup))
-  })
+  }
+  return kept
 }
 
 function piecesOf(tokenizer: Tokenizer, text: string, encoding: Encoding, rows: number[][]): Piece[] {
   const unknown = tokenizer.specialTokenId('unk_token')
   const marks = marksSubwords(tokenizer)
   const pieces: Piece[] = []
-  for (const [index, scores] of rows.entries()) {
+  for (const [index, scores] of rows.slice(0, encoding.length).entries()) {
     if (encoding.specialTokensMask[index]) continue
     const [start, end] = encoding.offsets[index]!
     const source = text.slice(start, end)

@@ -5,12 +5,14 @@ import {
   AutoModelForSeq2SeqLM,
   bartArchitectures,
   bertArchitectures,
+  type GeneratedText,
   gpt2Architectures,
   pipeline,
   registerArchitecture,
   type Seq2SeqLm,
 } from '@heed/transformer'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { failureOf } from '../failure-of.ts'
 import { letterTokenizer, tinyGpt2 } from '../tiny-gpt2.ts'
 
 const folder = fileURLToPath(new URL('../fixtures/pipelines/', import.meta.url))
@@ -110,7 +112,18 @@ describe('transformers gives the same for', () => {
     },
   )
 
-  test('question-answering', async () => {
+  test('token-classification of a text longer than the model takes, with a stride', async () => {
+    const { inputs, outputs }: Case<string, unknown[]> = expected['token-classification-stride']
+    const classify = await pipeline('token-classification', `${folder}/token-classification`)
+    const options = { aggregationStrategy: 'first', stride: 8, ignoreLabels: [] } as const
+    expectLike(await classify(inputs, options), outputs)
+    await expect(classify(inputs, { stride: 8 })).rejects.toThrow(
+      'token-classification: stride is 8, expected an aggregationStrategy other than none with it. Choose one, or leave stride out.',
+    )
+    classify.dispose()
+  })
+
+  test('question-answering, the last with a context longer than the model takes', async () => {
     const { inputs, outputs }: Case<{ question: string; context: string }, unknown[]> = expected['question-answering']
     const answer = await pipeline('question-answering', `${folder}/question-answering`)
     expectLike(await answer(inputs), outputs)
@@ -118,7 +131,38 @@ describe('transformers gives the same for', () => {
   })
 })
 
+describe('fill-mask', () => {
+  test('chooses among targets, with the probabilities that they have among all tokens', async () => {
+    const { inputs, outputs }: Case<string, { tokenStr: string; score: number }[][]> = expected['fill-mask']
+    const warnings: string[] = []
+    const fill = await pipeline('fill-mask', `${folder}/fill-mask`)
+    const [first, , third] = outputs[0]!
+    expectLike(await fill(inputs[0]!, { targets: [third!.tokenStr, first!.tokenStr] }), [first, third])
+    await fill(inputs[0]!, { targets: 'foxes', onWarning: text => warnings.push(text) })
+    expect(warnings).toEqual(['fill-mask: target "foxes" is no token of the vocabulary, "fox" is taken instead.'])
+    fill.dispose()
+  })
+
+  test('a mask that was cut off with the end of a long text is told apart from a missing one', async () => {
+    const fill = await pipeline('fill-mask', `${folder}/fill-mask`)
+    await expect(fill(`${'the '.repeat(60)} [MASK]`)).rejects.toThrow(
+      'fill-mask: the number of tokens of a text is 63, expected at most the 48 that the model takes, or [MASK] among the first of them. Shorten the text.',
+    )
+    fill.dispose()
+  })
+})
+
 describe('token-classification', () => {
+  test('is ner too, as text-classification is sentiment-analysis', async () => {
+    const text = 'Anna lives in Paris.'
+    const parts = await pipeline('token-classification', `${folder}/token-classification`)
+    expect(await (await pipeline('ner', parts))(text)).toEqual(await parts(text))
+    parts.dispose()
+    const classify = await pipeline('sentiment-analysis', `${folder}/text-classification`)
+    expect((await classify([text, text])).map(({ label }) => label)).toHaveLength(2)
+    classify.dispose()
+  })
+
   test('a long text is cut where the positions end, which RoBERTa counts from behind its padding', async () => {
     const classify = await pipeline('token-classification', `${folder}/token-classification-byte-level`)
     const labels = await classify('a '.repeat(60), { ignoreLabels: [] })
@@ -144,7 +188,60 @@ describe('text-generation', () => {
   })
 })
 
+describe('text-generation by a tokenizer of its own', () => {
+  const model = tinyGpt2()
+  afterAll(() => model.dispose())
+
+  test('stops at stopStrings, which it reads by its own tokenizer', async () => {
+    const write = await pipeline('text-generation', { model, tokenizer: letterTokenizer() })
+    const [{ generatedText: whole }] = (await write('abc', { maxNewTokens: 8 })) as [GeneratedText]
+    const stopStrings = whole.slice(4, 6)
+    const [{ generatedText }] = (await write('abc', { maxNewTokens: 8, stopStrings })) as [GeneratedText]
+    expect(generatedText).toBe(whole.slice(0, whole.indexOf(stopStrings, 3) + 2))
+  })
+
+  test('answers a conversation by the chat template, and goes on with what the assistant began', async () => {
+    const tokenizer = letterTokenizer()
+    const chat_template =
+      "{% for message in messages %}{{ message['role'][0] + message['content'] }}{% endfor %}{% if add_generation_prompt %}a{% endif %}"
+    tokenizer.config = { chat_template }
+    const write = await pipeline('text-generation', { model, tokenizer })
+    const user = { role: 'user', content: 'bcd' }
+    const options = { maxNewTokens: 5 }
+    const text = async (prompt: string) =>
+      (await write(prompt, { ...options, returnFullText: false }))[0]!.generatedText
+    const [asked, begun] = [await text('ubcda'), await text('ubcdaef')]
+    const answered = [{ generatedText: [user, { role: 'assistant', content: asked }] }]
+    expect(await write([user], options)).toEqual(answered)
+    expect(await write([user], { ...options, returnFullText: false })).toEqual([{ generatedText: asked }])
+    const started = [user, { role: 'assistant', content: 'ef' }]
+    expect(await write([[user], started], options)).toEqual([
+      answered,
+      [{ generatedText: [user, { role: 'assistant', content: `ef${begun}` }] }],
+    ])
+  })
+
+  test('refuses a prompt longer than the model takes', async () => {
+    const write = await pipeline('text-generation', { model, tokenizer: letterTokenizer() })
+    await expect(write(['a', 'a'.repeat(33)], { maxNewTokens: 1 })).rejects.toThrow(
+      'text-generation: the number of tokens of a prompt is 33, expected at most the 32 that model and tokenizer take. Shorten it.',
+    )
+  })
+})
+
 describe('translation and summarization', () => {
+  test('keep what is written for each text of a list together', async () => {
+    const model = (await AutoModelForSeq2SeqLM.fromPretrained(
+      fileURLToPath(new URL('../fixtures/bart-tiny', import.meta.url)),
+    )) as Seq2SeqLm
+    const translate = await pipeline('translation', { model, tokenizer: letterTokenizer() })
+    const options = { maxNewTokens: 4, numBeams: 2, numReturnSequences: 2 }
+    const [first, second] = [await translate('fghi', options), await translate('abc', options)]
+    expect(first).toHaveLength(2)
+    expect(await translate(['fghi', 'abc'], { ...options, batchSize: 1 })).toEqual([first, second])
+    model.dispose()
+  })
+
   test('give a list of one for a single text, and write what generate writes', async () => {
     const model = (await AutoModelForSeq2SeqLM.fromPretrained(
       fileURLToPath(new URL('../fixtures/bart-tiny', import.meta.url)),
@@ -171,6 +268,17 @@ describe('zero-shot-classification', () => {
     const { labels, scores } = await classify(text, options)
     expect(labels[0]).toBe('fox')
     expect(scores.reduce((a, b) => a + b)).toBeCloseTo(1)
+    expect(await classify(text, { ...options, candidateLabels: 'city, fox,rain' })).toEqual({
+      ...{ sequence: text },
+      labels,
+      scores,
+    })
+    await expect(classify(text)).rejects.toThrow(
+      'zero-shot-classification: candidateLabels is [], expected at least one',
+    )
+    await expect(classify(text, { ...options, hypothesisTemplate: 'the fox.' })).rejects.toThrow(
+      'zero-shot-classification: hypothesisTemplate is "the fox.", expected a text with {} in it. Put {} where the label goes.',
+    )
     await expect(classify(text, { candidateLabels: [] })).rejects.toThrow(
       'zero-shot-classification: candidateLabels is [], expected at least one label. Name the labels to choose from.',
     )
@@ -179,11 +287,14 @@ describe('zero-shot-classification', () => {
 })
 
 describe('bad input', () => {
+  const parts = { model: tinyGpt2(), tokenizer: letterTokenizer() }
+  afterAll(() => parts.model.dispose())
+
   test('an unknown task is named', async () => {
     await expect(pipeline('paint' as never, folder)).rejects.toThrow(HeedError)
     await expect(pipeline('paint' as never, folder)).rejects.toThrow(
       'pipeline: task is "paint", expected one of fill-mask, text-generation, text-classification, token-classification, ' +
-        'question-answering, feature-extraction, translation, summarization, zero-shot-classification.',
+        'question-answering, feature-extraction, translation, summarization, zero-shot-classification, ner, sentiment-analysis.',
     )
   })
 
@@ -195,5 +306,57 @@ describe('bad input', () => {
     )
     expect(tf.memory().numTensors).toBe(before)
     fill.dispose()
+  })
+
+  const change = 'Change it or leave it out.'
+  test.each([
+    ['fill-mask', { topK: 0 }, `topK is 0, expected a positive integer. ${change}`],
+    ['fill-mask', { topK: 1.5 }, `topK is 1.5, expected a positive integer. ${change}`],
+    ['fill-mask', { batchSize: -1 }, `batchSize is -1, expected a positive integer. ${change}`],
+    ['fill-mask', { batchSize: Number.NaN }, `batchSize is NaN, expected a positive integer. ${change}`],
+    ['fill-mask', { targets: [] }, `targets is [], expected a text or a list of at least one. ${change}`],
+    ['fill-mask', { top_k: 3 }, 'top_k is not an option, expected topK. Names are those of HF in camelCase.'],
+    [
+      'token-classification',
+      { aggregationStrategy: 'foo' },
+      `aggregationStrategy is "foo", expected one of none, simple, first, average, max. ${change}`,
+    ],
+    ['question-answering', { maxAnswerLen: 0 }, `maxAnswerLen is 0, expected a positive integer. ${change}`],
+    ['feature-extraction', { pooling: 'max' }, `pooling is "max", expected one of none, mean, cls. ${change}`],
+    [
+      'feature-extraction',
+      { normalize: true },
+      "normalize is true, expected a pooling with it. Set pooling to 'mean' or 'cls', or leave normalize out.",
+    ],
+    [
+      'text-generation',
+      { returnDictInGenerate: true },
+      "returnDictInGenerate is true, expected none in a pipeline, which gives texts. Call the model's own generate for it.",
+    ],
+    [
+      'translation',
+      { max_new_tokens: 3 },
+      'max_new_tokens is not an option, expected maxNewTokens. Names are those of HF in camelCase.',
+    ],
+  ] as const)('%s refuses %o', async (task, options, message) => {
+    const run = await pipeline(task as 'fill-mask', parts as never)
+    const input = (task === 'question-answering' ? { question: 'a', context: 'b' } : 'a') as string
+    const failure = await failureOf(() => run(input, options as never))
+    expect(failure).toEqual(['HEED_ARGUMENT_INVALID', `${task}: ${message}`])
+  })
+
+  test.each([
+    ['fill-mask', undefined, 'the input is undefined, expected a text.'],
+    ['fill-mask', ['a [MASK]', 5], 'input 1 is 5, expected a text.'],
+    ['text-generation', {}, 'the input is {}, expected a text, or a list of messages with role and content.'],
+    [
+      'question-answering',
+      { question: 'who?', context: '' },
+      'the input is {"question":"who?","context":""}, expected an object with the texts question and context, neither of them empty.',
+    ],
+  ] as const)('%s refuses the input %o', async (task, input, message) => {
+    const run = await pipeline(task as 'fill-mask', parts as never)
+    const failure = await failureOf(() => run(input as never))
+    expect(failure).toEqual(['HEED_ARGUMENT_INVALID', `${task}: ${message} Give one, or a list of them.`])
   })
 })
