@@ -16,7 +16,7 @@ import { loadTokenizer } from '../loading/load-tokenizer.ts'
 import type { PretrainedModel } from '../model.ts'
 import { extractFeatures, type FeatureExtractionOptions, featureExtractionOptions } from './feature-extraction.ts'
 import { type FillMaskOptions, type FillMaskResult, fillMaskOptions, fillMasks } from './fill-mask.ts'
-import { checkOptions, count, generateOptions, invalid, type Rule, type Rules, text } from './options.ts'
+import { anything, checkOptions, count, generateOptions, invalid, type Rule, type Rules, text } from './options.ts'
 import {
   type Answer,
   answerQuestions,
@@ -178,6 +178,20 @@ const tasks: { readonly [T in PipelineTask]: TaskEntry<PipelineTasks[T]['options
   'sentiment-analysis': classifiesTexts,
 }
 
+const loadOptions: Rules<LoadOptions> = {
+  dtype: anything,
+  config: anything,
+  onProgress: anything,
+  strict: anything,
+  seed: anything,
+  onWarning: anything,
+  revision: anything,
+  endpoint: anything,
+  token: anything,
+  cacheDir: anything,
+  onDownload: anything,
+}
+
 const DEFAULT_BATCH_SIZE = 8
 
 /**
@@ -196,6 +210,7 @@ export async function pipeline<T extends PipelineTask>(
       `pipeline: task is ${JSON.stringify(task)}, expected one of ${Object.keys(tasks).join(', ')}.`,
     )
   }
+  checkLoadOptions(entry, options)
   const { model, tokenizer } = typeof source === 'string' ? await loadParts(entry, source, options) : source
 
   async function run(given: unknown, settings: BatchOptions & { topK?: number | null } = {}): Promise<unknown> {
@@ -215,6 +230,17 @@ export async function pipeline<T extends PipelineTask>(
     return entry!.givesLists && outputs.every(list => (list as unknown[]).length === 1) ? outputs.flat() : outputs
   }
   return Object.assign(run as unknown as Pipeline<T>, { model, tokenizer, dispose: () => model.dispose() })
+}
+
+function checkLoadOptions({ options: ofCall }: TaskEntry<object>, options: LoadOptions): void {
+  const misplaced = Object.entries(options).find(
+    ([name]) => !Object.hasOwn(loadOptions, name) && Object.hasOwn(ofCall, name),
+  )
+  if (misplaced) {
+    const [name, value] = misplaced
+    throw invalid('pipeline', name, value, 'it in the call', `Give it there: run(input, { ${name} }).`)
+  }
+  checkOptions('pipeline', loadOptions, options)
 }
 
 function checkInputs(task: string, rule: Rule, inputs: readonly unknown[], isList: boolean): void {

@@ -67,8 +67,14 @@ function windowsOf(tokenizer: Tokenizer, asked: Question, maxLength: number, doc
   const length = tokenizer.encode(question, { addSpecialTokens: false, truncation: false, padding: false }).length
   const room = maxLength - length - (tokenizer.postProcessor?.addedTokens(true) ?? 0)
   if (room < 1) {
-    const rule = `fewer, so that with its context it has ${maxLength}`
-    throw invalid('question-answering', 'the number of tokens of a question', length, rule, 'Shorten it.')
+    const rule = `at most ${Math.max(0, length + room - 1)}, so that there is room for the context`
+    throw invalid(
+      'question-answering',
+      'the number of tokens of a question',
+      length,
+      rule,
+      'Shorten it, or raise maxSeqLen.',
+    )
   }
   if (docStride !== undefined && docStride >= room) {
     const rule = `less than the ${room} tokens that the question leaves for the context`

@@ -308,6 +308,24 @@ describe('bad input', () => {
     fill.dispose()
   })
 
+  test('an option of the call or an unknown one is not taken for one of loading', async () => {
+    await expect(pipeline('ner', folder, { aggregationStrategy: 'simple' } as never)).rejects.toThrow(
+      'pipeline: aggregationStrategy is "simple", expected it in the call. Give it there: run(input, { aggregationStrategy }).',
+    )
+    await expect(pipeline('ner', folder, { cache_dir: 'x' } as never)).rejects.toThrow(
+      'pipeline: cache_dir is not an option, expected cacheDir. Names are those of HF in camelCase.',
+    )
+  })
+
+  test('a question that leaves no room for its context is told how long it may be', async () => {
+    const answer = await pipeline('question-answering', `${folder}/question-answering`)
+    await expect(answer({ question: 'the '.repeat(45), context: 'fox' })).rejects.toThrow(
+      'question-answering: the number of tokens of a question is 45, expected at most 44, so that there is room for the context. Shorten it, or raise maxSeqLen.',
+    )
+    expect((await answer({ question: 'the '.repeat(44), context: 'the fox' })).answer).toMatch(/^(the|fox)$/)
+    answer.dispose()
+  })
+
   const change = 'Change it or leave it out.'
   test.each([
     ['fill-mask', { topK: 0 }, `topK is 0, expected a positive integer. ${change}`],
