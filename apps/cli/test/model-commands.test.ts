@@ -34,6 +34,26 @@ test('convert, quantize and eval perplexity: a model through GGUF and back fores
   expect(refused.stderr).toContain('convert: type is q4_0, expected f32, f16 or bf16 for a HuggingFace folder.')
 })
 
+test('inspect shows what a GGUF file holds', async () => {
+  const gguf = join(folder, 'inspected.gguf')
+  expect((await heed(['convert', stories, gguf])).code).toBe(0)
+  const inspected = JSON.parse((await heed(['inspect', gguf, '--json'])).stdout)
+  expect(inspected).toMatchObject({ config: { 'general.architecture': 'llama' }, numParameters: 260032 })
+  expect(inspected.tensors).toContainEqual({ name: 'blk.0.attn_q.weight', dtype: 'F32', shape: [64, 64] })
+  const { stdout: shown } = await heed(['inspect', gguf])
+  expect(shown).toMatch(/^ {2}general\.architecture +llama$/m)
+  expect(shown).toMatch(/^260,032 parameters, [\d.]+ KB in 47 tensors$/m)
+  expect(shown).toMatch(/^ {2}blk\.0\.attn_q\.weight +F32 +\[64, 64\]$/m)
+})
+
+test('eval perplexity of nothing is one clear error', async () => {
+  const empty = await heed(['eval', 'perplexity', stories])
+  expect([empty.code, empty.stderr]).toEqual([
+    2,
+    'error: heed eval perplexity: standard input is empty, expected a text. Pipe one, or name files.\n',
+  ])
+})
+
 test('convert and quantize leave no file when they are interrupted', async () => {
   await init()
   const large = join(folder, 'large')
@@ -62,6 +82,26 @@ test('convert and quantize leave no file when they are interrupted', async () =>
     ])
     expect(files().filter(file => file !== 'model')).toEqual([])
   }
+})
+
+test('what is not there, and what is a file, is said to be so', async () => {
+  const missing = join(folder, 'missing')
+  const gguf = 'missing/missing.gguf' // no name on the hub
+  const license = join(stories, 'LICENSE')
+  const found = await Promise.all([
+    heed(['generate', missing, 'x']),
+    heed(['generate', gguf, 'x']),
+    heed(['generate', license, 'x']),
+    heed(['inspect', missing]),
+    heed(['tokenizer', 'inspect', join(missing, 'tokenizer.json')]),
+  ])
+  expect(found.map(({ stderr }) => stderr)).toEqual([
+    `error: ${missing}: there is no such file or folder. Check the path.\n`,
+    `error: ${gguf}: there is no such file. Check the path.\n`,
+    `error: ${license}: this is a file, expected a folder with a tokenizer, or a .gguf file. Check the path.\n`,
+    `error: ${missing}: there is no such file or folder. Check the path.\n`,
+    `error: ${join(missing, 'tokenizer.json')}: there is no such file or folder. Check the path.\n`,
+  ])
 })
 
 test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answer and not the program', async () => {

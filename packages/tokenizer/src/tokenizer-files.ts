@@ -32,6 +32,19 @@ function notFound(path: string, what: string): HeedError {
   return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no ${what}. Check the path.`)
 }
 
+/** Why a folder gives no tokenizer. */
+async function noTokenizer(path: string): Promise<HeedError> {
+  const kind = await files.kindOf(path)
+  if (kind === 'nothing') return notFound(path, 'such file or folder')
+  if (kind === 'folder' || kind === undefined) {
+    return notFound(path, `tokenizer.json in this folder, nor ${importableFiles}`)
+  }
+  return new HeedError(
+    'HEED_FILE_NOT_FOUND',
+    `${path}: this is a file, expected a folder with a tokenizer, or a .gguf file. Check the path.`,
+  )
+}
+
 /** The most that the head of a GGUF file may take: the largest vocabularies with merges take some tens of MB. */
 const MAX_GGUF_HEAD = 2 ** 28
 
@@ -68,7 +81,7 @@ export async function loadTokenizerFolder(path: string): Promise<TokenizerParts>
   const json = await folder.json('tokenizer.json')
   if (json !== undefined) return { ...parseTokenizer(json), config }
   const imported = await importFolder(folder, config)
-  if (!imported) throw notFound(path, `tokenizer.json in this folder, nor ${importableFiles}`)
+  if (!imported) throw await noTokenizer(path)
   return { ...parseTokenizer(imported.tokenizer), config: { ...imported.config, ...config } }
 }
 

@@ -1,6 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dtypeBits, ifFound, openCheckpoint, parseStrictJson, readText, type TensorFile } from '@heed/tensor-backend'
+import {
+  dtypeBits,
+  type GgufValue,
+  ifFound,
+  openCheckpoint,
+  openGguf,
+  parseStrictJson,
+  readText,
+} from '@heed/tensor-backend'
 import { Command } from 'commander'
 import { action } from '../failure.ts'
 import { formatBytes, formatCount, formatTable } from '../terminal/format.ts'
@@ -14,13 +22,45 @@ interface Report {
   tensors: Array<{ name: string; dtype: string; shape: readonly number[] }>
 }
 
-/** The weights of a folder or file, else of an adapter's folder, with its configuration if there is one. Throws as `openCheckpoint`. */
-async function open(path: string): Promise<{ file: TensorFile; config: Report['config'] }> {
+/** What a report is made from; closed by the caller. */
+interface Opened {
+  config: Report['config']
+  tensors: Report['tensors']
+  numBytes: number
+  close(): Promise<void>
+}
+
+/** A GGUF file, or the weights of a folder or file, else of an adapter's folder, with the configuration if there is one. Throws as `openCheckpoint`. */
+async function open(path: string): Promise<Opened> {
+  if (/\.gguf$/i.test(path)) return openGgufFile(path)
   const adapter = join(path, 'adapter_model.safetensors')
   const own = (await isFile(adapter)) ? await ifFound(() => openCheckpoint(path)) : await openCheckpoint(path)
   const file = own ?? (await openCheckpoint(adapter))
-  return { file, config: await readConfig(join(path, own ? 'config.json' : 'adapter_config.json')) }
+  const tensors = [...file.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
+  return {
+    config: await readConfig(join(path, own ? 'config.json' : 'adapter_config.json')),
+    tensors,
+    numBytes: tensors.reduce((sum, { dtype, shape }) => sum + (elements(shape) * dtypeBits[dtype]) / 8, 0),
+    close: () => file.close(),
+  }
 }
+
+/** The metadata but for the tokenizer, which no config.json has either, is the configuration. */
+async function openGgufFile(path: string): Promise<Opened> {
+  const file = await openGguf(path)
+  const plain = (value: GgufValue): GgufValue => (typeof value === 'bigint' ? Number(value) : value)
+  const config = [...file.metadata]
+    .filter(([key]) => !key.startsWith('tokenizer.'))
+    .map(([key, { value }]) => [key, typeof value === 'object' ? value.map(plain) : plain(value)] as const)
+  return {
+    config: Object.fromEntries(config),
+    tensors: [...file.tensors].map(([name, { type, shape }]) => ({ name, dtype: type, shape })),
+    numBytes: [...file.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    close: () => file.close(),
+  }
+}
+
+const elements = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
 
 function isFile(path: string): Promise<boolean> {
   return stat(path).then(
@@ -34,35 +74,24 @@ async function readConfig(path: string): Promise<Report['config']> {
   return (await isFile(path)) ? (parseStrictJson(await readText(path), path) as Report['config']) : undefined
 }
 
-function summarise(path: string, file: TensorFile, config: Report['config']): Report {
-  const tensors = [...file.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
-  let numParameters = 0
-  let numBytes = 0
-  for (const { dtype, shape } of tensors) {
-    const count = shape.reduce((product, size) => product * size, 1)
-    numParameters += count
-    numBytes += (count * dtypeBits[dtype]) / 8
-  }
-  return { path, config, numParameters, numBytes, tensors }
-}
-
 /** `heed inspect`: what a model folder or a tensor file holds, read from headers only. */
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('Show what a model folder or a tensor file holds, without loading it.')
-    .argument('<path>', 'a HuggingFace folder of a model or an adapter, or a .safetensors, .bin, .pt or .pth file')
+    .argument(
+      '<path>',
+      'a HuggingFace folder of a model or an adapter, or a .safetensors, .gguf, .bin, .pt or .pth file',
+    )
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  heed inspect heed-quickstart/model')
     .action(
       action(async (path: string, { json }: { json?: boolean }) => {
-        const { file, config } = await open(path)
-        try {
-          const report = summarise(path, file, config)
-          if (json) console.log(JSON.stringify(report))
-          else print(report)
-        } finally {
-          await file.close()
-        }
+        const { config, tensors, numBytes, close } = await open(path)
+        await close()
+        const numParameters = tensors.reduce((sum, { shape }) => sum + elements(shape), 0)
+        const report = { path, config, numParameters, numBytes, tensors }
+        if (json) console.log(JSON.stringify(report))
+        else print(report)
       }),
     )
 }

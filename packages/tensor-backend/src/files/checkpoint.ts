@@ -1,6 +1,7 @@
-import { HeedError } from '../errors.ts'
+import { listFolder } from '#file-system'
+import { HeedError, isHeedError } from '../errors.ts'
 import { ifFound } from './if-found.ts'
-import { type ByteSourceLike, openByteSource } from './open-byte-source.ts'
+import { type ByteSourceLike, isUrl, openByteSource } from './open-byte-source.ts'
 import { readShardedIndex } from './safetensors/shards.ts'
 import { openSafetensors } from './safetensors.ts'
 import { shown } from './strict-json.ts'
@@ -31,6 +32,16 @@ function locate(folder: CheckpointLocation, name: string): ByteSourceLike | unde
 
 const nameOfLocation = (location: CheckpointLocation) => (location instanceof Map ? 'folder' : String(location))
 
+/** Throws HEED_FILE_NOT_FOUND when an address is neither a URL nor a folder. */
+async function checkFolder(address: string): Promise<void> {
+  if (isUrl(address)) return
+  try {
+    await listFolder(address)
+  } catch (error) {
+    if (isHeedError(error) && error.code === 'HEED_FILE_NOT_FOUND') throw error
+  }
+}
+
 /**
  * Opens the weights of a HuggingFace folder: model.safetensors or its shards, else pytorch_model.bin or its shards.
  * Throws HEED_FILE_NOT_FOUND (no weights, or a shard that the index names is missing), HEED_FILE_INVALID, HEED_IO.
@@ -46,6 +57,7 @@ export async function openCheckpoint(location: CheckpointLocation, options: UrlO
     const found = index && (await ifFound(() => openByteSource(index, options)))
     if (found) return openShards(location, await readShardedIndex(found), `${address}: ${indexOf(file)}`, options)
   }
+  if (!(location instanceof Map)) await checkFolder(address)
   const expected = SINGLE_FILES.flatMap(file => [file, indexOf(file)]).join(', ')
   throw new HeedError(
     'HEED_FILE_NOT_FOUND',

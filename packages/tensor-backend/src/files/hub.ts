@@ -29,9 +29,9 @@ export interface HubRepository {
 
 export const DEFAULT_ENDPOINT: string = 'https://huggingface.co'
 
-/** A repository's name, as `gpt2` or `google/flan-t5-small`; what else there is are paths and URLs. */
+/** A repository's name, as `gpt2` or `google/flan-t5-small`; what else there is are paths, also of files with weights, and URLs. */
 export function isHubId(text: string): boolean {
-  return /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)?$/.test(text)
+  return !/\.(?:gguf|safetensors|bin|pt|pth)$/i.test(text) && /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)?$/.test(text)
 }
 
 /** Where files of a repository are downloaded from. */

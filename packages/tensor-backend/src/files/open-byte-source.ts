@@ -6,6 +6,8 @@ import { openUrl, type UrlOptions } from './url-source.ts'
 /** A path (in Node; in a page, a URL relative to it), a URL, a Blob or File, bytes in memory, or an opened source. */
 export type ByteSourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource
 
+export const isUrl = (address: string): boolean => /^(https?|blob|data):/.test(address)
+
 /** Opens any source for reading by ranges. Throws HEED_FILE_NOT_FOUND, HEED_IO. */
 export async function openByteSource(source: ByteSourceLike, options: UrlOptions = {}): Promise<ByteSource> {
   if (source instanceof Uint8Array) return memorySource('buffer', source)
@@ -13,7 +15,7 @@ export async function openByteSource(source: ByteSourceLike, options: UrlOptions
   if (source instanceof Blob) return blobSource(source)
   if (typeof source === 'object' && 'read' in source) return source
   const address = String(source)
-  return /^(https?|blob|data):/.test(address) ? openUrl(address, options) : openFile(address)
+  return isUrl(address) ? openUrl(address, options) : openFile(address)
 }
 
 /** Opens a source and hands it to `use`, which keeps it; when `use` throws, the source is closed. */

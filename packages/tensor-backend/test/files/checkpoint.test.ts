@@ -1,5 +1,5 @@
 import { openAsBlob } from 'node:fs'
-import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -68,6 +68,20 @@ test('a folder without weights is not found', async () => {
     message:
       `${folder}: there are no weights, expected one of model.safetensors, model.safetensors.index.json, ` +
       'pytorch_model.bin, pytorch_model.bin.index.json. Check the folder.',
+  })
+})
+
+test('what is no folder is told from a folder without weights', async () => {
+  const missing = join(folder, 'missing')
+  await expect(openCheckpoint(missing)).rejects.toMatchObject({
+    code: 'HEED_FILE_NOT_FOUND',
+    message: `${missing}: there is no such file or folder. Check the path.`,
+  })
+  const file = join(folder, 'notes.txt')
+  await writeFile(file, 'words')
+  await expect(openCheckpoint(file)).rejects.toMatchObject({
+    code: 'HEED_FILE_NOT_FOUND',
+    message: `${file}: this, or a folder on the way to it, is a file, expected a folder. Check the path.`,
   })
 })
 

@@ -6,6 +6,7 @@ import { fetchBytes, joinUrl } from './url.ts'
 /** An `opfs:` address, or a URL; a name without a scheme is a URL relative to the page. */
 export const files: TextFiles = {
   readBytes: address => (isPrivate(address) ? readPrivate(address) : fetchBytes(address)),
+  kindOf: async () => undefined,
   join: joinUrl,
   async writeText(address, text) {
     if (isPrivate(address)) return writePrivate(address, text)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../errors.ts'
@@ -43,6 +43,13 @@ export const files: TextFiles = {
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
       throw new HeedError('HEED_IO', `${address}: reading failed: ${String(code ?? cause)}. Check the path.`, { cause })
     }
+  },
+
+  async kindOf(address) {
+    if (isUrl(address)) return undefined
+    const found = await stat(pathOf(address)).catch(() => undefined)
+    if (!found) return 'nothing'
+    return found.isDirectory() ? 'folder' : 'file'
   },
 
   async writeText(address, text) {

@@ -144,6 +144,17 @@ test('ranks under the name of a SentencePiece model are told by their text', asy
   )
 })
 
+test('what is no folder is told from a folder without a tokenizer', async () => {
+  const missing = join(folder, 'missing')
+  await expect(Tokenizer.fromPretrained(missing)).rejects.toThrow(
+    new HeedError('HEED_FILE_NOT_FOUND', `${missing}: there is no such file or folder. Check the path.`),
+  )
+  const file = join(folder, 'notes.txt')
+  await writeFile(file, 'words')
+  const message = `${file}: this is a file, expected a folder with a tokenizer, or a .gguf file. Check the path.`
+  await expect(Tokenizer.fromPretrained(file)).rejects.toThrow(new HeedError('HEED_FILE_NOT_FOUND', message))
+})
+
 test('a folder without any of the files is refused by the names of those that it could have', async () => {
   const message =
     `${folder}: there is no tokenizer.json in this folder, nor vocab.txt, vocab.json with merges.txt, ` +

@@ -203,6 +203,12 @@ test('ids are told from paths, and needed files from others', () => {
     false,
     false,
   ])
+  expect(['user/m.gguf', 'm.safetensors', 'user/m.GGUF', 'user/m-GGUF'].map(isHubId)).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ])
   const both = ['model.safetensors', 'pytorch_model.bin', 'config.json', 'tf_model.h5', 'vocab.txt', 'onnx/config.json']
   expect(neededFiles(both)).toEqual(['config.json', 'vocab.txt', 'model.safetensors'])
   expect(neededFiles(['pytorch_model.bin', 'pytorch_model.bin.index.json', 'spiece.model'])).toEqual([

@@ -18,7 +18,11 @@ function pathOf(address: string): string {
 function systemError(path: string, action: string, cause: unknown): HeedError {
   if (cause instanceof HeedError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
+  if (code === 'ENOTDIR') {
+    const message = `${path}: this, or a folder on the way to it, is a file, expected a folder. Check the path.`
+    return new HeedError('HEED_FILE_NOT_FOUND', message, { cause })
+  }
+  if (code === 'ENOENT') {
     return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no such file or folder. Check the path.`, { cause })
   }
   const reason = fullDiskReason(cause) ?? `${code || String(cause)}. Check the path and its permissions`
