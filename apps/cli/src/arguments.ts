@@ -1,11 +1,12 @@
 import { InvalidArgumentError } from 'commander'
 
-/** Reads a whole number of at least `least`, for commander; the message says what was expected. */
-export function wholeNumber(least: number): (text: string) => number {
+/** Reads a whole number of at least `least` and at most `most`, for commander; the message says what was expected. */
+export function wholeNumber(least: number, most: number = Infinity): (text: string) => number {
   return text => {
     const value = Number(text)
-    if (!Number.isInteger(value) || value < least) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`)
+    if (!Number.isInteger(value) || value < least || value > most) {
+      const expected = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`
+      throw new InvalidArgumentError(`Expected a whole number ${expected}.`)
     }
     return value
   }

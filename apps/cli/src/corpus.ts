@@ -11,7 +11,7 @@ import {
 import { formatCount } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { trainTokenizer } from './train-tokenizer.ts'
-import { tokenizerFolder } from './training-session.ts'
+import { tokenizerOfRun } from './training-session.ts'
 
 /** A text, or the folder of a corpus that was tokenised before. */
 export type TrainingData = { text: string } | { folder: string }
@@ -67,12 +67,16 @@ async function preparedCorpus(folder: string, { blockSize, tokenizer }: CorpusRe
 }
 
 async function corpusOfText(text: string, recipe: CorpusRecipe, isQuiet: boolean): Promise<Corpus> {
-  const source = recipe.tokenizer ?? recipe.model ?? (recipe.resume ? tokenizerFolder(recipe.out) : undefined)
-  const tokenizer = source
-    ? await Tokenizer.fromPretrained(source)
-    : await newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isQuiet)
+  const tokenizer = await tokenizerFor(text, recipe, isQuiet)
   const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
   return { ...corpus, tokenizer, validation: corpus.validation! }
+}
+
+async function tokenizerFor(text: string, recipe: CorpusRecipe, isQuiet: boolean): Promise<Tokenizer> {
+  const source = recipe.tokenizer ?? recipe.model
+  if (source) return Tokenizer.fromPretrained(source)
+  if (recipe.resume) return tokenizerOfRun(recipe.out)
+  return newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isQuiet)
 }
 
 async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {

@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Tokenizer } from '@heed/tokenizer'
+import { HeedError } from '@heed/tensor-backend'
+import { Tokenizer } from '@heed/tokenizer'
 import {
   interruptSignal,
   lossPlot,
@@ -23,6 +25,8 @@ export interface TrainingSession<T> {
   isJson: boolean
   /** Where the result goes. */
   folder: string
+  /** Where `save` puts a model in which the result is merged. */
+  mergedFolder?: string
   /** Writes it; called in the first of several processes only. */
   save(folder: string): Promise<unknown>
 }
@@ -52,6 +56,23 @@ export function tokenizerFolder(outputDir: string): string {
   return join(outputDir, 'tokenizer')
 }
 
+/** Throws HEED_ARGUMENT_INVALID when a run cannot be written to this place, before anything is computed for it. */
+export async function checkOutputDir(outputDir: string): Promise<void> {
+  const found = await stat(outputDir).catch(() => undefined)
+  if (!found || found.isDirectory()) return
+  throw new HeedError('HEED_ARGUMENT_INVALID', `--out is ${outputDir}, a file, expected a folder. Choose another one.`)
+}
+
+/** The tokenizer of the run that is to go on. Throws HEED_ARGUMENT_INVALID when there is none. */
+export async function tokenizerOfRun(outputDir: string): Promise<Tokenizer> {
+  const folder = tokenizerFolder(outputDir)
+  if (await stat(folder).catch(() => undefined)) return Tokenizer.fromPretrained(folder)
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `--out is ${outputDir}, where no run was begun, expected one with --resume. Check the folder, or leave --resume out.`,
+  )
+}
+
 /**
  * Trains a model, saves it, draws its losses and says how it went. After Ctrl-C the checkpoint is saved and what was reached is
  * reported. Throws as `Trainer`.
@@ -66,7 +87,8 @@ export async function runTraining<T>(session: TrainingSession<T>): Promise<Train
       `${formatCount(result.globalStep)} steps in ${formatSeconds(result.trainSeconds)}, ` +
         `${formatCount(result.tokensPerSecond)} tokens/s${result.isInterrupted ? '; stopped early, --resume goes on' : ''}`,
     )
-    say('saved', `${result.model}, ${result.report}`)
+    const { mergedFolder } = session
+    say('saved', [result.model, ...(mergedFolder ? [mergedFolder] : []), result.report].join(', '))
     return result
   } finally {
     release()

@@ -33,7 +33,7 @@ import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-command.ts'
 import { describeBackend, sayTo, trainingReport } from './training-report.ts'
-import { tokenizerFolder } from './training-session.ts'
+import { tokenizerFolder, tokenizerOfRun } from './training-session.ts'
 import { translationSettings } from './translation-settings.ts'
 
 export interface TranslationRun {
@@ -73,20 +73,14 @@ interface TranslationParts {
   model: Transformer
 }
 
-/** Tokenizer, data and model of a recipe; the tokenizer comes from `tokenizerFrom` where it was trained before. */
-async function makeParts(
-  recipe: TranslationRecipe,
-  isJson: boolean,
-  tokenizerFrom?: string,
-): Promise<TranslationParts> {
+/** Tokenizer, data and model of a recipe; the tokenizer is that of the run in `resumedDir` where one goes on. */
+async function makeParts(recipe: TranslationRecipe, isJson: boolean, resumedDir?: string): Promise<TranslationParts> {
   const say = sayTo(isJson)
   say('backend', describeBackend(await init()))
 
   const train = await loadParallelText(recipe.data.train)
   const validation = await loadParallelText(recipe.data.validation)
-  const tokenizer = tokenizerFrom
-    ? await Tokenizer.fromPretrained(tokenizerFrom)
-    : await trainJointBpe(train, recipe.tokenizer, isJson)
+  const tokenizer = resumedDir ? await tokenizerOfRun(resumedDir) : await trainJointBpe(train, recipe.tokenizer, isJson)
   const trainDataset = await encodePairs(train, tokenizer)
   const evalDataset = await encodePairs(validation, tokenizer)
   say('data', `${formatCount(train.length)} pairs, a joint vocabulary of ${formatCount(tokenizer.vocabSize)}`)
@@ -115,7 +109,7 @@ export async function dryRunTranslation(recipe: TranslationRecipe, isJson: boole
 export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
   const { out, isJson } = run
   const say = sayTo(isJson)
-  const parts = await makeParts(recipe, isJson, run.resume ? tokenizerFolder(out) : undefined)
+  const parts = await makeParts(recipe, isJson, run.resume ? out : undefined)
   const { tokenizer, model } = parts
   try {
     const trainer = makeTrainer(recipe, run, parts)

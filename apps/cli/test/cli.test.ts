@@ -44,6 +44,25 @@ describe('help and wrong use', () => {
     expect(stderr).toContain("unknown option '--jsn'")
   })
 
+  test('what a run cannot be written to, or go on from, is said before anything is computed', async () => {
+    const none = join(folder, 'none')
+    const [onFile, resumed, port] = await Promise.all([
+      heed(['train', text, '--out', text]),
+      heed(['train', text, '--out', none, '--resume']),
+      heed(['serve', none, '--port', '99999999']),
+    ])
+    expect([onFile!.code, onFile!.stderr]).toEqual([
+      2,
+      `error: --out is ${text}, a file, expected a folder. Choose another one.\n`,
+    ])
+    expect(resumed!.code).toBe(2)
+    expect(resumed!.stderr).toContain(
+      `error: --out is ${none}, where no run was begun, expected one with --resume. Check the folder, or leave --resume out.\n`,
+    )
+    expect(port!.code).toBe(2)
+    expect(port!.stderr).toContain('Expected a whole number from 0 to 65535.')
+  })
+
   test('a number out of range ends with code 2 and says what was expected', async () => {
     const { code, stderr } = await heed(['quickstart', '--steps', '0'])
     expect(code).toBe(2)

@@ -105,6 +105,13 @@ test('chats teach the answer to an adapter on a base in 4 bits, which says it as
   expect(chat.stdout).toContain('Lily likes the big red ball.')
 })
 
+test('what is saved is named, the merged model too', async () => {
+  const out = join(folder, 'named')
+  const training = ['--block-size', '32', '--batch-size', '4', '--steps', '1']
+  const { stderr } = await heed(['finetune', stories, text, '--out', out, '--lora-r', '2', '--merge', ...training])
+  expect(stderr).toContain(`${join(out, 'adapter')}, ${join(out, 'model')}, ${join(out, 'report.html')}\n`)
+})
+
 describe('labelled texts', () => {
   test('make a classifier that heed classify runs', async () => {
     const out = join(folder, 'classifier')

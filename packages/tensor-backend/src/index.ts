@@ -41,7 +41,7 @@ export {
   readSafetensors,
   type SafetensorsFile,
 } from './files/safetensors.ts'
-export { parseStrictJson } from './files/strict-json.ts'
+export { parseStrictJson, shown } from './files/strict-json.ts'
 export type { TensorFile, TensorInfo } from './files/tensor-file.ts'
 export { openTorchCheckpoint, type TorchFile } from './files/torch-pickle.ts'
 export type { UrlOptions } from './files/url-source.ts'

@@ -1,4 +1,4 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, shown } from '@heed/tensor-backend'
 import type { Command } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
@@ -40,6 +40,6 @@ function splitPair(line: string): [string, string] {
   if (tab >= 0) return [line.slice(0, tab), line.slice(tab + 1)]
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `heed classify: text is ${JSON.stringify(line)}, expected a tab in it with --pairs. Put one between the two texts.`,
+    `heed classify: text is ${shown(line)}, expected a tab in it with --pairs. Put one between the two texts.`,
   )
 }

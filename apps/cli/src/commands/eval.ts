@@ -1,4 +1,4 @@
-import { init } from '@heed/tensor-backend'
+import { HeedError, init } from '@heed/tensor-backend'
 import { interruptSignal } from '@heed/trainer'
 import { perplexity } from '@heed/transformer'
 import { Command } from 'commander'
@@ -43,10 +43,16 @@ export function evalCommand(): Command {
 
 async function evaluatePerplexity(path: string, files: string[], options: PerplexityCommandOptions): Promise<void> {
   const { context, stride, dtype, json = false } = options
+  const text = await inputText(files)
+  if (text === '') {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'heed eval perplexity: standard input is empty, expected a text. Pipe one, or name files.',
+    )
+  }
   await init()
   const tokenizer = await loadTokenizer(path)
   const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
-  const text = await inputText(files)
   const { ids } = tokenizer.encode(text)
   const trained = (model.config as { maxPositionEmbeddings?: number }).maxPositionEmbeddings ?? MAX_CONTEXT
   const { signal, release } = interruptSignal()

@@ -20,6 +20,7 @@ import {
   type TrainingFlags,
   trainingOptions,
 } from '../training-options.ts'
+import { checkOutputDir } from '../training-session.ts'
 import { withoutUndefined } from '../without-undefined.ts'
 
 interface FinetuneOptions extends RunFlags, TrainingFlags {
@@ -112,6 +113,7 @@ export function finetuneCommand(): Command {
     .action(
       action(async (model: string | undefined, files: string[], options: FinetuneOptions) => {
         const isJson = options.json === true
+        await checkOutputDir(options.out)
         const file = options.recipe === undefined ? {} : await readFinetuneRecipe(options.recipe, options.data)
         const recipe = await completeRecipe(file, givenBy(model, files, options))
         if (options.dryRun) return printDryRun(await dryRunFinetune(recipe, options), isJson)

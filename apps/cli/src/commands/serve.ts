@@ -34,7 +34,7 @@ export function serveCommand(): Command {
     .description('Serve models over HTTP as OpenAI does: chat, completions, embeddings, streamed or whole.')
     .argument('<models...>', 'HF folders, hub ids or .gguf files; name=PATH gives one a name of your choice')
     .option('--host <address>', 'where to listen; other machines reach 0.0.0.0', '127.0.0.1')
-    .option('--port <n>', '0 takes a free one', wholeNumber(0), 8080)
+    .option('--port <n>', '0 takes a free one', wholeNumber(0, 65_535), 8080)
     .option('--api-key <key>', 'clients must send it; HEED_API_KEY keeps it out of the list of processes')
     .addOption(dtypeOption())
     .addOption(cacheDtypeOption())

@@ -20,7 +20,7 @@ import {
   trainingOptions,
 } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
-import { runTraining, type TrainingResult } from '../training-session.ts'
+import { checkOutputDir, runTraining, type TrainingResult } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
@@ -84,6 +84,7 @@ export function trainCommand(): Command {
     .action(
       action(async (files: string[], options: TrainOptions) => {
         const isJson = options.json === true
+        await checkOutputDir(options.out)
         if (options.dryRun) return printDryRun(await dryRunOf(files, options), isJson)
         const { isInterrupted } = options.recipe
           ? await trainByRecipe(files, options, options.recipe)

@@ -178,6 +178,7 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
 export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
   const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
   const { out, resume, json } = flags
+  const mergedFolder = recipe.merge ? join(out, 'model') : undefined
   const samples = data.sampleTexts?.(base as PretrainedModel as CausalLm)
   try {
     return await runTraining({
@@ -187,10 +188,11 @@ export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise
       resume,
       isJson: json === true,
       folder: join(out, recipe.lora ? 'adapter' : 'model'),
+      ...(mergedFolder && { mergedFolder }),
       async save(folder) {
         await trained.savePretrained(folder)
         await tokenizer.save(folder)
-        if (recipe.merge) await saveMerged(folder, join(out, 'model'), { recipe, tokenizer, head: data.head })
+        if (mergedFolder) await saveMerged(folder, mergedFolder, { recipe, tokenizer, head: data.head })
       },
     })
   } finally {

@@ -1,4 +1,4 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { HeedError, shown, tf } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import type { MaskedLm } from '../auto.ts'
 import { anything, count, invalid, type Rules, textOrTexts } from './options.ts'
@@ -68,7 +68,7 @@ export async function fillMasks(
 function missingMask(text: string, mask: string): HeedError {
   return new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `fill-mask: text is ${JSON.stringify(text)}, expected at least one ${mask} in it. Put ${mask} where a word is wanted.`,
+    `fill-mask: text is ${shown(text)}, expected at least one ${mask} in it. Put ${mask} where a word is wanted.`,
   )
 }
 

@@ -304,6 +304,7 @@ describe('bad input', () => {
     await expect(fill('no mask')).rejects.toThrow(
       'fill-mask: text is "no mask", expected at least one [MASK] in it. Put [MASK] where a word is wanted.',
     )
+    await expect(fill('word '.repeat(2000))).rejects.toThrow(/^fill-mask: text is "(?:word ){15}word\.\.\., expected /)
     expect(tf.memory().numTensors).toBe(before)
     fill.dispose()
   })
