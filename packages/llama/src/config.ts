@@ -89,6 +89,18 @@ function check(config: LlamaConfig): Violation<LlamaConfig> | undefined {
         `Set ${key('numKeyValueHeads')} to a divisor of ${numAttentionHeads}, or leave it out for one per query head.`,
     }
   }
+  if (config.ropeScaling?.ropeType === 'longrope') {
+    const { shortFactor, longFactor } = config.ropeScaling
+    const count = rotaryDim(config) / 2
+    if (shortFactor.length !== count || longFactor.length !== count) {
+      return {
+        field: 'ropeScaling',
+        rule: () => `short_factor and long_factor of ${count} numbers, one for each pair of channels that turns`,
+        mend: () =>
+          `There are ${shortFactor.length} and ${longFactor.length}: take them from the model's own config.json.`,
+      }
+    }
+  }
   if (layerTypes.length !== numHiddenLayers) {
     return {
       field: 'layerTypes',

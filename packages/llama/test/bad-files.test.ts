@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { llamaFormats, writeGgufModel } from '@heed/llama'
-import { type GgufField, init, openGguf, writeGguf } from '@heed/tensor-backend'
-import { openPretrained, registerCheckpointFormat } from '@heed/transformer'
+import { type GgufField, init, openGguf, type WritableGgmlTensor, writeGguf } from '@heed/tensor-backend'
+import { loadTokenizer, openPretrained, registerCheckpointFormat } from '@heed/transformer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 registerCheckpointFormat(...llamaFormats)
@@ -70,6 +70,12 @@ describe('a GGUF file whose numbers and tensors disagree is refused before a mod
       'llama.rope.scaling.type is "spiral", expected none, linear, yarn, or longrope with its tensors.',
     ],
     [
+      'llama.rope.dimension_count',
+      whole(6),
+      'llama.rope.dimension_count is 6, expected 8, the size of a head: heads of this architecture turn whole, in llama.cpp too. ' +
+        'Keep such a model as an HF folder.',
+    ],
+    [
       'tokenizer.ggml.tokens',
       texts(Array.from({ length: 98 }, (_, i) => `t${i}`)),
       'tokenizer.ggml.tokens has 98 tokens, expected at most the 97 rows of token_embd.weight. The vocabulary is of another model.',
@@ -87,9 +93,31 @@ describe('a GGUF file whose numbers and tensors disagree is refused before a mod
     await file.close()
     expect(await refusal(path)).toEqual(['HEED_CONFIG_INVALID', `DIR/changed.gguf: ${message}`])
   })
+
+  test('a file without a tokenizer, when one is asked for', async () => {
+    await expect(loadTokenizer(valid)).rejects.toThrow(
+      `${valid}: tokenizer.ggml.tokens is missing, expected a list of texts. Convert the model anew.`,
+    )
+  })
+
+  test('rope divisors of the wrong number', async () => {
+    const file = await openGguf(valid)
+    const tensors = new Map<string, WritableGgmlTensor>(
+      [...file.tensors].map(([name, { type, shape }]) => [name, { type, shape, bytes: () => file.readRaw(name) }]),
+    )
+    tensors.set('rope_freqs.weight', { type: 'F32', shape: [3], bytes: new Uint8Array(12) })
+    const path = join(folder, 'divisors.gguf')
+    await writeGguf(path, { metadata: file.metadata, tensors })
+    await file.close()
+    expect(await refusal(path)).toEqual([
+      'HEED_CONFIG_INVALID',
+      'DIR/divisors.gguf: tensor "rope_freqs.weight" has 3 numbers, expected 4, one for each pair of channels that turns. ' +
+        'Convert the model anew.',
+    ])
+  })
 })
 
-describe('a llama2.c checkpoint of the wrong size is refused, however many layers it claims', () => {
+describe('a llama2.c checkpoint that is damaged is refused, however many layers it claims', () => {
   const file = (...numbers: number[]) => Buffer.from(Int32Array.from(numbers).buffer)
 
   test.each([
@@ -103,6 +131,39 @@ describe('a llama2.c checkpoint of the wrong size is refused, however many layer
       file(8, 16, 2 ** 23, 2, 2, 10, 4),
       'it has 28 bytes, expected 22011707836 for a llama2.c checkpoint of version 0 with its sizes. The file is truncated or of another format.',
     ],
+    ...(
+      [
+        ['nothing', file(), 'it has 0 bytes, expected at least 28'],
+        ['part of a header', file(8, 16), 'it has 8 bytes, expected at least 28'],
+        [
+          'a width beyond all',
+          file(2 ** 30, 16, 2, 2, 2, 10, 4),
+          `dim is ${2 ** 30}, expected a number from 1 to 16777215`,
+        ],
+        [
+          'fewer layers than none',
+          file(8, 16, -2, 2, 2, 10, 4),
+          'numLayers is -2, expected a number from 1 to 16777215',
+        ],
+        ['no words', file(8, 16, 2, 2, 2, 0, 4), 'vocabSize is 0, expected another number'],
+        ['heads of no whole size', file(8, 16, 2, 3, 1, 10, 4), 'numHeads is 3, expected a divisor of dim (8)'],
+        [
+          'key heads of no group',
+          file(9, 16, 2, 3, 2, 10, 4),
+          'numKeyValueHeads is 2, expected a divisor of numHeads (3)',
+        ],
+        [
+          'an unknown version',
+          Buffer.concat([file(0x616b3432, 7), Buffer.alloc(248)]),
+          'its version is 7, expected 1 or 2',
+        ],
+      ] as const
+    ).map(([name, bytes, problem]): [string, Buffer, string] => [
+      name,
+      bytes,
+      `${problem} as in the header of a llama2.c checkpoint. The file is damaged or of another format: of a model in an HF ` +
+        'folder, give the folder.',
+    ]),
     [
       'groups of nothing',
       Buffer.concat([file(0x616b3432, 2, 8, 16, 2, 2, 2, 10, 4), Buffer.alloc(220)]),

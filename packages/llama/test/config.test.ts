@@ -194,6 +194,26 @@ describe('relatives', () => {
     expect(read({ ...four, ...v5 })).toMatchObject(numbers)
   })
 
+  test('divisors of a wrong number are refused before a model is made', () => {
+    for (const [short, long] of [
+      [
+        [1, 1, 1],
+        [1, 1],
+      ],
+      [
+        [1, 1],
+        [1, 1, 1],
+      ],
+    ]) {
+      const longrope = { rope_type: 'longrope', short_factor: short, long_factor: long }
+      const sizes = { hidden_size: 8, num_attention_heads: 2, max_position_embeddings: 64 }
+      expect(() => llamaConfig.fromHf({ ...sizes, rope_scaling: longrope }, 'config.json')).toThrow(
+        'expected short_factor and long_factor of 2 numbers, one for each pair of channels that turns. ' +
+          `There are ${short!.length} and ${long!.length}: take them from the model's own config.json.`,
+      )
+    }
+  })
+
   test('Phi-3 tells the context trained on beside its longrope numbers, and is written for transformers 4 and 5', () => {
     const longrope = { short_factor: [1, 1], long_factor: [2, 3] }
     const json = { ...four, model_type: 'phi3', max_position_embeddings: 64, original_max_position_embeddings: 32 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { llamaArchitectures, llamaFormats, writeGgufModel } from '@heed/llama'
-import { init, tf } from '@heed/tensor-backend'
+import { type GgufField, init, openGguf, tf, type WritableGgmlTensor, writeGguf } from '@heed/tensor-backend'
 import {
   AutoModelForCausalLM,
   type CausalLm,
@@ -112,6 +112,80 @@ describe('GGUF', () => {
     const writing = writeGgufModel(path, await openPretrained(join(fixtures, name)))
     await expect(writing).rejects.toThrow(`${join(fixtures, name)}/config.json: ${message}`)
     expect(existsSync(path)).toBe(false)
+  })
+
+  test('heads that turn in part are not written as LLaMA, whose heads llama.cpp turns whole', async () => {
+    const path = join(folder, 'refused.gguf')
+    const config = { partial_rotary_factor: 0.5 }
+    const checkpoint = await openPretrained(join(fixtures, 'llama-tiny/grouped'), { config })
+    await expect(writeGgufModel(path, checkpoint)).rejects.toThrow(
+      'partialRotaryFactor is 0.5, expected 1: heads of a GGUF file of llama turn whole. Keep this model as an HF folder.',
+    )
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('a window that llama.cpp has not is told of', async () => {
+    const path = join(folder, 'window.gguf')
+    const written = async (window: number): Promise<string[]> => {
+      const warnings: string[] = []
+      const config = { sliding_window: window, max_position_embeddings: 64 }
+      const checkpoint = await openPretrained(join(fixtures, 'mistral-tiny'), { config })
+      await writeGgufModel(path, checkpoint, { onWarning: message => void warnings.push(message) })
+      return warnings
+    }
+    expect(await written(64)).toEqual([])
+    expect(await written(16)).toEqual([
+      `${join(fixtures, 'mistral-tiny')}/config.json: slidingWindow is 16, which llama.cpp has not for mistral: texts of more ` +
+        'tokens come out otherwise there. Heed reads it from the file.',
+    ])
+  })
+
+  const real = (value: number): GgufField => ({ type: 'float32', value })
+  const named = (value: string): GgufField => ({ type: 'string', value })
+  const divisors = [1, 2, 4, 5]
+  const own = (factors: number[], attention: number) => ({
+    rope_type: 'longrope',
+    short_factor: factors,
+    long_factor: factors,
+    attention_factor: attention,
+  })
+  const yarn = { type: named('yarn'), factor: real(4), original_context_length: { type: 'uint32', value: 16 } } as const
+
+  test.each<[string, Record<string, GgufField>, number[] | undefined, object | null]>([
+    ['a factor without a type', { factor: real(4) }, undefined, { rope_type: 'linear', factor: 4 }],
+    ['the old key of a factor', { scale_linear: real(4) }, undefined, { rope_type: 'linear', factor: 4 }],
+    ['type none', { type: named('none'), factor: real(4) }, undefined, null],
+    ['attn_factor alone', { attn_factor: real(2) }, undefined, own([1, 1, 1, 1], 2)],
+    ['attn_factor with a factor', { factor: real(4), attn_factor: real(2) }, undefined, own([4, 4, 4, 4], 2)],
+    [
+      'attn_factor with yarn',
+      { ...yarn, attn_factor: real(1.5) },
+      undefined,
+      { rope_type: 'yarn', factor: 4, attention_factor: 1.5 * (1 + 0.1 * Math.log(4)) },
+    ],
+    ['rope_freqs with a factor', { factor: real(4) }, divisors, own([4, 8, 16, 20], 1)],
+    // yarn's ramp over 4 pairs: rotations 32 and 1 within 16 tokens lie below pair 0 and at pair ceil(0.41)
+    ['rope_freqs with yarn', yarn, divisors, own([1, 8, 16, 20], 1 + 0.1 * Math.log(4))],
+  ])('rope numbers as llama.cpp reads them: %s', async (_, keys, freqs, expected) => {
+    const file = await openGguf(await gguf('llama-tiny/grouped'))
+    const metadata = new Map(file.metadata)
+    for (const [key, field] of Object.entries(keys)) {
+      metadata.set(key === 'scale_linear' ? 'llama.rope.scale_linear' : `llama.rope.scaling.${key}`, field)
+    }
+    const tensors = new Map<string, WritableGgmlTensor>(
+      [...file.tensors].map(([name, { type, shape }]) => [name, { type, shape, bytes: () => file.readRaw(name) }]),
+    )
+    if (freqs) {
+      const bytes = new Uint8Array(Float32Array.from(freqs).buffer)
+      tensors.set('rope_freqs.weight', { type: 'F32', shape: [4], bytes })
+    }
+    const path = join(folder, 'rope.gguf')
+    await writeGguf(path, { metadata, tensors })
+    await file.close()
+    const { config } = await openPretrained(path)
+    if (expected) expect(config.rope_scaling).toMatchObject(expected)
+    else expect(config.rope_scaling).toBe(null)
+    await logits(path) // and it is a model
   })
 
   testOnBackends('weights in few bits give the logits of the numbers that they stand for', async () => {

@@ -54,7 +54,7 @@ async function loadGguf(path: string): Promise<TokenizerParts> {
     const bytes = await files.readBytes(path, limit)
     if (!bytes) throw notFound(path, 'such file')
     try {
-      const { tokenizer, config } = importGgufVocabulary(readGgufMetadata(bytes, path))
+      const { tokenizer, config } = importGgufVocabulary(readGgufMetadata(bytes, path), path)
       return { ...parseTokenizer(tokenizer), config }
     } catch (error) {
       const isCutOff = isFileInvalid(error) && bytes.length >= limit && limit < MAX_GGUF_HEAD

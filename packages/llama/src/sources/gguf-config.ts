@@ -1,3 +1,4 @@
+import { type RopeParameters, ropeFrequencies } from '@heed/layers'
 import { type GgufFile, HeedError } from '@heed/tensor-backend'
 import type { HfConfig } from '@heed/transformer'
 import { type GgufLayout, ggufLayouts } from './gguf-names.ts'
@@ -96,42 +97,100 @@ function scalingOfDivisors(divisors: readonly number[], theta: number, context: 
   const isGivenBy = (scaling: (typeof llama3Scalings)[0]): boolean =>
     divisors.every((divisor, i) => Math.abs(divisor / llama3Divisor(frequencies[i]!, scaling) - 1) < 1e-4)
   const known = llama3Scalings.find(isGivenBy)
-  if (known) return known
+  return known ?? ownDivisors(divisors, 1, context)
+}
+
+/** Divisors of each frequency that are the same for texts of any length, as HF has them. */
+function ownDivisors(divisors: readonly number[], attention: number, context: number): HfConfig {
   return {
     rope_type: 'longrope',
     short_factor: divisors,
     long_factor: divisors,
-    attention_factor: 1,
+    attention_factor: attention,
     original_max_position_embeddings: context,
   }
 }
 
-/** What llama.cpp reads of rope scaling, as HF's `rope_scaling`; the divisors are those of tensors of the file. */
+/** How much positions are drawn together; 0 stands for nothing, as in llama.cpp. */
+function scalingFactor(numbers: GgufNumbers, type: string): number {
+  if (type === 'none') return 1
+  const key = numbers.has('rope.scaling.factor') ? 'rope.scaling.factor' : 'rope.scale_linear' // of old files
+  return numbers.number(key, 1) || 1
+}
+
+function checkLength(numbers: GgufNumbers, name: string, values: readonly number[], rotaryDim: number): void {
+  if (values.length === rotaryDim / 2) return
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `${numbers.file.name}: tensor "${name}" has ${values.length} numbers, expected ${rotaryDim / 2}, one for each pair of ` +
+      'channels that turns. Convert the model anew.',
+  )
+}
+
+/**
+ * What llama.cpp reads of rope scaling, as HF's `rope_scaling`, with the same angles; the divisors are those of tensors of the
+ * file. Its factor scales whether or not a type is given, and its `attn_factor` whatever the type.
+ */
 function ropeScaling(
   numbers: GgufNumbers,
   divisors: { all?: number[] | undefined; long?: number[] | undefined; short?: number[] | undefined },
+  rotaryDim: number,
 ): HfConfig | null {
   const theta = numbers.number('rope.freq_base', 10000)
   const original = numbers.number('rope.scaling.original_context_length', numbers.number('context_length'))
-  if (divisors.long && divisors.short) {
+  const type = numbers.text('rope.scaling.type') ?? 'linear'
+  const factor = scalingFactor(numbers, type)
+  const ownAttention = numbers.number('rope.scaling.attn_factor', 1)
+  const { all, long, short } = divisors
+  const isServed = type === 'none' || type === 'linear' || type === 'yarn' || (type === 'longrope' && (all || long))
+  if (!isServed || (type === 'yarn' && long)) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${numbers.file.name}: ${numbers.architecture}.rope.scaling.type is "${type}", expected none, linear, yarn, or longrope with its tensors.`,
+    )
+  }
+  if (ownAttention !== 1 && numbers.layout.modelType === 'gemma3_text') {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${numbers.file.name}: ${numbers.architecture}.rope.scaling.attn_factor is ${ownAttention}, expected 1 or none. ` +
+        'This version does not scale the angles of layers with a window.',
+    )
+  }
+  if (long && short) {
+    checkLength(numbers, 'rope_factors_long.weight', long, rotaryDim)
+    checkLength(numbers, 'rope_factors_short.weight', short, rotaryDim)
     return {
       rope_type: 'longrope',
-      short_factor: divisors.short,
-      long_factor: divisors.long,
+      short_factor: short.map(divisor => divisor * factor),
+      long_factor: long.map(divisor => divisor * factor),
+      attention_factor: ownAttention,
       original_max_position_embeddings: original,
-      ...(numbers.has('rope.scaling.attn_factor') && { attention_factor: numbers.number('rope.scaling.attn_factor') }),
     }
   }
-  if (divisors.all) return scalingOfDivisors(divisors.all, theta, original)
-  const type = numbers.text('rope.scaling.type') ?? 'none'
-  const factor = numbers.number('rope.scaling.factor', 1)
-  if (type === 'none' || (type === 'linear' && factor === 1)) return null
-  if (type === 'linear') return { rope_type: 'linear', factor }
-  if (type === 'yarn') return { rope_type: 'yarn', factor, original_max_position_embeddings: original }
-  throw new HeedError(
-    'HEED_CONFIG_INVALID',
-    `${numbers.file.name}: ${numbers.architecture}.rope.scaling.type is "${type}", expected none, linear, yarn, or longrope with its tensors.`,
-  )
+  if (all) checkLength(numbers, 'rope_freqs.weight', all, rotaryDim)
+  if (type === 'yarn') {
+    const attention = ownAttention * (1 + 0.1 * Math.log(factor))
+    const yarn = { rope_type: 'yarn', factor, original_max_position_embeddings: original }
+    if (!all) return ownAttention === 1 ? yarn : { ...yarn, attention_factor: attention }
+    const rope: RopeParameters = { ropeType: 'yarn', ropeTheta: theta, factor, originalMaxPositionEmbeddings: original }
+    const plain = ropeFrequencies({ ropeType: 'default', ropeTheta: theta }, rotaryDim).inverse
+    const { inverse } = ropeFrequencies(rope, rotaryDim)
+    return ownDivisors(
+      all.map((divisor, i) => (divisor * plain[i]!) / inverse[i]!),
+      attention,
+      original,
+    )
+  }
+  if (all && factor === 1 && ownAttention === 1) return scalingOfDivisors(all, theta, original)
+  if (all || ownAttention !== 1) {
+    const ofEach = all ?? Array.from({ length: rotaryDim / 2 }, () => 1)
+    return ownDivisors(
+      ofEach.map(divisor => divisor * factor),
+      ownAttention,
+      original,
+    )
+  }
+  return factor === 1 ? null : { rope_type: 'linear', factor }
 }
 
 /** What a header claims of sizes is seen in its tensors before a model of these sizes is made. Throws HEED_CONFIG_INVALID. */
@@ -170,8 +229,9 @@ export function configOfGguf(numbers: GgufNumbers, divisors: Parameters<typeof r
   const table = file.tensors.get('token_embd.weight')
   const window = numbers.has('attention.sliding_window') ? numbers.number('attention.sliding_window') : null
   const isMistral = layout.modelType === 'llama' && window !== null
-  const scaling = ropeScaling(numbers, divisors)
-  const rotaryShare = numbers.number('rope.dimension_count', headDim) / headDim
+  const rotaryDim = rotaryDimOf(numbers, headDim)
+  const scaling = ropeScaling(numbers, divisors, rotaryDim)
+  const rotaryShare = rotaryDim / headDim
   const tokens = Object.entries(tokenKeys).map(([key, ours]) => [key, numbers.get(`tokenizer.ggml.${ours}`) ?? null])
   return {
     model_type: isMistral ? 'mistral' : layout.modelType,
@@ -195,6 +255,17 @@ export function configOfGguf(numbers: GgufNumbers, divisors: Parameters<typeof r
     ...gemmaNumbers(numbers),
     ...expertNumbers(numbers),
   }
+}
+
+/** How many channels of a head turn. Where they lie in pairs, as in llama.cpp, all do. Throws HEED_CONFIG_INVALID. */
+function rotaryDimOf(numbers: GgufNumbers, headDim: number): number {
+  const claimed = numbers.number('rope.dimension_count', headDim)
+  if (claimed === headDim || !numbers.layout.isPaired) return claimed
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `${numbers.file.name}: ${numbers.architecture}.rope.dimension_count is ${claimed}, expected ${headDim}, the size of a head: ` +
+      'heads of this architecture turn whole, in llama.cpp too. Keep such a model as an HF folder.',
+  )
 }
 
 /** The shortest decimal that is this float32: 1e-5, and not 0.000009999999747378752. */

@@ -29,6 +29,8 @@ export interface WriteGgufModelOptions {
   /** What people call the model. */
   name?: string
   onProgress?: (progress: { key: string; written: number; total: number }) => void
+  /** Told of what llama.cpp computes otherwise; `console.warn` by default. */
+  onWarning?: (message: string) => void
 }
 
 /** Numbers of `general.file_type`, by which tools name what most matrices are. */
@@ -45,6 +47,9 @@ const fileTypes: Readonly<Record<GgmlFloatType, number>> = {
   BF16: 32,
 }
 
+/** Values of `general.architecture` whose layers see all of the text in llama.cpp, whatever window the file has. */
+const windowless = new Set(['llama', 'phi3'])
+
 /** HF's `model_type` to GGUF's `general.architecture` where that is not what the layout is called. */
 const architectures: Readonly<Record<string, string>> = { mistral: 'llama', mixtral: 'llama' }
 
@@ -57,7 +62,7 @@ const architectures: Readonly<Record<string, string>> = { mistral: 'llama', mixt
 export async function writeGgufModel(
   path: string,
   checkpoint: Checkpoint,
-  { type = 'F32', vocabulary = new Map(), name, onProgress }: WriteGgufModelOptions = {},
+  { type = 'F32', vocabulary = new Map(), name, onProgress, onWarning = console.warn }: WriteGgufModelOptions = {},
 ): Promise<void> {
   const [adapter] = checkpoint.adapters ?? []
   if (adapter) {
@@ -84,6 +89,13 @@ export async function writeGgufModel(
     ])
     const { tensors, divisors } = plannedTensors(source, config, layout, type, onProgress)
     checkReadsBack(checkpoint.source, config, { metadata, tensors, divisors })
+    const { slidingWindow: window, maxPositionEmbeddings: context } = config
+    if (windowless.has(architecture) && window !== null && window < context) {
+      onWarning(
+        `${checkpoint.source}: slidingWindow is ${window}, which llama.cpp has not for ${modelType}: texts of more tokens come ` +
+          'out otherwise there. Heed reads it from the file.',
+      )
+    }
     await writeGguf(path, { metadata, tensors: new Map([...divisors, ...tensors]) })
   } finally {
     await source.close()
@@ -163,6 +175,13 @@ const real = (value: number): GgufField => ({ type: 'float32', value })
 /** The configuration as llama.cpp reads it. */
 function numbersOf(config: LlamaConfig, modelType: string, source: string): Record<string, GgufField> {
   const { numAttentionHeads: heads, headDim, ropeScaling: scaling } = config
+  if (layoutOf(modelType)[1].isPaired && rotaryDim(config) !== headDim) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `${source}: partialRotaryFactor is ${config.partialRotaryFactor}, expected 1: heads of a GGUF file of ${modelType} turn whole. ` +
+        'Keep this model as an HF folder.',
+    )
+  }
   const rope: Record<string, GgufField> = {
     'rope.dimension_count': whole(Math.floor(headDim * config.partialRotaryFactor)),
     'rope.freq_base': real(config.ropeTheta),

@@ -33,27 +33,41 @@ export const llama2cFormat: CheckpointFormat = {
     if (location instanceof Map || !/\.bin$/i.test(String(location))) return undefined
     const source = await openByteSource(String(location))
     try {
-      const header = readHeader(await source.read(0, Math.min(256, source.byteLength)))
-      return header && openLlama2c(String(location), header, source.byteLength)
+      const header = readHeader(String(location), await source.read(0, Math.min(256, source.byteLength)))
+      return openLlama2c(String(location), header, source.byteLength)
     } finally {
       await source.close()
     }
   },
 }
 
-/** Undefined when the bytes are no header of llama2.c's. */
-function readHeader(bytes: Uint8Array): Header | undefined {
-  if (bytes.length < HEADER_BYTES[0]) return undefined
+/** Throws HEED_FILE_INVALID when the bytes are no header of llama2.c's. */
+function readHeader(path: string, bytes: Uint8Array): Header {
+  const refuse = (what: string, rule: string): HeedError =>
+    new HeedError(
+      'HEED_FILE_INVALID',
+      `${path}: ${what}, expected ${rule} as in the header of a llama2.c checkpoint. The file is damaged or of another format: ` +
+        'of a model in an HF folder, give the folder.',
+    )
+  if (bytes.length < HEADER_BYTES[0]) {
+    throw refuse(`it has ${bytes.length} bytes`, `at least ${HEADER_BYTES[0]}`)
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const isMarked = view.getUint32(0, true) === MAGIC && bytes.length === 256
   const version = isMarked ? view.getInt32(4, true) : 0
-  if (version !== 0 && version !== 1 && version !== 2) return undefined
+  if (version !== 0 && version !== 1 && version !== 2) throw refuse(`its version is ${version}`, '1 or 2')
   const start = isMarked ? 8 : 0
   const [dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, vocab, seqLen] = Array.from({ length: 7 }, (_, i) =>
     view.getInt32(start + 4 * i, true),
   ) as [number, number, number, number, number, number, number]
-  const isPlausible = [dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, seqLen].every(n => n > 0 && n < 2 ** 24)
-  if (!isPlausible || vocab === 0 || dim % numHeads !== 0 || numHeads % numKeyValueHeads !== 0) return undefined
+  for (const [name, size] of Object.entries({ dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, seqLen })) {
+    if (!(size > 0 && size < 2 ** 24)) throw refuse(`${name} is ${size}`, `a number from 1 to ${2 ** 24 - 1}`)
+  }
+  if (vocab === 0) throw refuse('vocabSize is 0', 'another number')
+  if (dim % numHeads !== 0) throw refuse(`numHeads is ${numHeads}`, `a divisor of dim (${dim})`)
+  if (numHeads % numKeyValueHeads !== 0) {
+    throw refuse(`numKeyValueHeads is ${numKeyValueHeads}`, `a divisor of numHeads (${numHeads})`)
+  }
   const sizes = { dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, vocabSize: Math.abs(vocab), seqLen }
   return {
     version,

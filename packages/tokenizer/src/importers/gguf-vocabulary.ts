@@ -19,10 +19,10 @@ const importers: Readonly<Record<string, (file: GgufVocabulary) => ImportedToken
 /**
  * The tokenizer that a GGUF file embeds, from the key-value pairs at its head (`tokenizer.ggml.*`; numbers may be
  * bigint, arrays may be typed): same ids as the model it was made from.
- * Throws HEED_CONFIG_INVALID.
+ * `source` names the file in messages. Throws HEED_CONFIG_INVALID.
  */
-export function importGgufVocabulary(metadata: Metadata): ImportedTokenizer {
-  const file = new GgufVocabulary(metadata)
+export function importGgufVocabulary(metadata: Metadata, source = 'GGUF vocabulary'): ImportedTokenizer {
+  const file = new GgufVocabulary(metadata, source)
   const model = metadata['tokenizer.ggml.model']
   const importer = typeof model === 'string' ? importers[model] : undefined
   if (!importer) throw file.invalid('model', Object.keys(importers).join(', '))
@@ -43,7 +43,10 @@ export function importGgufVocabulary(metadata: Metadata): ImportedTokenizer {
 class GgufVocabulary {
   readonly tokens: readonly string[]
 
-  constructor(private readonly metadata: Metadata) {
+  constructor(
+    private readonly metadata: Metadata,
+    private readonly source: string,
+  ) {
     this.tokens = this.list('tokens').map(String)
     if (this.tokens.length === 0) throw this.invalid('tokens', 'a list of texts')
   }
@@ -56,7 +59,7 @@ class GgufVocabulary {
     const value = this.get(key)
     return new HeedError(
       'HEED_CONFIG_INVALID',
-      `GGUF vocabulary: tokenizer.ggml.${key} is ${value === undefined ? 'missing' : JSON.stringify(value)}, ` +
+      `${this.source}: tokenizer.ggml.${key} is ${value === undefined ? 'missing' : JSON.stringify(value)}, ` +
         `expected ${expected}. Convert the model anew.`,
     )
   }

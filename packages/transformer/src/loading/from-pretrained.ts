@@ -106,7 +106,7 @@ export async function loadCheckpoint<M extends PretrainedModel>(
   const brought = await keysBroughtBy(adapters)
   const file = await openTensors()
   try {
-    const model = skipInitialization(() => load(config, source))
+    const model = skipInitialization(() => loadOrFree(() => load(config, source)))
     try {
       const isOfOtherClass = !(Array.isArray(config.architectures) && config.architectures[0] === model.architecture)
       await fillParameters(model, file, { isOfOtherClass, brought }, options)
@@ -123,6 +123,18 @@ export async function loadCheckpoint<M extends PretrainedModel>(
     }
   } finally {
     await file.close()
+  }
+}
+
+/** A model that throws while it is made leaves nothing: the parameters that it had already are freed. */
+function loadOrFree<M>(load: () => M): M {
+  const parametersOf = (): tf.Variable[] => Object.values(tf.engine().state.registeredVariables)
+  const before = new Set(parametersOf())
+  try {
+    return load()
+  } catch (error) {
+    tf.dispose(parametersOf().filter(parameter => !before.has(parameter)))
+    throw error
   }
 }
 

@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type HeedErrorCode, isHeedError, readSafetensors, tf, writeSafetensors } from '@heed/tensor-backend'
+import { HeedError, type HeedErrorCode, isHeedError, readSafetensors, tf, writeSafetensors } from '@heed/tensor-backend'
 import {
   AutoModel,
   AutoModelForCausalLM,
@@ -174,6 +174,14 @@ describe('bad checkpoints', () => {
     expect(await failureOf(load)).toEqual(['HEED_FILE_INVALID', 'DIR/config.json: content is [], expected an object.'])
     await rm(join(folder, 'config.json'))
     expect((await failureOf(load))[0]).toBe('HEED_FILE_NOT_FOUND')
+  })
+
+  test('a model that throws while it is made leaves no tensors', async () => {
+    const load = (): Gpt2Model => {
+      tinyGpt2()
+      throw new HeedError('HEED_CONFIG_INVALID', 'half a model')
+    }
+    expect(await failureOf(() => loadPretrained(folder, load))).toEqual(['HEED_CONFIG_INVALID', 'half a model'])
   })
 
   test('a generation_config.json with a bad value is named', async () => {
