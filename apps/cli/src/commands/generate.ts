@@ -21,25 +21,24 @@ interface Listening extends Pick<GenerateOptions, 'onWarning' | 'signal'> {
 }
 
 /**
- * Continues a prompt, giving the text as it is made to `onText`; temperature 0 is greedy. Returns the whole text.
+ * Continues a prompt, given by its ids, and gives the text as it is made to `onText`; temperature 0 is greedy. Returns the whole text.
  * Throws as `model.generate`.
  */
 export async function generateText(
   model: CausalLm,
   tokenizer: Tokenizer,
-  prompt: string,
+  promptIds: readonly number[],
   { temperature, topK, topP, ...options }: GenerationOptions,
   { onText, ...listening }: Listening,
 ): Promise<string> {
   const stream = tokenizer.decodeStream()
-  const promptIds = [...tokenizer.encode(prompt).ids]
   for (const id of promptIds) stream.push(id)
   let text = ''
   const emit = (piece: string): void => {
     text += piece
     onText(piece)
   }
-  await model.generate([promptIds], {
+  await model.generate([[...promptIds]], {
     ...options,
     ...(temperature === 0 ? { doSample: false } : { doSample: true, temperature, topK, topP }),
     ...listening,
@@ -93,10 +92,11 @@ export function generateCommand(): Command {
         const model = await AutoModelForCausalLM.fromPretrained(folder)
         const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
         const onText = (text: string): void => void (json || process.stdout.write(text))
-        warnBeyondTraining(model, tokenizer.encode(start).ids.length + generation.maxNewTokens)
+        const { ids } = tokenizer.encode(start)
+        warnBeyondTraining(model, ids.length + generation.maxNewTokens)
         onText(start)
         const { signal } = interruptSignal()
-        const text = await generateText(model, tokenizer, start, generation, {
+        const text = await generateText(model, tokenizer, ids, generation, {
           onText,
           onWarning() {}, // it would come within the text
           signal,

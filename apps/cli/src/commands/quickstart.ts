@@ -34,9 +34,10 @@ export function quickstartCommand(): Command {
         const model = await AutoModelForCausalLM.fromPretrained(result.model)
         const write = (text: string): void => void (isJson || process.stdout.write(text))
         write(`\n${dim('─'.repeat(60))}\n${prompt}`)
-        const maxNewTokens = defaultRecipe.blockSize - tokenizer.encode(prompt).ids.length // no more than it learned with
+        const { ids } = tokenizer.encode(prompt)
+        const maxNewTokens = defaultRecipe.blockSize - ids.length // no more than it learned with
         const sampling = { maxNewTokens, temperature: 0.8, topK: 50, topP: 1, seed: 42 }
-        const text = await generateText(model, tokenizer, prompt, sampling, { onText: write })
+        const text = await generateText(model, tokenizer, ids, sampling, { onText: write })
         model.dispose()
         write(`\n${dim('─'.repeat(60))}\n\n`)
 

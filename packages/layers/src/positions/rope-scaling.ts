@@ -60,13 +60,6 @@ export function fixedAnglesUpTo(rope: RopeParameters): number {
   return isSame ? Number.POSITIVE_INFINITY : original
 }
 
-/** The longest sequence with the angles of one of `seqLen` positions: two lengths have the same angles when this is the same. */
-export function sameAnglesUpTo(rope: RopeParameters, seqLen: number): number {
-  const fixedUpTo = fixedAnglesUpTo(rope)
-  if (seqLen <= fixedUpTo) return fixedUpTo
-  return rope.ropeType === 'dynamic' ? seqLen : Number.POSITIVE_INFINITY
-}
-
 /**
  * The frequencies of a rope type for sequences of `seqLen` positions, which only `dynamic` and `longrope` look at; same numbers
  * as HF `ROPE_INIT_FUNCTIONS`. Throws HEED_CONFIG_INVALID.

@@ -1,11 +1,5 @@
 import { rotary, tf } from '@heed/tensor-backend'
-import {
-  fixedAnglesUpTo,
-  type RopeFrequencies,
-  type RopeParameters,
-  ropeFrequencies,
-  sameAnglesUpTo,
-} from './rope-scaling.ts'
+import { fixedAnglesUpTo, type RopeFrequencies, type RopeParameters, ropeFrequencies } from './rope-scaling.ts'
 
 /** Cosines and sines of one forward pass, for all its layers. */
 export class RotaryAngles {
@@ -76,9 +70,10 @@ export class RotaryEmbedding {
     return new RotaryAngles(cos, sin, this.#isInterleaved)
   }
 
-  /** The longest text whose positions have the angles of a text of `textLength` tokens. */
+  /** The longest text whose positions have the angles of a text of `textLength` tokens: the same number for the same angles. */
   sameAnglesUpTo(textLength: number): number {
-    return sameAnglesUpTo(this.rope, textLength)
+    if (textLength <= this.#fixedUpTo) return this.#fixedUpTo
+    return this.rope.ropeType === 'dynamic' ? textLength : Number.POSITIVE_INFINITY
   }
 
   #angles(positions: readonly number[], textLength = 0): RotaryAngles {

@@ -118,6 +118,17 @@ function scalingFactor(numbers: GgufNumbers, type: string): number {
   return numbers.number(key, 1) || 1
 }
 
+/** YaRN's divisor of each frequency times the file's own. */
+function yarnDivisors(
+  own: readonly number[],
+  { theta, factor, original, rotaryDim }: { theta: number; factor: number; original: number; rotaryDim: number },
+): number[] {
+  const rope: RopeParameters = { ropeType: 'yarn', ropeTheta: theta, factor, originalMaxPositionEmbeddings: original }
+  const plain = ropeFrequencies({ ropeType: 'default', ropeTheta: theta }, rotaryDim).inverse
+  const { inverse } = ropeFrequencies(rope, rotaryDim)
+  return own.map((divisor, i) => (divisor * plain[i]!) / inverse[i]!)
+}
+
 function checkLength(numbers: GgufNumbers, name: string, values: readonly number[], rotaryDim: number): void {
   if (values.length === rotaryDim / 2) return
   throw new HeedError(
@@ -170,16 +181,9 @@ function ropeScaling(
   if (all) checkLength(numbers, 'rope_freqs.weight', all, rotaryDim)
   if (type === 'yarn') {
     const attention = ownAttention * (1 + 0.1 * Math.log(factor))
+    if (all) return ownDivisors(yarnDivisors(all, { theta, factor, original, rotaryDim }), attention, original)
     const yarn = { rope_type: 'yarn', factor, original_max_position_embeddings: original }
-    if (!all) return ownAttention === 1 ? yarn : { ...yarn, attention_factor: attention }
-    const rope: RopeParameters = { ropeType: 'yarn', ropeTheta: theta, factor, originalMaxPositionEmbeddings: original }
-    const plain = ropeFrequencies({ ropeType: 'default', ropeTheta: theta }, rotaryDim).inverse
-    const { inverse } = ropeFrequencies(rope, rotaryDim)
-    return ownDivisors(
-      all.map((divisor, i) => (divisor * plain[i]!) / inverse[i]!),
-      attention,
-      original,
-    )
+    return ownAttention === 1 ? yarn : { ...yarn, attention_factor: attention }
   }
   if (all && factor === 1 && ownAttention === 1) return scalingOfDivisors(all, theta, original)
   if (all || ownAttention !== 1) {

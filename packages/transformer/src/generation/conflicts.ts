@@ -1,4 +1,5 @@
-import { HeedError, nearestName } from '@heed/tensor-backend'
+import { HeedError } from '@heed/tensor-backend'
+import { invalidArgument, unknownOption } from '../invalid-argument.ts'
 import { type GenerationSettings, samplingSettings, settingNames } from './config.ts'
 import type { GenerateOptions } from './plan.ts'
 import { asList } from './processor-list.ts'
@@ -31,22 +32,14 @@ export const generateOptionNames: readonly string[] = [...settingNames, ...Objec
 const beamOptions = ['lengthPenalty', 'earlyStopping'] as const
 
 export function invalid(name: string, value: unknown, rule: string, mend: string): HeedError {
-  return new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `generate: ${name} is ${JSON.stringify(value) ?? value}, expected ${rule}. ${mend}`,
-  )
+  return invalidArgument('generate', name, value, rule, mend)
 }
 
 /** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
 export function checkNames(options: GenerateOptions): void {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const unknown = given.find(([name]) => !generateOptionNames.includes(name))
-  if (!unknown) return
-  const meant = nearestName(unknown[0], generateOptionNames)
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `generate: ${unknown[0]} is not an option${meant ? `, expected ${meant}` : '. Leave it out'}. Names are those of HF in camelCase.`,
-  )
+  if (unknown) throw unknownOption('generate', unknown[0], generateOptionNames)
 }
 
 /** Options that hold ids of tokens. */

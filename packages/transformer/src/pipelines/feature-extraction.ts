@@ -1,6 +1,7 @@
 import { tf } from '@heed/tensor-backend'
 import type { BareModel } from '../auto.ts'
-import { flag, invalid, oneOf, type Rules } from './options.ts'
+import { invalidArgument } from '../invalid-argument.ts'
+import { flag, oneOf, type Rules } from './options.ts'
 import { encodeTexts, type TextModel } from './text-batch.ts'
 
 export interface FeatureExtractionOptions {
@@ -23,7 +24,7 @@ export async function extractFeatures(
 ): Promise<number[][][][] | number[][]> {
   if (normalize && pooling === 'none') {
     const mend = "Set pooling to 'mean' or 'cls', or leave normalize out."
-    throw invalid('feature-extraction', 'normalize', true, 'a pooling with it', mend)
+    throw invalidArgument('feature-extraction', 'normalize', true, 'a pooling with it', mend)
   }
   const { encodings, inputs } = encodeTexts({ model, tokenizer }, texts)
   const states = tf.tidy(() => model.forward(inputs).lastHiddenState) // [batch, seqLen, hiddenSize]

@@ -1,7 +1,8 @@
 import { HeedError, shown, tf } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import type { MaskedLm } from '../auto.ts'
-import { anything, count, invalid, type Rules, textOrTexts } from './options.ts'
+import { invalidArgument } from '../invalid-argument.ts'
+import { anything, count, type Rules, textOrTexts } from './options.ts'
 import { encodeTexts, longestInput, probabilities, type TextModel } from './text-batch.ts'
 
 export interface FillMaskOptions {
@@ -76,7 +77,7 @@ function missingMask(text: string, mask: string): HeedError {
 function maskOutOfReach(parts: TextModel, text: string, mask: string): HeedError {
   const { length } = parts.tokenizer.encode(text, { truncation: false, padding: false })
   const rule = `at most the ${longestInput(parts)} that the model takes, or ${mask} among the first of them`
-  return invalid('fill-mask', 'the number of tokens of a text', length, rule, 'Shorten the text.')
+  return invalidArgument('fill-mask', 'the number of tokens of a text', length, rule, 'Shorten the text.')
 }
 
 function targetIds(
@@ -90,7 +91,7 @@ function targetIds(
     const encoding = tokenizer.encode(target, { addSpecialTokens: false, truncation: false, padding: false })
     const first = encoding.ids[0]
     if (first === undefined) {
-      throw invalid('fill-mask', 'a target', target, 'a token of the vocabulary', 'Leave it out.')
+      throw invalidArgument('fill-mask', 'a target', target, 'a token of the vocabulary', 'Leave it out.')
     }
     onWarning(
       `fill-mask: target ${JSON.stringify(target)} is no token of the vocabulary, ${JSON.stringify(encoding.tokens[0])} is taken instead.`,

@@ -1,7 +1,7 @@
 /** What the tasks take: each option and input is checked before the model sees it. */
-import { HeedError, nearestName } from '@heed/tensor-backend'
 import { generateOptionNames } from '../generation/conflicts.ts'
 import type { GenerateOptions } from '../generation/plan.ts'
+import { invalidArgument, unknownOption } from '../invalid-argument.ts'
 
 /** What a value must be, and how to mend one that is not. */
 export interface Rule {
@@ -11,11 +11,6 @@ export interface Rule {
 }
 
 export type Rules<Options> = { readonly [Name in keyof Options]-?: Rule }
-
-export function invalid(task: string, name: string, value: unknown, rule: string, mend: string): HeedError {
-  const shown = typeof value === 'number' ? value : (JSON.stringify(value) ?? String(value))
-  return new HeedError('HEED_ARGUMENT_INVALID', `${task}: ${name} is ${shown}, expected ${rule}. ${mend}`)
-}
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
@@ -65,14 +60,6 @@ export function checkOptions(task: string, rules: Readonly<Record<string, Rule>>
     if (value === undefined) continue
     if (!Object.hasOwn(rules, name)) throw unknownOption(task, name, Object.keys(rules))
     const { text, holds, mend = 'Change it or leave it out.' } = rules[name]!
-    if (!holds(value)) throw invalid(task, name, value, text, mend)
+    if (!holds(value)) throw invalidArgument(task, name, value, text, mend)
   }
-}
-
-function unknownOption(task: string, name: string, known: readonly string[]): HeedError {
-  const meant = nearestName(name, known)
-  return new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `${task}: ${name} is not an option${meant ? `, expected ${meant}` : '. Leave it out'}. Names are those of HF in camelCase.`,
-  )
 }

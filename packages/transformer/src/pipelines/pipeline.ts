@@ -11,12 +11,13 @@ import {
   AutoModelForTokenClassification,
 } from '../auto.ts'
 import type { GenerateOptions } from '../generation/plan.ts'
+import { invalidArgument } from '../invalid-argument.ts'
 import type { LoadOptions } from '../loading/from-pretrained.ts'
 import { loadTokenizer } from '../loading/load-tokenizer.ts'
 import type { PretrainedModel } from '../model.ts'
 import { extractFeatures, type FeatureExtractionOptions, featureExtractionOptions } from './feature-extraction.ts'
 import { type FillMaskOptions, type FillMaskResult, fillMaskOptions, fillMasks } from './fill-mask.ts'
-import { anything, checkOptions, count, generateOptions, invalid, type Rule, type Rules, text } from './options.ts'
+import { anything, checkOptions, count, generateOptions, type Rule, type Rules, text } from './options.ts'
 import {
   type Answer,
   answerQuestions,
@@ -238,7 +239,7 @@ function checkLoadOptions({ options: ofCall }: TaskEntry<object>, options: LoadO
   )
   if (misplaced) {
     const [name, value] = misplaced
-    throw invalid('pipeline', name, value, 'it in the call', `Give it there: run(input, { ${name} }).`)
+    throw invalidArgument('pipeline', name, value, 'it in the call', `Give it there: run(input, { ${name} }).`)
   }
   checkOptions('pipeline', loadOptions, options)
 }
@@ -246,7 +247,7 @@ function checkLoadOptions({ options: ofCall }: TaskEntry<object>, options: LoadO
 function checkInputs(task: string, rule: Rule, inputs: readonly unknown[], isList: boolean): void {
   for (const [i, input] of inputs.entries()) {
     if (rule.holds(input)) continue
-    throw invalid(task, isList ? `input ${i}` : 'the input', input, rule.text, 'Give one, or a list of them.')
+    throw invalidArgument(task, isList ? `input ${i}` : 'the input', input, rule.text, 'Give one, or a list of them.')
   }
 }
 

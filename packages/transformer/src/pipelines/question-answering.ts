@@ -1,7 +1,8 @@
 import { tf } from '@heed/tensor-backend'
 import type { Encoding, Tokenizer } from '@heed/tokenizer'
 import type { QuestionAnswerer } from '../auto.ts'
-import { count, countOrNone, invalid, type Rule, type Rules } from './options.ts'
+import { invalidArgument } from '../invalid-argument.ts'
+import { count, countOrNone, type Rule, type Rules } from './options.ts'
 import { inBatches, longestInput, probabilities, type TextBatch, type TextModel } from './text-batch.ts'
 
 export interface Question {
@@ -68,7 +69,7 @@ function windowsOf(tokenizer: Tokenizer, asked: Question, maxLength: number, doc
   const room = maxLength - length - (tokenizer.postProcessor?.addedTokens(true) ?? 0)
   if (room < 1) {
     const rule = `at most ${Math.max(0, length + room - 1)}, so that there is room for the context`
-    throw invalid(
+    throw invalidArgument(
       'question-answering',
       'the number of tokens of a question',
       length,
@@ -78,13 +79,13 @@ function windowsOf(tokenizer: Tokenizer, asked: Question, maxLength: number, doc
   }
   if (docStride !== undefined && docStride >= room) {
     const rule = `less than the ${room} tokens that the question leaves for the context`
-    throw invalid('question-answering', 'docStride', docStride, rule, 'Lower it, or raise maxSeqLen.')
+    throw invalidArgument('question-answering', 'docStride', docStride, rule, 'Lower it, or raise maxSeqLen.')
   }
   const stride = docStride ?? Math.min(Math.floor(maxLength / 2), 128, Math.floor(room / 2))
   const truncation = { maxLength, stride, strategy: 'onlySecond' } as const
   const first = tokenizer.encode(question, { pair: context, truncation, padding: false })
   if (first.sequenceIds.includes(1)) return [first, ...first.overflowing]
-  throw invalid('question-answering', 'context', context, 'a text with a token', 'Give the text to look in.')
+  throw invalidArgument('question-answering', 'context', context, 'a text with a token', 'Give the text to look in.')
 }
 
 /** Where in the context an answer stands. */

@@ -1,7 +1,8 @@
 import type { ChatMessage, Encoding, Tokenizer } from '@heed/tokenizer'
 import type { GenerateOptions } from '../generation/plan.ts'
+import { invalidArgument } from '../invalid-argument.ts'
 import type { CausalLm } from '../model.ts'
-import { flag, generateOptions, invalid, type Rule, type Rules } from './options.ts'
+import { flag, generateOptions, type Rule, type Rules } from './options.ts'
 import { batchOf, longestInput, type TextModel } from './text-batch.ts'
 
 export interface TextGenerationOptions extends GenerateOptions {
@@ -84,7 +85,7 @@ function checkLengths({ model, tokenizer }: TextModel, encodings: readonly Encod
   const tooLong = encodings.find(({ length }) => length > limit)
   if (!tooLong) return
   const rule = `at most the ${limit} that model and tokenizer take`
-  throw invalid('text-generation', 'the number of tokens of a prompt', tooLong.length, rule, 'Shorten it.')
+  throw invalidArgument('text-generation', 'the number of tokens of a prompt', tooLong.length, rule, 'Shorten it.')
 }
 
 /** Decoded with the prompt, so that the space before its first word is kept. */

@@ -1,7 +1,8 @@
 import { tf } from '@heed/tensor-backend'
 import { BpeModel, type Encoding, type Tokenizer, WordPieceModel } from '@heed/tokenizer'
 import type { TokenClassifier } from '../auto.ts'
-import { countOrNone, invalid, oneOf, type Rules, texts } from './options.ts'
+import { invalidArgument } from '../invalid-argument.ts'
+import { countOrNone, oneOf, type Rules, texts } from './options.ts'
 import { inBatches, longestInput, probabilities, type TextBatch, type TextModel } from './text-batch.ts'
 
 export interface TokenClassificationOptions {
@@ -66,7 +67,13 @@ export async function classifyTokens(
 ): Promise<(TokenLabel | EntityGroup)[][]> {
   if (stride !== undefined && aggregationStrategy === 'none') {
     const mend = 'Choose one, or leave stride out.'
-    throw invalid('token-classification', 'stride', stride, 'an aggregationStrategy other than none with it', mend)
+    throw invalidArgument(
+      'token-classification',
+      'stride',
+      stride,
+      'an aggregationStrategy other than none with it',
+      mend,
+    )
   }
   const { labels } = model.config as unknown as { labels: readonly string[] }
   const windows = inputs.map(text => windowsOf({ model, tokenizer }, text, stride))

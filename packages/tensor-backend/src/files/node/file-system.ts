@@ -129,7 +129,7 @@ function addTemporary(path: string): void {
   temporaries.add(path)
 }
 
-function deleteTemporary(path: string): void {
+function forgetTemporary(path: string): void {
   temporaries.delete(path)
   if (temporaries.size === 0) process.off('exit', removeTemporaries)
 }
@@ -147,7 +147,7 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
     await mkdir(dirname(path), { recursive: true })
     handle = await open(temporary, 'wx')
   } catch (cause) {
-    deleteTemporary(temporary)
+    forgetTemporary(temporary)
     throw systemError(path, 'writing', cause)
   }
   let isOpen = true
@@ -176,13 +176,13 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
     },
     async commit() {
       await rename(temporary, path).catch(cause => Promise.reject(systemError(path, 'writing', cause)))
-      deleteTemporary(temporary)
+      forgetTemporary(temporary)
       await syncFolder(dirname(path))
     },
     async discard() {
       await close().catch(() => {})
       await unlink(temporary).catch(() => {})
-      deleteTemporary(temporary)
+      forgetTemporary(temporary)
     },
   }
 }
