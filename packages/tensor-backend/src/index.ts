@@ -1,3 +1,4 @@
+export { makeFolder } from '#file-system'
 export { openHubRepository } from '#hub'
 export { HeedError, type HeedErrorCode, heedErrorCodes, isHeedError } from './errors.ts'
 export { type PendingFile, type WriteBytes, writeFileAtomic, writeFilesAtomic } from './files/atomic-write.ts'

@@ -259,6 +259,15 @@ describe('files', () => {
     expect(loaded.specialTokenId('eos_token')).toBe(0)
     expect(loaded.config.chat_template).toBe('{{ messages }}')
   })
+
+  // where the system has it, `mkdir` answers ENOENT there
+  test.runIf(process.platform === 'linux')('cannot be saved where no folders can be made', async () => {
+    const [code, message] = await rejectionOf(createByteLevelBpe().save('/proc/heed/model'))
+    expect(code).toBe('HEED_IO')
+    expect(message).toMatch(
+      /^\/proc\/heed\/model\/tokenizer\S+json: writing failed: ENOENT\. Check the path and free space\.$/,
+    )
+  })
 })
 
 test('lone surrogates count as U+FFFD', () => {

@@ -83,8 +83,16 @@ test('a file in the place of a folder is an error', async () => {
   await writeFile(file, '')
   const path = join(file, 'x')
   await expect(writeFileAtomic(path, '')).rejects.toMatchObject({
+    code: 'HEED_FILE_NOT_FOUND',
+    message: `${file}: this, or a folder on the way to it, is a file, expected a folder. Check the path.`,
+  })
+})
+
+// where the system has it, `mkdir` answers ENOENT there
+test.runIf(process.platform === 'linux')('a place where no folders can be made is an error', async () => {
+  await expect(writeFileAtomic('/proc/heed/model/config.json', '')).rejects.toMatchObject({
     code: 'HEED_IO',
-    message: `${path}: writing failed: EEXIST. Check the path and its permissions.`,
+    message: '/proc/heed: making the folder failed: no folders can be made there (ENOENT). Choose another path.',
   })
 })
 

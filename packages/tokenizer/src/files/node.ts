@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,6 +24,17 @@ async function readHead(path: string, limit: number): Promise<Uint8Array> {
     return bytes.subarray(0, filled)
   } finally {
     await handle.close()
+  }
+}
+
+/** `mkdirSync` with `recursive` would never return where the system answers ENOENT below a folder that is there, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeFolder(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (!existsSync(path)) throw error // else another process was faster
   }
 }
 
@@ -57,7 +68,7 @@ export const files: TextFiles = {
     const temporary = `${path}.${randomUUID()}.tmp`
     // in one go, so that no handler of a signal ends the process while there is a temporary file
     try {
-      mkdirSync(dirname(path), { recursive: true })
+      makeFolder(dirname(path))
       writeFileSync(temporary, text)
       renameSync(temporary, path)
     } catch (cause) {

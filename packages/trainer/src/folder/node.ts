@@ -1,7 +1,7 @@
-import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { appendFile, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { fullDiskReason, HeedError } from '@heed/tensor-backend'
+import { fullDiskReason, HeedError, makeFolder } from '@heed/tensor-backend'
 import type { FolderAccess } from './folder.ts'
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
@@ -103,7 +103,7 @@ export const folders: FolderAccess = {
         throw error
       }
     }),
-  make: folder => attempt(folder, 'making the folder', async () => void (await mkdir(folder, { recursive: true }))),
+  make: makeFolder,
   remove: folder => attempt(folder, 'removing', () => rm(folder, { recursive: true, force: true })),
   publish: (from, to) =>
     attempt(to, 'saving', async () => {

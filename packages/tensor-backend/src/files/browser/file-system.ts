@@ -40,6 +40,11 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
   }
 }
 
+export async function makeFolder(folder: string): Promise<void> {
+  if (!isPrivate(folder)) throw noFiles(folder, 'Choose a folder there.')
+  await openPrivateFolder(folder, { create: true })
+}
+
 export async function listFolder(folder: string): Promise<string[]> {
   if (!isPrivate(folder)) throw noFiles(folder, 'Pass the files as a Map of names to Blobs.')
   const handle = await openPrivateFolder(folder)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../../errors.ts'
@@ -112,6 +112,28 @@ function shareFile(path: string, opened: Stats): SharedFile | undefined {
   return undefined
 }
 
+/**
+ * Makes a folder and those above it. `mkdir` with `recursive` would never return where the system answers ENOENT below a folder
+ * that is there, as in /proc. Throws HEED_IO, HEED_FILE_NOT_FOUND.
+ */
+export async function makeFolder(address: string): Promise<void> {
+  const path = pathOf(address)
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) return
+  try {
+    if (found) throw Object.assign(new Error('is a file'), { code: 'ENOTDIR' })
+    if (dirname(path) !== path) await makeFolder(dirname(path))
+    await mkdir(path)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return // another process was faster
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+      const message = `${path}: making the folder failed: no folders can be made there (ENOENT). Choose another path.`
+      throw new HeedError('HEED_IO', message, { cause })
+    }
+    throw systemError(path, 'making the folder', cause)
+  }
+}
+
 /** Temporary files that are being written. */
 const temporaries = new Set<string>()
 
@@ -144,7 +166,7 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
   let handle: FileHandle
   addTemporary(temporary)
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     handle = await open(temporary, 'wx')
   } catch (cause) {
     forgetTemporary(temporary)

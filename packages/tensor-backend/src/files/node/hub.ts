@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, stat, symlink, unlink, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rename, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
 import { HeedError } from '../../errors.ts'
@@ -16,6 +16,7 @@ import {
   readAbout,
   visibleFiles,
 } from '../hub.ts'
+import { makeFolder } from './file-system.ts'
 
 interface Repository {
   kind: HubRepositoryKind
@@ -73,7 +74,7 @@ export async function openHubRepository(
   const { sha, names } = readAbout(await (await request(repository, about, { headers })).text(), about)
   if (revision !== sha) {
     const ref = join(repository.storage, 'refs', revision)
-    await mkdir(dirname(ref), { recursive: true })
+    await makeFolder(dirname(ref))
     await writeFile(ref, sha)
   }
   const list = listFile(repository, sha)
@@ -152,8 +153,8 @@ async function download(
 ): Promise<void> {
   const hash = await hashOf(repository, url, headers)
   const blob = join(repository.storage, 'blobs', hash)
-  await mkdir(dirname(blob), { recursive: true })
-  await mkdir(dirname(link), { recursive: true })
+  await makeFolder(dirname(blob))
+  await makeFolder(dirname(link))
   if (!(await exists(blob))) {
     const incomplete = `${blob}.incomplete`
     await fetchRest(repository, url, headers, incomplete, (loaded, total) =>
