@@ -4,6 +4,7 @@
 // node build.mjs [--addon]: with --addon only the addon.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import {
@@ -39,7 +40,7 @@ function finish(temporary, target, hash) {
   writeFileSync(`${target}.hash`, hash)
 }
 
-async function buildAddon() {
+async function buildAddon(numJobs) {
   const target = join(build, 'heed.node')
   if (process.env.HEED_SKIP_NATIVE) return skipAddon('HEED_SKIP_NATIVE is set')
   if (process.platform === 'win32') return skipAddon('building from source is not supported on Windows')
@@ -88,7 +89,7 @@ async function buildAddon() {
       flags: [...flags, ...extra],
       finish: () => finish(`${path}.${process.pid}`, path, hash),
     }))
-  await compileAll(compiler, stale, unit => unit.finish())
+  await compileAll(compiler, stale, { numJobs, onDone: unit => unit.finish() })
   const temporary = `${target}.${process.pid}`
   await execute(compiler, [...sharedFlags, '-pthread', ...units.map(unit => unit.path), '-o', temporary])
   finish(temporary, target, linkHash)
@@ -135,20 +136,32 @@ const wasmModules = {
   ],
 }
 
+const moduleNames = Object.keys(wasmModules)
+
+/** The next module that no thread has begun, until there is none. `next` is shared by the threads. */
+async function buildWaitingWasm(next) {
+  for (let i = Atomics.add(next, 0, 1); i < moduleNames.length; i = Atomics.add(next, 0, 1)) {
+    await buildWasm(moduleNames[i], wasmModules[moduleNames[i]])
+  }
+}
+
 if (isMainThread) {
-  await buildAddon()
-  const modules = process.argv.includes('--addon') ? [] : Object.keys(wasmModules)
-  const finished = modules.map(
-    name =>
+  const cores = availableParallelism()
+  // A thread's first module takes half as long again as its others, so few cores are better used by the addon meanwhile.
+  const numThreads = process.argv.includes('--addon') ? 0 : Math.min(moduleNames.length, Math.ceil(cores / 4))
+  const next = new Int32Array(new SharedArrayBuffer(4))
+  const finished = Array.from(
+    { length: numThreads },
+    () =>
       new Promise((resolve, reject) => {
-        new Worker(new URL(import.meta.url), { workerData: name })
+        new Worker(new URL(import.meta.url), { workerData: next })
           .on('error', reject)
           .on('exit', code =>
-            code === 0 ? resolve() : reject(new Error(`${name}.wasm: the build ended with code ${code}`)),
+            code === 0 ? resolve() : reject(new Error(`a build of WebAssembly modules ended with code ${code}`)),
           )
       }),
   )
-  await Promise.all(finished)
+  await Promise.all([buildAddon(Math.max(1, cores - numThreads)), ...finished])
 } else {
-  await buildWasm(workerData, wasmModules[workerData])
+  await buildWaitingWasm(workerData)
 }

@@ -69,11 +69,18 @@ void combine_row(const In* a, ptrdiff_t a_step, const In* b, ptrdiff_t b_step, O
     } else if (a_step) {
         const In right = *b;
         for (int i = 0; i < count; i++) y[i] = combine<kKind, In, Out>(a[i], right);
-    } else {
+    } else if (b_step) {
         const In left = *a;
-        for (int i = 0; i < count; i++) y[i] = combine<kKind, In, Out>(left, b[b_step ? i : 0]);
+        for (int i = 0; i < count; i++) y[i] = combine<kKind, In, Out>(left, b[i]);
+    } else {
+        const Out value = combine<kKind, In, Out>(*a, *b);
+        for (int i = 0; i < count; i++) y[i] = value;
     }
 }
+
+/** A pointer, so that the loops over rows are compiled once for all operations of a type. */
+template <class In, class Out>
+using RowFunction = void (*)(const In* a, ptrdiff_t a_step, const In* b, ptrdiff_t b_step, Out* y, int count);
 
 struct Shape {
     int sizes[kMaxAxes];
@@ -81,54 +88,52 @@ struct Shape {
     ptrdiff_t b[kMaxAxes];
 };
 
-template <Binary kKind, class In, class Out>
-void combine_all(const In* a, const In* b, Out* y, const Shape& shape) {
+template <class In, class Out>
+void combine_all(RowFunction<In, Out> combine_row, const In* a, const In* b, Out* y, const Shape& shape) {
     const int cols = shape.sizes[kMaxAxes - 1];
     int rows = 1;
     for (int axis = 0; axis < kMaxAxes - 1; axis++) rows *= shape.sizes[axis];
     const ptrdiff_t a_step = shape.a[kMaxAxes - 1], b_step = shape.b[kMaxAxes - 1];
     if (rows == 1) {
         for_pieces(cols, [&](ptrdiff_t from, int n) {
-            combine_row<kKind>(a + from * a_step, a_step, b + from * b_step, b_step, y + from, n);
+            combine_row(a + from * a_step, a_step, b + from * b_step, b_step, y + from, n);
         });
         return;
     }
     parallel_for(rows, 1 + kGrain / cols, [&](int begin, int end) {
         for_rows(shape.sizes, shape.a, shape.b, begin, end, [&](int row, ptrdiff_t at_a, ptrdiff_t at_b) {
-            combine_row<kKind>(a + at_a, a_step, b + at_b, b_step, y + (ptrdiff_t)row * cols, cols);
+            combine_row(a + at_a, a_step, b + at_b, b_step, y + (ptrdiff_t)row * cols, cols);
         });
     });
 }
 
 template <class In>
-void compare(const In* a, const In* b, uint8_t* y, Binary kind, const Shape& shape) {
+RowFunction<In, uint8_t> comparison(Binary kind) {
     switch (kind) {
-        case Binary::kEqual: return combine_all<Binary::kEqual>(a, b, y, shape);
-        case Binary::kNotEqual: return combine_all<Binary::kNotEqual>(a, b, y, shape);
-        case Binary::kLess: return combine_all<Binary::kLess>(a, b, y, shape);
-        case Binary::kLessEqual: return combine_all<Binary::kLessEqual>(a, b, y, shape);
-        case Binary::kGreater: return combine_all<Binary::kGreater>(a, b, y, shape);
-        case Binary::kGreaterEqual: return combine_all<Binary::kGreaterEqual>(a, b, y, shape);
-        case Binary::kLogicalAnd: return combine_all<Binary::kLogicalAnd>(a, b, y, shape);
-        case Binary::kLogicalOr: return combine_all<Binary::kLogicalOr>(a, b, y, shape);
-        default: return;
+        case Binary::kEqual: return combine_row<Binary::kEqual>;
+        case Binary::kNotEqual: return combine_row<Binary::kNotEqual>;
+        case Binary::kLess: return combine_row<Binary::kLess>;
+        case Binary::kLessEqual: return combine_row<Binary::kLessEqual>;
+        case Binary::kGreater: return combine_row<Binary::kGreater>;
+        case Binary::kGreaterEqual: return combine_row<Binary::kGreaterEqual>;
+        case Binary::kLogicalAnd: return combine_row<Binary::kLogicalAnd>;
+        default: return combine_row<Binary::kLogicalOr>;
     }
 }
 
 template <class T>
-void calculate(const T* a, const T* b, T* y, Binary kind, const Shape& shape) {
-    switch (kind) {
-        case Binary::kAdd: return combine_all<Binary::kAdd>(a, b, y, shape);
-        case Binary::kSubtract: return combine_all<Binary::kSubtract>(a, b, y, shape);
-        case Binary::kMultiply: return combine_all<Binary::kMultiply>(a, b, y, shape);
-        case Binary::kMaximum: return combine_all<Binary::kMaximum>(a, b, y, shape);
-        case Binary::kMinimum: return combine_all<Binary::kMinimum>(a, b, y, shape);
-        case Binary::kSquaredDifference: return combine_all<Binary::kSquaredDifference>(a, b, y, shape);
-        default: break;
-    }
+RowFunction<T, T> calculation(Binary kind) {
     if constexpr (sizeof(T) == sizeof(float) && (T)0.5f != 0) {
-        if (kind == Binary::kDivide) combine_all<Binary::kDivide>(a, b, y, shape);
-        else combine_all<Binary::kPower>(a, b, y, shape);
+        if (kind == Binary::kDivide) return combine_row<Binary::kDivide>;
+        if (kind == Binary::kPower) return combine_row<Binary::kPower>;
+    }
+    switch (kind) {
+        case Binary::kAdd: return combine_row<Binary::kAdd>;
+        case Binary::kSubtract: return combine_row<Binary::kSubtract>;
+        case Binary::kMultiply: return combine_row<Binary::kMultiply>;
+        case Binary::kMaximum: return combine_row<Binary::kMaximum>;
+        case Binary::kMinimum: return combine_row<Binary::kMinimum>;
+        default: return combine_row<Binary::kSquaredDifference>;
     }
 }
 
@@ -209,13 +214,15 @@ void HEED_KERNEL(binary)(const uint8_t* a, const uint8_t* b, uint8_t* y, int kin
                          HEED_AXES(ptrdiff_t, a_stride), HEED_AXES(ptrdiff_t, b_stride)) {
     const Shape shape{HEED_AXES_OF(size), HEED_AXES_OF(a_stride), HEED_AXES_OF(b_stride)};
     const Binary operation = (Binary)kind;
+    const auto *float_a = (const float*)a, *float_b = (const float*)b;
+    const auto *int_a = (const int32_t*)a, *int_b = (const int32_t*)b;
     if (operation >= Binary::kEqual) {
-        if (type == (int)Type::kFloat) return compare((const float*)a, (const float*)b, y, operation, shape);
-        if (type == (int)Type::kInt) return compare((const int32_t*)a, (const int32_t*)b, y, operation, shape);
-        return compare(a, b, y, operation, shape);
+        if (type == (int)Type::kFloat) return combine_all(comparison<float>(operation), float_a, float_b, y, shape);
+        if (type == (int)Type::kInt) return combine_all(comparison<int32_t>(operation), int_a, int_b, y, shape);
+        return combine_all(comparison<uint8_t>(operation), a, b, y, shape);
     }
-    if (type == (int)Type::kFloat) return calculate((const float*)a, (const float*)b, (float*)y, operation, shape);
-    calculate((const int32_t*)a, (const int32_t*)b, (int32_t*)y, operation, shape);
+    if (type == (int)Type::kFloat) return combine_all(calculation<float>(operation), float_a, float_b, (float*)y, shape);
+    combine_all(calculation<int32_t>(operation), int_a, int_b, (int32_t*)y, shape);
 }
 
 /** y = f(x); alpha is the slope of leakyRelu below 0 and the value of step there. x may be y. */

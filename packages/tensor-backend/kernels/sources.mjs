@@ -61,8 +61,8 @@ export function execute(command, args) {
   })
 }
 
-/** Compiles each unit { file, path, flags }, as many at a time as there are cores; `onDone` is called after each. */
-export async function compileAll(compiler, units, onDone = () => {}) {
+/** Compiles each unit { file, path, flags }, `numJobs` at a time; `onDone` is called after each. */
+export async function compileAll(compiler, units, { numJobs = availableParallelism(), onDone = () => {} } = {}) {
   const waiting = [...units]
   const compileNext = async () => {
     for (let unit = waiting.shift(); unit; unit = waiting.shift()) {
@@ -70,5 +70,5 @@ export async function compileAll(compiler, units, onDone = () => {}) {
       onDone(unit)
     }
   }
-  await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
+  await Promise.all(Array.from({ length: numJobs }, compileNext))
 }
