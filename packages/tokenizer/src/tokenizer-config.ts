@@ -1,3 +1,6 @@
+import type { Direction } from './encoding.ts'
+import { JsonObject } from './json-object.ts'
+
 /** The object in tokenizer_config.json; keys as the file spells them. */
 export interface TokenizerConfig {
   readonly model_max_length?: number
@@ -11,4 +14,14 @@ export function specialTokenOf(config: TokenizerConfig, name: string): string | 
   if (typeof value === 'string') return value
   const content = typeof value === 'object' && value !== null && 'content' in value ? value.content : undefined
   return typeof content === 'string' ? content : undefined
+}
+
+/** The end that `padding_side` or `truncation_side` names, if the config has it. Throws HEED_CONFIG_INVALID. */
+export function sideOf(config: TokenizerConfig, key: 'padding_side' | 'truncation_side'): Direction | undefined {
+  const file = configFile(config)
+  return file.has(key) ? file.choice<Direction>(key, ['left', 'right']) : undefined
+}
+
+export function configFile(config: TokenizerConfig): JsonObject {
+  return JsonObject.of(config, 'tokenizer_config.json')
 }

@@ -1,4 +1,5 @@
 import { files } from '#files'
+import { withConfig } from './config-parts.ts'
 import { HeedError } from './errors.ts'
 import { jsonOfFile, textOfFile } from './files/text.ts'
 import { type FolderFiles, importableFiles, importFolder } from './importers/folder.ts'
@@ -79,10 +80,10 @@ export async function loadTokenizerFolder(path: string): Promise<TokenizerParts>
   const folder = new Folder(path)
   const config = await loadConfig(folder)
   const json = await folder.json('tokenizer.json')
-  if (json !== undefined) return { ...parseTokenizer(json), config }
+  if (json !== undefined) return withConfig(parseTokenizer(json), config)
   const imported = await importFolder(folder, config)
   if (!imported) throw await noTokenizer(path)
-  return { ...parseTokenizer(imported.tokenizer), config: { ...imported.config, ...config } }
+  return withConfig(parseTokenizer(imported.tokenizer), { ...imported.config, ...config })
 }
 
 async function loadConfig(folder: Folder): Promise<TokenizerConfig> {

@@ -1,3 +1,4 @@
+import type { AddedToken } from './added-tokens.ts'
 import { decoderFromJson } from './decoders/from-json.ts'
 import { JsonObject } from './json-object.ts'
 import { modelFromJson } from './models/from-json.ts'
@@ -27,14 +28,20 @@ export function parseTokenizer(json: unknown): TokenizerParts {
     decoder: optional('decoder', decoderFromJson),
     truncation: optional('truncation', parseTruncation),
     padding: optional('padding', parsePadding),
-    addedTokens: file.objects('added_tokens', []).map(token => ({
-      content: token.string('content'),
-      singleWord: token.boolean('single_word', false),
-      lstrip: token.boolean('lstrip', false),
-      rstrip: token.boolean('rstrip', false),
-      normalized: token.boolean('normalized', !token.boolean('special', false)),
-      special: token.boolean('special', false),
-    })),
+    addedTokens: file.objects('added_tokens', []).map(parseAddedToken),
+  }
+}
+
+/** One row of `added_tokens`. Throws HEED_CONFIG_INVALID. */
+export function parseAddedToken(token: JsonObject): AddedToken {
+  const special = token.boolean('special', false)
+  return {
+    content: token.string('content'),
+    singleWord: token.boolean('single_word', false),
+    lstrip: token.boolean('lstrip', false),
+    rstrip: token.boolean('rstrip', false),
+    normalized: token.boolean('normalized', !special),
+    special,
   }
 }
 

@@ -1,5 +1,6 @@
 import { type AddedToken, AddedTokens, type Normalize } from './added-tokens.ts'
 import { type ChatMessage, type ChatTemplateOptions, renderChat } from './chat-template.ts'
+import { withConfig } from './config-parts.ts'
 import { DecodeStream } from './decode-stream.ts'
 import type { Decoder } from './decoders/decoder.ts'
 import { closeUpEnglish } from './decoders/english-spacing.ts'
@@ -13,7 +14,7 @@ import { PieceEncoder } from './piece-encoder.ts'
 import type { PostProcessor } from './post-processors/post-processor.ts'
 import type { PreTokenizedText } from './pre-tokenized-text.ts'
 import type { PreTokenizer } from './pre-tokenizers/pre-tokenizer.ts'
-import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
+import { sideOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 import { loadTokenizerFile, loadTokenizerFolder, saveTokenizerFolder } from './tokenizer-files.ts'
 import { parseTokenizer, tokenizerToJson } from './tokenizer-json.ts'
 import { type Padding, padEncodings, type Truncation, truncateEncodings } from './truncation.ts'
@@ -37,9 +38,9 @@ export interface EncodeOptions {
   readonly pair?: string | readonly string[]
   /** Whether the post-processor adds its tokens. Default true. */
   readonly addSpecialTokens?: boolean
-  /** Default: as the tokenizer's file says. True takes the longest input that its config names. */
+  /** Default: as the tokenizer's file says. True takes the longest input that its config names, cut at its `truncation_side`. */
   readonly truncation?: Truncation | boolean
-  /** Default: as the tokenizer's file says. True pads to the longest of a batch. */
+  /** Default: as the tokenizer's file says. True pads to the longest of a batch, at the config's `padding_side`. */
   readonly padding?: Padding | boolean
   /** The unit of offsets: UTF-16 units as JavaScript counts (default), or code points as Python counts. */
   readonly offsets?: 'utf16' | 'codePoints'
@@ -105,9 +106,9 @@ export class Tokenizer {
     this.addTokens(parts.addedTokens ?? [])
   }
 
-  /** From the object in a tokenizer.json. Throws HEED_CONFIG_INVALID. */
+  /** From the objects in a tokenizer.json and a tokenizer_config.json. Throws HEED_CONFIG_INVALID. */
   static fromJSON(json: unknown, config: TokenizerConfig = {}): Tokenizer {
-    return new Tokenizer({ ...parseTokenizer(json), config })
+    return new Tokenizer(withConfig(parseTokenizer(json), config))
   }
 
   /**
@@ -336,11 +337,12 @@ export class Tokenizer {
 
   private truncationFor(options: EncodeOptions): Truncation | null {
     const { truncation = this.truncation } = options
-    if (truncation === false) return null
-    if (truncation !== true) return truncation
+    if (truncation === false || truncation === null) return null
+    const direction = this.truncation?.direction ?? sideOf(this.config, 'truncation_side') ?? 'right'
+    if (truncation !== true) return { direction, ...truncation }
     if (this.truncation) return this.truncation
     const maxLength = this.config.model_max_length
-    if (typeof maxLength === 'number' && maxLength < Number.MAX_SAFE_INTEGER) return { maxLength }
+    if (typeof maxLength === 'number' && maxLength < Number.MAX_SAFE_INTEGER) return { maxLength, direction }
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
       'encode: truncation is true, but neither tokenizer.json nor tokenizer_config.json names a longest input. ' +
@@ -351,7 +353,8 @@ export class Tokenizer {
   private pad(encodings: readonly Encoding[], options: EncodeOptions): Encoding[] {
     const { padding = this.padding ?? false } = options
     if (padding === false) return [...encodings]
-    const chosen = padding === true ? (this.padding ?? {}) : padding
+    const direction = this.padding?.direction ?? sideOf(this.config, 'padding_side') ?? 'right'
+    const chosen = { direction, ...(padding === true ? this.padding : padding) }
     return padEncodings(encodings, chosen, this.padToken(chosen))
   }
 

@@ -8,14 +8,14 @@ export interface Truncation {
   readonly stride?: number
   /** Which text of a pair gives tokens away. Default longestFirst. */
   readonly strategy?: 'longestFirst' | 'onlyFirst' | 'onlySecond'
-  /** The end at which tokens are cut off. Default right. */
+  /** The end at which tokens are cut off. Default that of the tokenizer's files, else right. */
   readonly direction?: Direction
 }
 
 export interface Padding extends Partial<PadToken> {
   /** Number of tokens to fill up to; default that of the longest of the batch. */
   readonly length?: number
-  /** The end at which pad tokens stand. Default right. */
+  /** The end at which pad tokens stand. Default that of the tokenizer's files, else right. */
   readonly direction?: Direction
   /** Rounds the length up, for hardware that likes round numbers. */
   readonly padToMultipleOf?: number | null
