@@ -63,7 +63,11 @@ export class DraftModel implements Drafter {
       const fresh = sequence.slice(this.#read.length)
       const [scores] = (await this.decoding.step([fresh])) as [Float32Array]
       this.#read.push(...fresh)
-      for (const process of processors) process(scores, sequence, 0)
+      try {
+        for (const process of processors) process(scores, sequence, 0)
+      } catch {
+        break // no token may follow this guess; where the text itself is at an end, the model's own step says so
+      }
       const id = argmax(scores)
       sequence.push(id)
       if (eosTokenIds.includes(id) || softmax(scores)[id]! < threshold) break

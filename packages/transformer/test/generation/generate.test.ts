@@ -186,6 +186,25 @@ describe('drafts', () => {
     draft.dispose()
   })
 
+  test('that run into a dead end, where no token is allowed, end there', async () => {
+    const [plain] = await model.generate(prompt, { maxNewTokens: 4 })
+    const lost = plain![5] === 7 ? 8 : 7
+    const draft = tinyGpt2(1)
+    const forward = draft.forward
+    draft.forward = inputs => {
+      tf.dispose(forward.call(draft, inputs))
+      const guess = Array.from({ length: 20 }, (_, id) => (id === lost ? 99 : 0)) // always the same
+      return { logits: tf.tensor3d([[guess]]) }
+    }
+    // after the guess nothing may come; the text itself takes another way
+    const prefixAllowedTokensFn = (_: number, ids: readonly number[]): Iterable<number> =>
+      ids.length > 3 && ids.at(-1) === lost ? [] : Array(20).keys()
+    const settings = { maxNewTokens: 4, prefixAllowedTokensFn }
+    expect(await model.generate(prompt, settings)).toEqual([plain])
+    expect(await model.generate(prompt, { ...settings, assistantModel: draft })).toEqual([plain])
+    draft.dispose()
+  })
+
   test('that hold save passes through the model', async () => {
     const draft = tinyGpt2(1)
     let passes = 0
