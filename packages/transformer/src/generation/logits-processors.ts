@@ -129,7 +129,10 @@ export const removeInvalidValuesProcessor: LogitsProcessor = scores => {
 
 const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127
 
-/** score + |score| · (factor^n - 1) for the end, n being how many tokens have come after the first `length`. */
+/**
+ * score + |score| · (factor^n - 1) for the end, n being how many tokens have come after the first `length`. An end that is
+ * forbidden stays so: in HF its score becomes NaN, which beams and greedy choice then take for the highest.
+ */
 export function exponentialDecayLengthPenalty(
   length: number,
   factor: number,
@@ -138,7 +141,10 @@ export function exponentialDecayLengthPenalty(
   return (scores, ids) => {
     const beyond = ids.length - length
     if (beyond <= 0) return
-    for (const id of eosTokenIds) scores[id]! += Math.abs(scores[id]!) * (factor ** beyond - 1)
+    for (const id of eosTokenIds) {
+      const score = scores[id]!
+      if (!isForbidden(score)) scores[id] = score + Math.abs(score) * (factor ** beyond - 1)
+    }
   }
 }
 

@@ -117,8 +117,11 @@ export function planGeneration(
   const { eosTokenIds, padTokenId } = endTokens(model, settings)
   const maxLength = lengthOf(model, settings, promptLength)
   const { constraint, prefixAllowedTokensFn, logitsProcessors: custom = [] } = options
-  if (constraint && eosTokenIds.length === 0) {
-    throw invalid('eosTokenId', undefined, 'a token id with a constraint', 'Give the token that ends a text.')
+  const needsEnd = constraint
+    ? 'a constraint'
+    : settings.exponentialDecayLengthPenalty && 'exponentialDecayLengthPenalty'
+  if (needsEnd && eosTokenIds.length === 0) {
+    throw invalid('eosTokenId', undefined, `a token id with ${needsEnd}`, 'Give the token that ends a text.')
   }
   const constraints = [
     ...(prefixAllowedTokensFn ? [prefixConstrainedProcessor(prefixAllowedTokensFn)] : []),

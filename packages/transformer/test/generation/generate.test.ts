@@ -331,6 +331,16 @@ test('minNewTokens goes before minLength, as in HF', async () => {
   expect((await model.generate(prompt, { ...options, minNewTokens: 0 }))[0]!.length).toBe(4)
 })
 
+test.each([1, 2])(
+  'a forbidden end stays so while exponentialDecayLengthPenalty makes it likelier, %i beams',
+  async numBeams => {
+    const options = { maxNewTokens: 8, numBeams, eosTokenId: 0, minNewTokens: 6 }
+    const [row] = await model.generate(prompt, { ...options, exponentialDecayLengthPenalty: [1, 50] })
+    expect(row!.slice(3, 9)).not.toContain(0)
+    expect(row!.indexOf(0)).toBe(9) // once it may come, it does
+  },
+)
+
 test('encoderNoRepeatNgramSize and encoderRepetitionPenalty are about the prompt of a decoder-only model, as in HF', async () => {
   const [row] = await model.generate(prompt, { maxNewTokens: 12, encoderNoRepeatNgramSize: 1 })
   expect(row!.slice(3).filter(id => prompt[0]!.includes(id))).toEqual([])
@@ -508,6 +518,12 @@ describe('bad input', () => {
       { outputScores: true },
       'HEED_ARGUMENT_INVALID',
       'generate: outputScores is true, expected returnDictInGenerate: true with it. Set it, or leave outputScores out.',
+    ],
+    [
+      prompt,
+      { exponentialDecayLengthPenalty: [1, 2] },
+      'HEED_ARGUMENT_INVALID',
+      'generate: eosTokenId is undefined, expected a token id with exponentialDecayLengthPenalty. Give the token that ends a text.',
     ],
     [
       prompt,
