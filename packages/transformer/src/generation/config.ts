@@ -204,7 +204,8 @@ export const generationFloatKeys: readonly string[] = [
   'assistant_confidence_threshold',
 ]
 
-const toSnakeCase = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+/** The key of a setting in generation_config.json. */
+export const toSnakeCase = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 
 function checkSetting(where: string, name: keyof GenerationSettings, spelling: string, value: unknown): void {
   const { text, holds } = rules[name]

@@ -1,6 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import { invalidArgument, unknownOption } from '../invalid-argument.ts'
-import { type GenerationSettings, samplingSettings, settingNames } from './config.ts'
+import { type GenerationSettings, samplingSettings, settingNames, toSnakeCase } from './config.ts'
 import type { GenerateOptions } from './plan.ts'
 import { asList } from './processor-list.ts'
 
@@ -42,8 +42,8 @@ export function checkNames(options: GenerateOptions): void {
   if (unknown) throw unknownOption('generate', unknown[0], generateOptionNames)
 }
 
-/** Options that hold ids of tokens. */
-const idOptions = [
+/** Settings that hold ids of tokens. */
+const idSettings = [
   'eosTokenId',
   'padTokenId',
   'bosTokenId',
@@ -53,23 +53,57 @@ const idOptions = [
   'suppressTokens',
   'beginSuppressTokens',
   'badWordsIds',
+  'sequenceBias',
 ] as const
+type IdSetting = (typeof idSettings)[number]
+
+function idsOf(settings: GenerationSettings, name: IdSetting): readonly number[] {
+  if (name === 'sequenceBias') return (settings.sequenceBias ?? []).flatMap(([ids]) => ids)
+  return [settings[name] ?? []].flat(2) as number[]
+}
+
+/** The first of these settings with an id that the model has no score for. */
+function idBeyond(
+  settings: GenerationSettings,
+  names: readonly IdSetting[],
+  vocabSize: number,
+): { name: IdSetting; id: number } | undefined {
+  for (const name of names) {
+    const id = idsOf(settings, name).find(id => id >= vocabSize)
+    if (id !== undefined) return { name, id }
+  }
+  return undefined
+}
 
 /** Throws HEED_ID_OUT_OF_RANGE at an option with an id that the model has no score for. */
 export function checkOptionIds(options: GenerateOptions, vocabSize: number): void {
-  const lists: [name: string, ids: readonly number[]][] = [
-    ...idOptions.map((name): [string, number[]] => [name, [options[name] ?? []].flat(2) as number[]]),
-    ['sequenceBias', (options.sequenceBias ?? []).flatMap(([ids]) => ids)],
-  ]
-  for (const [name, ids] of lists) {
-    const wrong = ids.find(id => id >= vocabSize)
-    if (wrong === undefined) continue
-    throw new HeedError(
-      'HEED_ID_OUT_OF_RANGE',
-      `generate: ${name} has the id ${wrong}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}). ` +
-        'Check that the tokenizer and the model belong together.',
-    )
-  }
+  const wrong = idBeyond(options, idSettings, vocabSize)
+  if (!wrong) return
+  throw new HeedError(
+    'HEED_ID_OUT_OF_RANGE',
+    `generate: ${wrong.name} has the id ${wrong.id}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}). ` +
+      'Check that the tokenizer and the model belong together.',
+  )
+}
+
+/**
+ * The same of a model's generation_config.json, for settings that the generation uses and the caller did not give. Ends and
+ * suppressed tokens that no text can hold do no harm there, and HF takes them too. Throws HEED_ID_OUT_OF_RANGE.
+ */
+export function checkOwnIds(
+  own: GenerationSettings,
+  options: GenerateOptions,
+  used: readonly IdSetting[],
+  vocabSize: number,
+): void {
+  const names = used.filter(name => options[name] === undefined)
+  const wrong = idBeyond(own, names, vocabSize)
+  if (!wrong) return
+  throw new HeedError(
+    'HEED_ID_OUT_OF_RANGE',
+    `generation_config.json: ${toSnakeCase(wrong.name)} has the id ${wrong.id}, expected 0 to ${vocabSize - 1} ` +
+      `(the model's vocab_size is ${vocabSize}). Correct the file, or give generate another ${wrong.name}.`,
+  )
 }
 
 /**

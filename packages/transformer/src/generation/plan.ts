@@ -4,7 +4,7 @@ import type { TokenIds } from '../inputs.ts'
 import type { CausalLm, PretrainedModel } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { checkSettings, type GenerationSettings } from './config.ts'
-import { checkConflicts, checkOptionIds, invalid } from './conflicts.ts'
+import { checkConflicts, checkOptionIds, checkOwnIds, invalid } from './conflicts.ts'
 import type { Constraint } from './constrained/constraint.ts'
 import type { LogitsProcessor } from './logits-processors.ts'
 import { prefixConstrainedProcessor } from './logits-processors.ts'
@@ -114,6 +114,15 @@ export function planGeneration(
   checkConflicts(options, settings, prompts.length)
   const { doSample = false, numBeams = 1, numReturnSequences = 1, lengthPenalty = 1, earlyStopping = false } = settings
   const promptLength = prompts[0]!.length
+  const used = [
+    'badWordsIds',
+    'sequenceBias',
+    'forcedEosTokenId',
+    ...(promptLength === 1 ? (['forcedBosTokenId'] as const) : []),
+    ...(prompts.length * numReturnSequences > 1 ? (['padTokenId'] as const) : []),
+    ...(sources === prompts ? [] : (['decoderStartTokenId'] as const)),
+  ] as const
+  checkOwnIds(model.generationConfig, options, used, vocabSize)
   const { eosTokenIds, padTokenId } = endTokens(model, settings)
   const maxLength = lengthOf(model, settings, promptLength)
   const { constraint, prefixAllowedTokensFn, logitsProcessors: custom = [] } = options

@@ -458,6 +458,33 @@ describe('bad input', () => {
     ])
   })
 
+  test.each<[GenerateOptions, number[][], GenerateOptions]>([
+    [{ badWordsIds: [[1, 20]] }, prompt, { badWordsIds: [[1]] }],
+    [{ sequenceBias: [[[20], 1]] }, prompt, { sequenceBias: [[[1], 1]] }],
+    [{ forcedEosTokenId: [3, 20] }, prompt, { forcedEosTokenId: 3 }],
+    [{ forcedBosTokenId: 20 }, [[3]], { forcedBosTokenId: 3 }],
+    [{ padTokenId: 20 }, [...prompt, ...prompt], { padTokenId: 0 }],
+  ])(
+    '%j of generation_config.json, beyond the vocabulary, is refused where it is used',
+    async (own, prompts, mended) => {
+      const name = Object.keys(own)[0]!
+      const key = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+      const before = model.generationConfig
+      model.generationConfig = { ...own, otherKeys: {} }
+      try {
+        expect(await failureOf(prompts, { maxNewTokens: 2 })).toEqual([
+          'HEED_ID_OUT_OF_RANGE',
+          `generation_config.json: ${key} has the id 20, expected 0 to 19 (the model's vocab_size is 20). ` +
+            `Correct the file, or give generate another ${name}.`,
+        ])
+        await model.generate(prompts, { maxNewTokens: 2, ...mended })
+        if (name === 'padTokenId' || name === 'forcedBosTokenId') await model.generate(prompt, { maxNewTokens: 2 })
+      } finally {
+        model.generationConfig = before
+      }
+    },
+  )
+
   test.each<[number[][], GenerateOptions, HeedErrorCode, string]>([
     [
       [[20]],
