@@ -54,6 +54,13 @@ Header* free_lists[kNumClasses];
 size_t bytes_in_use = 0;
 size_t bytes_cached = 0;
 size_t peak_in_use = 0;
+size_t peak_before = 0;  // of the last kWindow allocations that are complete
+int allocations = 0;     // since then
+
+// After so many allocations what was in use before them is forgotten: some steps of training, or a long text.
+constexpr int kWindow = 1 << 14;
+
+size_t recent_peak() { return peak_in_use > peak_before ? peak_in_use : peak_before; }
 
 /** Rounds up to a size class and gives its number: 64, 72 -> 128 ... in eighths of an octave, each a multiple of 64. */
 int class_of(size_t bytes, size_t* rounded) {
@@ -89,6 +96,7 @@ void* system_allocate(size_t bytes) {
 /** Linear memory does not shrink: every block stays cached. */
 bool give_back(Header*) { return false; }
 void make_room(size_t) {}
+void end_window() {}
 void give_back_all() {}
 
 /** Once memory grows no more: cuts a block out of the smallest cached one that holds it, and keeps the rest cached. */
@@ -114,8 +122,9 @@ Header* cut(int size_class, size_t rounded) {
     return header;
 }
 #else
-// Cached blocks beyond this go back to the system, so that one large step does not hold its memory for ever.
-constexpr size_t kMaxCached = size_t(384) << 20;
+// Cached blocks may come to this, or to what was in use at once of late: the next step of a training run takes them again,
+// and one large step does not hold its memory for ever.
+constexpr size_t kAlwaysCached = size_t(384) << 20;
 // From this size on a block is a mapping of its own, which returns to the system whole: in malloc's heap one block that
 // is in use would hold all that were freed below it.
 constexpr size_t kMapped = size_t(1) << 20;
@@ -159,13 +168,15 @@ void system_release(Header* header) {
     free(header);
 }
 
+size_t max_cached() { return recent_peak() > kAlwaysCached ? recent_peak() : kAlwaysCached; }
+
 bool give_back(Header* header) {
-    if (bytes_cached + header->bytes <= kMaxCached) return false;
+    if (bytes_cached + header->bytes <= max_cached()) return false;
     system_release(header);
     return true;
 }
 
-// Cached blocks may come to this beyond what was ever in use at once: without it the steps of a small model, whose sizes
+// Cached blocks may come to this beyond what was in use at once: without it the steps of a small model, whose sizes
 // differ, would trade pages with the system all the time.
 constexpr size_t kSpare = size_t(64) << 20;
 
@@ -183,14 +194,17 @@ void give_back_beyond(size_t limit) {
 
 /**
  * Before `bytes` more are taken from the system: gives cached blocks back to it as long as with them there would be more
- * than was ever in use at once, and kSpare. The cache then hardly raises the peak.
+ * than was in use at once of late, and kSpare. The cache then hardly raises the peak.
  */
 void make_room(size_t bytes) {
-    const size_t needed = bytes_in_use + bytes;
-    give_back_beyond((needed > peak_in_use ? needed : peak_in_use) + kSpare - needed);
+    const size_t needed = bytes_in_use + bytes, peak = recent_peak();
+    give_back_beyond((needed > peak ? needed : peak) + kSpare - needed);
 }
 
+void end_window() { give_back_beyond(max_cached()); }
+
 void give_back_all() {
+    peak_in_use = peak_before = bytes_in_use;
     give_back_beyond(0);
 #if defined(__GLIBC__)
     malloc_trim(0);  // the heap would keep small ones
@@ -222,6 +236,12 @@ void* allocate(size_t bytes) {
     }
     bytes_in_use += header->bytes;
     if (bytes_in_use > peak_in_use) peak_in_use = bytes_in_use;
+    if (++allocations == kWindow) {
+        peak_before = peak_in_use;
+        peak_in_use = bytes_in_use;
+        allocations = 0;
+        end_window();
+    }
     return reinterpret_cast<char*>(header) + kAlignment;
 }
 

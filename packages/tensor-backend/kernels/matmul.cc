@@ -1,5 +1,7 @@
 // The matrix product C = activation(op(A) · op(B) (+ C) (+ bias)) for any sizes, blocked for the caches and split over
 // threads; matrix-vector products and other short left sides go row by row of B, at the speed of memory.
+#include <unistd.h>
+
 #include <atomic>
 
 #include "allocator.h"
@@ -344,10 +346,21 @@ struct Left {
 /** Read where it lies, copied row by row, or copied so that the rows of a tile alternate (pack_rows). */
 enum class LeftForm { kInPlace, kCopied, kPacked };
 
+/** Lines that a set of the first-level cache holds; 0 where it cannot be told. */
+int lines_of_set() {
+#if defined(_SC_LEVEL1_DCACHE_ASSOC)
+    static const int count = (int)sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+    return count;
+#else
+    return 0;
+#endif
+}
+
 LeftForm left_form(const Product& p) {
     if (p.a.col != 1) return LeftForm::kPacked;
-    // Rows so far apart fall into the same sets of the first-level cache, more than it holds: a copy lies closer.
-    const bool is_crowded = p.a.row % kSameSet == 0 && p.rows > kTileRows && p.cols >= kMinCopyPanels * kTileCols;
+    // Rows so far apart fall into the same sets of the first-level cache. Where these do not hold a tile's, a copy lies closer.
+    const bool is_crowded = p.a.row % kSameSet == 0 && lines_of_set() < kTileRows && p.rows > kTileRows &&
+                            p.cols >= kMinCopyPanels * kTileCols;
     return is_crowded ? LeftForm::kCopied : LeftForm::kInPlace;
 }
 

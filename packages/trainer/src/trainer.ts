@@ -1,4 +1,4 @@
-import { HeedError, joinWorld, type World } from '@heed/tensor-backend'
+import { HeedError, joinWorld, trimMemorySoon, type World } from '@heed/tensor-backend'
 import { completeArguments, type TrainingArguments } from './arguments.ts'
 import type { TrainerCallback } from './callbacks.ts'
 import { type Collator, causalLmCollator } from './data/collators.ts'
@@ -100,6 +100,7 @@ export class Trainer<T = TokenExample> {
       throw error
     } finally {
       await run.dispose()
+      trimMemorySoon()
     }
   }
 

@@ -59,8 +59,6 @@ for line in sys.stdin:
             prepared[key] = TENSOR_TASKS[request["name"]](request["kind"], request["sizes"], options.compile)
         else:
             prepared[key] = MODEL_TASKS[request["name"]](request)
-        for _ in range(3):
-            prepared[key]()
     seconds = []
     turn = time.perf_counter()
     while len(seconds) < repeats and (not seconds or time.perf_counter() - turn < MAX_TURN_SECONDS):

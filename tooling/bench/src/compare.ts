@@ -89,9 +89,18 @@ function byName(contestants: Contestant[], value: (index: number) => number): Re
 /** Milliseconds in which the threads of the contestant before, which may wait in a loop for more work, fall asleep. */
 const settlingTime = 300
 
+/** Milliseconds of runs that do not count: V8 and torch.compile compile what they see run often, weights are packed. */
+const warmUpTime = 2000
+
+async function warmUp(contestant: Contestant, task: Task): Promise<void> {
+  const start = performance.now()
+  do await contestant.measure(task, 1)
+  while (performance.now() - start < warmUpTime)
+}
+
 /** Each contestant's seconds, round after round: they take turns. */
 async function takeTurns(contestants: Contestant[], task: Task, repeats: number, rounds: number): Promise<number[][]> {
-  for (const contestant of contestants) await contestant.measure(task, 1)
+  for (const contestant of contestants) await warmUp(contestant, task)
   const seconds = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
     for (const [i, contestant] of contestants.entries()) {

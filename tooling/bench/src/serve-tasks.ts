@@ -7,7 +7,7 @@ const maxTurnSeconds = 5
 /** What a run is measured by: the seconds it gives, which leave out what goes before, or else those it takes. */
 export type Run = () => unknown
 
-/** Does the tasks of `contestant.ts`: a line of JSON in, a line of JSON out. A task is prepared and warmed up once. */
+/** Does the tasks of `contestant.ts`: a line of JSON in, a line of JSON out. A task is prepared once. */
 export async function serveTasks(prepare: (task: Task) => Run | Promise<Run>): Promise<void> {
   const prepared = new Map<string, Run>()
   for await (const line of createInterface({ input: process.stdin })) {
@@ -16,7 +16,6 @@ export async function serveTasks(prepare: (task: Task) => Run | Promise<Run>): P
     let run = prepared.get(key)
     if (!run) {
       run = await prepare(task)
-      await run()
       prepared.set(key, run)
     }
     const seconds: number[] = []

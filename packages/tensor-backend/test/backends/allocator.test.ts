@@ -50,6 +50,15 @@ describe.each(['native', 'wasm'] as const)('blocks of memory on %s', name => {
     },
   )
 
+  test.runIf(name === 'native')('are kept when one step used them at once, until many have not', () => {
+    library.trim!()
+    const blocks = Array.from({ length: 5 }, () => library.allocate(100 * MEGABYTE))
+    for (const block of blocks) library.release(block)
+    expect(library.memoryUse().cached).toBeGreaterThanOrEqual(500 * MEGABYTE)
+    for (let i = 0; i < 1 << 15; i++) library.release(library.allocate(64))
+    expect(library.memoryUse().cached).toBeLessThanOrEqual(384 * MEGABYTE)
+  })
+
   test.runIf(name === 'native')('go back to the system when they are not needed for a while', () => {
     const blocks = [MEGABYTE / 2, MEGABYTE, 9 * MEGABYTE].map(bytes => library.allocate(bytes))
     const { inUse } = library.memoryUse()
