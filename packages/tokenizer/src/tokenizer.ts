@@ -44,7 +44,7 @@ export interface EncodeOptions {
   readonly padding?: Padding | boolean
   /** The unit of offsets: UTF-16 units as JavaScript counts (default), or code points as Python counts. */
   readonly offsets?: 'utf16' | 'codePoints'
-  /** False takes special tokens in the text as ordinary text. Default true. */
+  /** True takes special tokens in the text as ordinary text. Default: as the config says, else false. */
   readonly splitSpecialTokens?: boolean
 }
 
@@ -319,9 +319,13 @@ export class Tokenizer {
     const columns =
       this.words && this.added.areAbsentFrom(text)
         ? this.words.encode(text, typeId, wordId)
-        : this.pieces.encode(this.cut(text, options.splitSpecialTokens ?? true), typeId, wordId)
+        : this.pieces.encode(this.cut(text, !this.splitsSpecialTokens(options)), typeId, wordId)
     if (options.offsets !== 'codePoints') return columns
     return changeColumns(columns, { spans: () => toCodePoints(text, columns.spans) })
+  }
+
+  private splitsSpecialTokens({ splitSpecialTokens }: EncodeOptions): boolean {
+    return splitSpecialTokens ?? this.config.split_special_tokens === true
   }
 
   private wordEncoder(): WordEncoder | null {

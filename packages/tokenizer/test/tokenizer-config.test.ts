@@ -46,4 +46,12 @@ describe('what tokenizer_config.json says counts as in transformers', () => {
     expect(ids).toEqual([1, 3, 9, 13, 2, 11, 12])
     expect(tokenizer.decode(ids)).toBe('a b <d>')
   })
+
+  test('split_special_tokens, which a call may overrule', () => {
+    const ids = (config: object, options = {}) => load({ eos_token: '</s>', ...config }).encode('a </s>', options).ids
+    expect(ids({})).toEqual([1, 9])
+    expect(ids({}, { splitSpecialTokens: true })).toEqual([1, 0, 7, 5])
+    expect(ids({ split_special_tokens: true })).toEqual([1, 0, 7, 5])
+    expect(ids({ split_special_tokens: true }, { splitSpecialTokens: false })).toEqual([1, 9])
+  })
 })
