@@ -3,15 +3,16 @@ import { readFileSync } from 'node:fs'
 import { register } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import ts from 'typescript'
 
-const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 }
+const options = { target: 'es2023', tsconfig: false, typescript: { onlyRemoveTypeImports: true } }
 
 export async function load(url, context, next) {
   if (!url.endsWith('.ts')) return next(url, context)
+  const { transformSync } = await import('rolldown/utils')
   const fileName = fileURLToPath(url)
-  const { outputText } = ts.transpileModule(readFileSync(fileName, 'utf8'), { compilerOptions, fileName })
-  return { format: 'module', source: outputText, shortCircuit: true }
+  const { code, errors } = transformSync(fileName, readFileSync(fileName, 'utf8'), options)
+  if (errors.length > 0) throw errors[0]
+  return { format: 'module', source: code, shortCircuit: true }
 }
 
 // Hooks run in a thread of their own, which loads this file too.

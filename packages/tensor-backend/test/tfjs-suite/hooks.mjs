@@ -2,7 +2,7 @@
 // @tensorflow/tfjs-core/dist, which call themselves CommonJS and leave the extension out of their imports.
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
+import { load as loadTypeScript } from '../../../../tooling/scripts/typescript-hooks.mjs'
 
 const isCore = url => url?.includes('/tfjs-core/dist/')
 
@@ -18,12 +18,6 @@ export async function resolve(specifier, context, nextResolve) {
 }
 
 export async function load(url, context, nextLoad) {
-  if (url.startsWith('file:') && url.endsWith('.ts')) {
-    const { outputText } = ts.transpileModule(await readFile(fileURLToPath(url), 'utf8'), {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
-    })
-    return { format: 'module', source: outputText, shortCircuit: true }
-  }
   if (isCore(url)) return { format: 'module', source: await readFile(fileURLToPath(url), 'utf8'), shortCircuit: true }
-  return nextLoad(url, context)
+  return loadTypeScript(url, context, nextLoad)
 }
