@@ -1,6 +1,6 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, show } from '../checks.ts'
 import { type Batch, type BatchArray, ignoreIndex } from './batch.ts'
 import type { TokenExample } from './packed-tokens.ts'
 
@@ -21,20 +21,58 @@ function matrix(rows: ArrayLike<number>[], columns: number, fill: number): Batch
   return { values, shape: [rows.length, columns] }
 }
 
+/** What examples may hold beside `inputIds`, with a number for each of these. */
+type TokenColumn = 'attentionMask' | 'tokenTypeIds' | 'labels' | 'specialTokensMask' | 'wordIds'
+
+/** Throws HEED_ARGUMENT_INVALID unless there are examples, each with ids and as many numbers in its other columns. */
+function checkExamples(
+  examples: readonly Partial<Record<TokenColumn | 'inputIds', unknown>>[],
+  where: string,
+  columns: readonly TokenColumn[],
+): void {
+  if (examples.length === 0) throw invalid(where, 'examples are []', 'at least one', '')
+  for (const [row, example] of examples.entries()) {
+    const ids = checkedIds(example?.inputIds, where, `inputIds of example ${row} of the batch`)
+    for (const name of columns) {
+      const values = example[name] as ArrayLike<number> | undefined
+      if (values === undefined || values.length === ids.length) continue
+      const found = `${name} of example ${row} of the batch has ${values.length} numbers`
+      throw invalid(where, found, `${ids.length} as inputIds`, 'Cut and fill both alike.')
+    }
+    if (columns.includes('labels') && example.labels !== undefined) {
+      checkedIds(example.labels, where, `labels of example ${row} of the batch`)
+    }
+  }
+}
+
+/** Throws HEED_ARGUMENT_INVALID unless they are whole numbers. */
+function checkedIds(ids: unknown, where: string, name: string): ArrayLike<number> {
+  const isList = typeof ids === 'object' && ids !== null && 'length' in ids
+  if (!isList) {
+    throw invalid(where, `${name} is ${show(ids)}`, 'a list of ids', 'Tokenize the data set first.')
+  }
+  const wrong = Array.isArray(ids) ? ids.find(id => !Number.isInteger(id)) : undefined
+  if (wrong !== undefined) throw invalid(where, `${name} holds ${show(wrong)}`, 'integers', 'Tokenize the data set first.')
+  return ids as ArrayLike<number>
+}
+
+function invalid(where: string, found: string, expected: string, mend: string): HeedError {
+  return new HeedError('HEED_ARGUMENT_INVALID', `${where}: ${found}, expected ${expected}. ${mend}`.trim())
+}
+
 /** The length all rows of a batch get. Throws HEED_ARGUMENT_INVALID when rows differ and there is no padding token. */
 function paddedLength(
   rows: ArrayLike<number>[],
   where: string,
   { padTokenId, padToMultipleOf = 1 }: PaddingOptions,
 ): number {
-  const longest = Math.max(...rows.map(row => row.length))
+  checkNumber(where, 'padToMultipleOf', padToMultipleOf, { min: 1, isInteger: true })
+  const longest = Math.max(1, ...rows.map(row => row.length))
   const length = Math.ceil(longest / padToMultipleOf) * padToMultipleOf
   const short = rows.find(row => row.length !== length)
   if (!short || padTokenId !== undefined) return length
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `${where}: an example has ${short.length} tokens, expected ${length} as the batch has. Set padTokenId to fill short ones.`,
-  )
+  const found = `an example has ${short.length} tokens`
+  throw invalid(where, found, `${length} as the batch has`, 'Set padTokenId to fill short ones.')
 }
 
 /** `inputIds`, `tokenTypeIds` where examples have them, and `attentionMask` where something is padding. */
@@ -42,7 +80,9 @@ function paddedInputs(
   examples: readonly TokenExample[],
   where: string,
   options: PaddingOptions,
+  columns: readonly TokenColumn[] = [],
 ): { length: number; inputs: Record<string, BatchArray> } {
+  checkExamples(examples, where, ['attentionMask', 'tokenTypeIds', ...columns])
   const rows = examples.map(example => example.inputIds)
   const length = paddedLength(rows, where, options)
   const inputs: Record<string, BatchArray> = { inputIds: matrix(rows, length, options.padTokenId ?? 0) }
@@ -59,10 +99,13 @@ function paddedInputs(
   return { length, inputs }
 }
 
-/** Each token predicts the next; padding has no label: HF's `DataCollatorForLanguageModeling(mlm=False)`. */
+/**
+ * Each token predicts the next; padding has no label: HF's `DataCollatorForLanguageModeling(mlm=False)`. The collator throws
+ * HEED_ARGUMENT_INVALID at examples without ids, and at masks or labels of another length.
+ */
 export function causalLmCollator(options: PaddingOptions = {}): Collator<TokenExample> {
   return examples => {
-    const { length, inputs } = paddedInputs(examples, 'causalLmCollator', options)
+    const { length, inputs } = paddedInputs(examples, 'causalLmCollator', options, ['labels'])
     const labels = examples.map(({ labels, inputIds, attentionMask }) => labels ?? visible(inputIds, attentionMask))
     return { inputs: { ...inputs, labels: matrix(labels, length, ignoreIndex) }, labelShift: 1 }
   }
@@ -95,7 +138,8 @@ export interface MaskedLmExample extends TokenExample {
 /**
  * Hides tokens to be predicted: 80 in 100 become the mask, 10 a random token, 10 stay; other positions have no label.
  * Devlin et al. 2018 (arXiv:1810.04805), section 3.1; HF's `DataCollatorForLanguageModeling`. Examples that bring labels
- * are taken as they are. Throws HEED_ARGUMENT_INVALID.
+ * are taken as they are. Throws HEED_ARGUMENT_INVALID, as the collator does at examples without ids, or, with
+ * `isWholeWord`, without `wordIds`.
  */
 export function maskedLmCollator(options: MaskedLmOptions): Collator<MaskedLmExample> {
   const { mlmProbability = 0.15, vocabSize, maskTokenId } = options
@@ -103,6 +147,7 @@ export function maskedLmCollator(options: MaskedLmOptions): Collator<MaskedLmExa
   checkNumber('maskedLmCollator', 'vocabSize', vocabSize, { min: 1, isInteger: true })
   checkNumber('maskedLmCollator', 'maskTokenId', maskTokenId, { min: 0, below: vocabSize, isInteger: true })
   return (examples, seed) => {
+    checkExamples(examples, 'maskedLmCollator', ['attentionMask', 'labels', 'specialTokensMask', 'wordIds'])
     const random = new Random(seed)
     const masked = examples.map(example =>
       example.labels ? example : maskTokens(example, options, mlmProbability, random),
@@ -124,6 +169,9 @@ function maskTokens(
   random: Random,
 ): TokenExample {
   const { specialTokensMask, attentionMask, wordIds } = example
+  if (isWholeWord && !wordIds) {
+    throw invalid('maskedLmCollator', 'wordIds is undefined', 'a word for each token since isWholeWord is true', '')
+  }
   const inputIds = Array.from(example.inputIds)
   const labels = new Int32Array(inputIds.length).fill(ignoreIndex)
   let isChosen = false
@@ -151,12 +199,17 @@ export interface Seq2SeqExample extends TokenExample {
   labels: ArrayLike<number>
 }
 
-/** Source and target apart; `decoderInputIds` are the labels moved one to the right: HF's `DataCollatorForSeq2Seq`. */
+/**
+ * Source and target apart; `decoderInputIds` are the labels moved one to the right: HF's `DataCollatorForSeq2Seq`. The
+ * collator throws HEED_ARGUMENT_INVALID at examples without ids.
+ */
 export function seq2SeqCollator(options: Seq2SeqOptions): Collator<Seq2SeqExample> {
   const { padTokenId, decoderStartTokenId } = options
   return examples => {
     const { inputs } = paddedInputs(examples, 'seq2SeqCollator', options)
-    const rows = examples.map(example => Array.from(example.labels))
+    const rows = examples.map(({ labels }, row) =>
+      Array.from(checkedIds(labels, 'seq2SeqCollator', `labels of example ${row} of the batch`)),
+    )
     const length = paddedLength(rows, 'seq2SeqCollator', options)
     const shifted = rows.map(row => [
       decoderStartTokenId,
@@ -180,7 +233,7 @@ export interface ClassificationOptions extends PaddingOptions {
   numLabels: number
 }
 
-/** A label for each row: HF's `DataCollatorWithPadding`. Throws HEED_ID_OUT_OF_RANGE. */
+/** A label for each row: HF's `DataCollatorWithPadding`. The collator throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE. */
 export function classificationCollator(options: ClassificationOptions): Collator<ClassificationExample> {
   const { numLabels } = options
   return examples => {

@@ -5,8 +5,10 @@ import {
   classificationCollator,
   type MaskedLmExample,
   maskedLmCollator,
+  type Seq2SeqExample,
   seq2SeqCollator,
 } from '../../src/data/collators.ts'
+import type { TokenExample } from '../../src/data/packed-tokens.ts'
 
 describe('causalLmCollator', () => {
   test('fills short rows, masks what it filled, and gives no label to it', () => {
@@ -32,6 +34,41 @@ describe('causalLmCollator', () => {
     expect(() => causalLmCollator()([{ inputIds: [1, 2] }, { inputIds: [1] }], 0)).toThrow(
       'causalLmCollator: an example has 1 tokens, expected 2 as the batch has. Set padTokenId to fill short ones.',
     )
+  })
+})
+
+describe('examples', () => {
+  const refusal = (examples: unknown): (() => unknown) => {
+    const collate = causalLmCollator({ padTokenId: 0 })
+    return () => collate(examples as TokenExample[], 0)
+  }
+
+  test('without ids are refused by their place in the batch', () => {
+    expect(refusal([])).toThrow('causalLmCollator: examples are [], expected at least one.')
+    expect(refusal([{ inputIds: [1] }, { text: 'a' }])).toThrow(
+      'causalLmCollator: inputIds of example 1 of the batch is undefined, expected a list of ids. Tokenize the data set first.',
+    )
+    expect(refusal([{ inputIds: ['a'] }])).toThrow('inputIds of example 0 of the batch holds "a", expected integers.')
+    expect(refusal([{ inputIds: [1, 2], labels: [1, 1.5] }])).toThrow('labels of example 0 of the batch holds 1.5')
+    const collate = seq2SeqCollator({ padTokenId: 0, decoderStartTokenId: 1 })
+    expect(() => collate([{ inputIds: [1] } as unknown as Seq2SeqExample], 0)).toThrow(
+      'seq2SeqCollator: labels of example 0 of the batch is undefined, expected a list of ids.',
+    )
+  })
+
+  test('whose columns have other lengths than their ids do not run into the next row', () => {
+    expect(refusal([{ inputIds: [1, 2], labels: [1, 2, 3] }])).toThrow(
+      'causalLmCollator: labels of example 0 of the batch has 3 numbers, expected 2 as inputIds. Cut and fill both alike.',
+    )
+    expect(refusal([{ inputIds: [1, 2], attentionMask: [1] }])).toThrow('attentionMask of example 0 of the batch has 1')
+  })
+
+  test('that are all empty are a batch of padding', () => {
+    expect(causalLmCollator({ padTokenId: 9 })([{ inputIds: [] }], 0).inputs).toEqual({
+      inputIds: { shape: [1, 1], values: Int32Array.of(9) },
+      attentionMask: { shape: [1, 1], values: Int32Array.of(0) },
+      labels: { shape: [1, 1], values: Int32Array.of(-100) },
+    })
   })
 })
 
@@ -81,6 +118,9 @@ describe('maskedLmCollator', () => {
     )
     expect(() => maskedLmCollator({ ...options, maskTokenId: 1000 })).toThrow(
       'maskedLmCollator: maskTokenId is 1000, expected an integer at least 0 and below 1000.',
+    )
+    expect(() => maskedLmCollator({ ...options, isWholeWord: true })([{ inputIds: [5] }], 0)).toThrow(
+      'maskedLmCollator: wordIds is undefined, expected a word for each token since isWholeWord is true.',
     )
   })
 })
