@@ -1,4 +1,4 @@
-import { tf, type World } from '@heed/tensor-backend'
+import { HeedError, tf, type World } from '@heed/tensor-backend'
 import { type Batch, countLabels, ignoreIndex } from './data/batch.ts'
 import { type DatasetLike, isStream } from './data/sources.ts'
 import { type BatchPlan, updatesOf } from './data/updates.ts'
@@ -36,7 +36,10 @@ export interface EvaluationOptions extends LossOptions {
   world?: World | undefined
 }
 
-/** The model's mean loss over a data set, which stays in eval mode; undefined when `signal` stopped it. */
+/**
+ * The mean loss over a data set of the model, which stays in eval mode; undefined when `signal` stopped it. Throws
+ * HEED_ARGUMENT_INVALID when there are no labels to take a mean over.
+ */
 export async function evaluateModel<T>(
   model: TrainableModel,
   dataset: DatasetLike<T>,
@@ -66,7 +69,8 @@ export async function evaluateModel<T>(
   }
   if (shared)
     [lossSum, numLabels, numExamples] = shared.sum([lossSum, numLabels, numExamples]) as [number, number, number]
-  const loss = lossSum / Math.max(1, numLabels)
+  if (numLabels === 0) throw noLabels(numExamples)
+  const loss = lossSum / numLabels
   const runtime = (performance.now() - startedAt) / 1000
   const bytesPerToken = isStream(dataset) ? undefined : dataset.bytesPerToken
   return {
@@ -77,6 +81,17 @@ export async function evaluateModel<T>(
     samplesPerSecond: numExamples / runtime,
     ...computeMetrics?.(joined(collected)),
   }
+}
+
+function noLabels(numExamples: number): HeedError {
+  const mend =
+    numExamples === 0
+      ? 'A stream must start anew each time it is iterated.'
+      : 'Labels of -100, and the first of a row for the next token, do not count.'
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `Trainer: evalDataset gave 0 labels in ${numExamples} examples, expected at least one. ${mend}`,
+  )
 }
 
 async function evaluateBatch(

@@ -104,7 +104,10 @@ export class Trainer<T = TokenExample> {
     }
   }
 
-  /** `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. */
+  /**
+   * `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. Throws HEED_CONFIG_INVALID
+   * without a data set, HEED_ARGUMENT_INVALID when it has no label, HEED_ABORTED, and what the model throws.
+   */
   async evaluate(
     dataset: DatasetLike<T> | undefined = this.#evalDataset,
     { prefix = 'eval', signal }: { prefix?: string; signal?: AbortSignal } = {},
@@ -135,7 +138,7 @@ export class Trainer<T = TokenExample> {
     })
   }
 
-  /** Writes the model to a folder, outputDir by default, ready for `fromPretrained`. */
+  /** Writes the model to a folder, outputDir by default, ready for `fromPretrained`. Throws HEED_CONFIG_INVALID, HEED_IO. */
   async saveModel(folder: string | undefined = this.args.outputDir): Promise<void> {
     if (folder === undefined) throw missing('outputDir', 'saveModel() was called without a folder')
     if (!this.model.savePretrained) throw missing('model.savePretrained', 'saveModel() was called')

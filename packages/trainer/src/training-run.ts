@@ -85,6 +85,8 @@ export class TrainingRun<T> {
   /** Whether some process was asked to stop. */
   #isStopAsked = false
   #firstStep = 0
+  /** Labels learned from, in the updates of this run. */
+  #numLabels = 0
   #startedAt = performance.now()
   #timesBefore = { communicating: 0, waiting: 0 }
 
@@ -112,6 +114,7 @@ export class TrainingRun<T> {
     this.#guard = new StepGuard(model, this.#parallel, args.labelSmoothingFactor)
     this.#log = new RunLog(this.#parallel, this.#guard)
     this.state.isWorldProcessZero = this.#parallel.isFirst
+    this.#checkpointing = args.gradientCheckpointing ? new GradientCheckpointing(model) : undefined
     const { owned } = this.#parallel
     const optimizer = (owner.createOptimizer ?? (parameters => createOptimizer(args, parameters)))(owned)
     this.#average = args.emaDecay > 0 ? new WeightAverage(optimizer, owned, args.emaDecay) : undefined
@@ -120,7 +123,6 @@ export class TrainingRun<T> {
     this.#checkpoints = new RunCheckpoints({
       ...{ model, optimizer: this.#optimizer, args, parallel: this.#parallel, numExamples },
     })
-    this.#checkpointing = args.gradientCheckpointing ? new GradientCheckpointing(model) : undefined
     const { outputDir } = args
     this.#report = outputDir === undefined ? undefined : runReport(outputDir, owner.sampleTexts)
     const files = this.#report ? [metricsLog(`${outputDir}/metrics.jsonl`), this.#report.callback] : []
@@ -183,6 +185,7 @@ export class TrainingRun<T> {
       number,
     ]
     this.#isStopAsked = stops > 0
+    this.#numLabels += numLabels
     const dropoutSeed = rank === 0 ? hash(args.seed, globalStep) : hash(args.seed, globalStep, rank)
     const { loss, gradients } = lossAndGradients(model, this.#parameters, batches, {
       labelSmoothing: args.labelSmoothingFactor,
@@ -193,15 +196,16 @@ export class TrainingRun<T> {
     try {
       const placeOf = (places: readonly number[]): string => this.#position.placeOf(places)
       this.#guard.check({ number: globalStep + 1, loss, norm, batches, gradients, seed: dropoutSeed, placeOf })
+      await this.emit('onPreOptimizerStep')
+      const clip = args.maxGradNorm > 0 ? { clip: { norm, maxNorm: args.maxGradNorm } } : {}
+      this.#optimizer.step(gradients, { learningRate: this.#learningRate, ...clip })
     } catch (error) {
-      tf.dispose([loss, norm, ...gradients.values()])
+      tf.dispose([loss, norm])
       throw error
+    } finally {
+      tf.dispose([...gradients.values()])
     }
-    await this.emit('onPreOptimizerStep')
-    const clip = args.maxGradNorm > 0 ? { clip: { norm, maxNorm: args.maxGradNorm } } : {}
-    this.#optimizer.step(gradients, { learningRate: this.#learningRate, ...clip })
     this.#parallel.shareOwned()
-    tf.dispose([...gradients.values()])
     this.state.globalStep += 1
     this.#position.updates += 1
     this.state.numInputTokensSeen += tokens
@@ -226,6 +230,7 @@ export class TrainingRun<T> {
   async endEpoch(signal: AbortSignal | undefined): Promise<void> {
     if (this.#isInterrupted) return
     this.#position.endEpoch()
+    if (this.#numLabels === 0 && this.state.globalStep > this.#firstStep) throw noLabels()
     await this.emit('onEpochEnd')
     await this.logEvaluateSave(signal)
   }
@@ -380,4 +385,12 @@ export class TrainingRun<T> {
     this.#optimizer.dispose()
     await this.#checkpoints.close()
   }
+}
+
+function noLabels(): HeedError {
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    'Trainer: trainDataset gave 0 labels in an epoch, expected some. ' +
+      'Labels of -100, and the first of a row for the next token, do not count.',
+  )
 }

@@ -91,23 +91,28 @@ export function lossAndGradients(
     sums.delete(variable)
     return sum ? accumulate(sum, gradient) : gradient
   }
-  for (const [index, batch] of batches.entries()) {
-    const share = countLabels(batch) / Math.max(1, numLabels)
-    const isSent = world !== undefined && index === batches.length - 1
-    if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
-    const { value, gradients } = withBatch(model, batch, { ...options, needsLossOnly: true }, compute => {
-      try {
-        return variableGradients(
-          () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),
-          variables,
-          isSent ? (variable, gradient) => world.startSum(add(variable, gradient)) : undefined,
-        )
-      } finally {
-        checkpointing?.release()
-      }
-    })
-    loss = loss ? accumulate(loss, value) : value
-    for (const [variable, gradient] of gradients) sums.set(variable, isSent ? gradient : add(variable, gradient))
+  try {
+    for (const [index, batch] of batches.entries()) {
+      const share = countLabels(batch) / Math.max(1, numLabels)
+      const isSent = world !== undefined && index === batches.length - 1
+      if (options.seed !== undefined && model instanceof Module) seedDropout(model, hash(options.seed, index))
+      const { value, gradients } = withBatch(model, batch, { ...options, needsLossOnly: true }, compute => {
+        try {
+          return variableGradients(
+            () => tf.tidy(() => (share === 1 ? compute().loss : tf.mul(compute().loss, share))),
+            variables,
+            isSent ? (variable, gradient) => world.startSum(add(variable, gradient)) : undefined,
+          )
+        } finally {
+          checkpointing?.release()
+        }
+      })
+      loss = loss ? accumulate(loss, value) : value
+      for (const [variable, gradient] of gradients) sums.set(variable, isSent ? gradient : add(variable, gradient))
+    }
+  } catch (error) {
+    tf.dispose([...(loss ? [loss] : []), ...sums.values()])
+    throw error
   }
   world?.wait()
   const named = parameters.flatMap(([name, value]) => (sums.has(value) ? [[name, sums.get(value)!] as const] : []))

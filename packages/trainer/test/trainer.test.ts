@@ -9,10 +9,13 @@ import type { TrainerCallback, TrainerEventName } from '../src/callbacks.ts'
 import { loadWeights } from '../src/checkpoint.ts'
 import { batchTensors, countLabels } from '../src/data/batch.ts'
 import { causalLmCollator } from '../src/data/collators.ts'
+import { Dataset } from '../src/data/dataset.ts'
 import { PackedTokens, type TokenExample } from '../src/data/packed-tokens.ts'
 import type { PredictedLabels } from '../src/evaluation.ts'
 import { accuracy } from '../src/metrics.ts'
 import type { TrainableModel } from '../src/model.ts'
+import { AdamW } from '../src/optim/adamw.ts'
+import type { NamedParameter } from '../src/optim/optimizer.ts'
 import { hash } from '../src/random.ts'
 import { Trainer, type TrainerOptions } from '../src/trainer.ts'
 import { lossAndGradients } from '../src/training-step.ts'
@@ -234,6 +237,18 @@ describe('evaluation', () => {
     model.dispose()
   })
 
+  test('of nothing is refused, and does not count as the best', async () => {
+    const rows = (async function* () {
+      yield { inputIds: [1, 2, 3] }
+    })()
+    const evaluated = { evalStrategy: 'steps', evalSteps: 2 } as const
+    await expect(train(evaluated, { evalDataset: rows })).rejects.toThrow(
+      'Trainer: evalDataset gave 0 labels in 0 examples, expected at least one. A stream must start anew each time it is iterated.',
+    )
+    const evalDataset = Dataset.from([{ inputIds: [1, 2], labels: [1, -100] }])
+    await expect(train(evaluated, { evalDataset })).rejects.toThrow('evalDataset gave 0 labels in 1 examples')
+  })
+
   // What the model learns is wrong for noise: each evaluation is worse than the one before.
   const evalDataset = new PackedTokens(
     Uint16Array.from({ length: 200 }, (_, i) => hash(i) % 17),
@@ -366,6 +381,23 @@ describe('bad input', () => {
     )
   })
 
+  test('a list of rows, rows of text and rows without a label are no data set to learn from', async () => {
+    const given = (trainDataset: unknown, options: object = {}): Promise<string> =>
+      failure({}, { trainDataset: trainDataset as Dataset<TokenExample>, ...options })
+    expect(await given([{ inputIds: [1, 2] }])).toBe(
+      'HEED_CONFIG_INVALID: Trainer: the data set is [{"inputIds":[1,2]}], expected one with length and get(index), ' +
+        'or an async iterable. Wrap the list: Dataset.from(rows).',
+    )
+    expect(await given('book.txt')).toMatch('Trainer: the data set is "book.txt", expected one with length')
+    expect(await given(Dataset.from([{ text: 'a' }]))).toMatch('inputIds of example 0 of the batch is undefined')
+    expect(await given(Dataset.from([{ inputIds: [1] }]))).toBe(
+      'HEED_ARGUMENT_INVALID: Trainer: trainDataset gave 0 labels in an epoch, expected some. ' +
+        'Labels of -100, and the first of a row for the next token, do not count.',
+    )
+    const collator = () => ({ inputs: { inputIds: { values: Int32Array.of(1), shape: [1, 1] } }, labelShift: 0 as const })
+    expect(await given(tinyDataset(), { collator })).toMatch('inputs of the batch are inputIds, expected labels among them')
+  })
+
   test('a model that cannot be trained or saved is named', async () => {
     const model = new TinyModel()
     const bare: TrainableModel = {
@@ -455,6 +487,22 @@ describe('bad input', () => {
 })
 
 describe('memory', () => {
+  test('a run that ends by an error of its callbacks, its optimizer or its options leaves no tensor behind', async () => {
+    const fail = (): never => {
+      throw new Error('mine')
+    }
+    await expect(train({}, { callbacks: [{ onPreOptimizerStep: fail }] })).rejects.toThrow('mine')
+    const createOptimizer = (parameters: NamedParameter[]) => Object.assign(new AdamW(parameters), { step: fail })
+    await expect(train({}, { createOptimizer })).rejects.toThrow('mine')
+    await expect(train({ gradientCheckpointing: true })).rejects.toThrow('gradientCheckpointing is true')
+    const model = new TinyModel()
+    let calls = 0
+    const forward = model.forward.bind(model)
+    model.forward = inputs => (++calls === 5 ? fail() : forward(inputs))
+    await expect(train({ gradientAccumulationSteps: 3 }, { model })).rejects.toThrow('mine')
+    model.dispose()
+  })
+
   test('a thousand steps leave no tensor and no growth behind', async () => {
     setFlagsFromString('--expose-gc')
     const collectGarbage: () => void = runInNewContext('gc')

@@ -1,4 +1,4 @@
-import { tf } from '@heed/tensor-backend'
+import { HeedError, tf } from '@heed/tensor-backend'
 import type { ModelInputs } from '../model.ts'
 
 /** A tensor of a batch before it becomes one. */
@@ -19,11 +19,20 @@ export interface Batch {
 /** The label that counts for nothing, as in PyTorch and HF. */
 export const ignoreIndex = -100
 
-/** Labels that the loss is a mean over: all but -100, without the first of each row when labels are shifted. */
+/**
+ * Labels that the loss is a mean over: all but -100, without the first of each row when labels are shifted. Throws
+ * HEED_CONFIG_INVALID when the batch does not tell.
+ */
 export function countLabels({ inputs, labelShift, numLosses }: Batch): number {
   if (numLosses !== undefined) return numLosses
   const { labels } = inputs
-  if (!labels) return 0
+  if (!labels) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `Trainer: inputs of the batch are ${Object.keys(inputs).join(', ')}, expected labels among them. ` +
+        'A collator for a loss over something else gives numLosses: what it is a mean over.',
+    )
+  }
   const rowLength = labels.shape.at(-1) ?? 1
   let count = 0
   for (let i = 0; i < labels.values.length; i++) {

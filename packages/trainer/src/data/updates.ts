@@ -1,5 +1,6 @@
 import { HeedError } from '@heed/tensor-backend'
 import type { TrainingArguments } from '../arguments.ts'
+import { show } from '../checks.ts'
 import { hash } from '../random.ts'
 import type { Batch } from './batch.ts'
 import { type BatchOrder, equalBatches, type TokenCounts, tokenBatches } from './batch-order.ts'
@@ -45,6 +46,7 @@ export async function batchPlan<T>(
   args: BatchArguments,
   { rank, size }: Share = { rank: 0, size: 1 },
 ): Promise<BatchPlan<T>> {
+  checkDataset(dataset)
   return {
     share: { rank, size },
     collator,
@@ -54,6 +56,18 @@ export async function batchPlan<T>(
     batchSize: args.perDeviceTrainBatchSize,
     dropLast: args.dataloaderDropLast,
   }
+}
+
+/** Throws HEED_CONFIG_INVALID when it is neither of those that `DatasetLike` names. */
+function checkDataset(dataset: unknown): void {
+  const { length, get } = dataset as Partial<IndexedDataset<unknown>>
+  const isIndexed = Number.isSafeInteger(length) && typeof get === 'function'
+  if (isIndexed || (typeof dataset === 'object' && isStream(dataset as DatasetLike<unknown>))) return
+  const mend = Array.isArray(dataset) ? 'Wrap the list: Dataset.from(rows).' : 'Read files by loadDataset or loadTextCorpus.'
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `Trainer: the data set is ${show(dataset)}, expected one with length and get(index), or an async iterable. ${mend}`,
+  )
 }
 
 async function batchOrder<T>(dataset: DatasetLike<T>, args: BatchArguments): Promise<BatchOrder | undefined> {
