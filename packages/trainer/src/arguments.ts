@@ -64,6 +64,7 @@ export interface TrainingArguments {
   saveSteps: number
   /** Newest checkpoints kept, beside the best; 0 keeps all. */
   saveTotalLimit: number
+  /** Each evaluation that is the best so far makes a checkpoint then, also between those of saveSteps. */
   loadBestModelAtEnd: boolean
   /** As evaluation names it, with or without `eval`: `loss`, `evalLoss`, `accuracy`. */
   metricForBestModel: string
@@ -176,6 +177,7 @@ export function completeArguments(given: Partial<TrainingArguments>): TrainingAr
     const own = args[name as keyof TrainingArguments]
     if (typeof value === 'boolean' && typeof own !== 'boolean') throw invalid(name, own, 'true or false')
   }
+  checkKinds(args)
   checkTogether(args)
   return args
 }
@@ -196,12 +198,25 @@ function checkNames(given: object): void {
   )
 }
 
-/** Rules between arguments. */
-function checkTogether(args: TrainingArguments): void {
-  const { outputDir, saveStrategy, evalStrategy, loadBestModelAtEnd, numTrainEpochs } = args
+/** Arguments that are neither numbers, choices nor switches. */
+function checkKinds({ outputDir, lrSchedulerKwargs, metricForBestModel, greaterIsBetter }: TrainingArguments): void {
   if (outputDir !== undefined && (typeof outputDir !== 'string' || outputDir.trim() === '')) {
     throw invalid('outputDir', outputDir, 'the path of a folder')
   }
+  if (typeof lrSchedulerKwargs !== 'object' || lrSchedulerKwargs === null) {
+    throw invalid('lrSchedulerKwargs', lrSchedulerKwargs, 'an object such as { numCycles: 2 }')
+  }
+  if (typeof metricForBestModel !== 'string' || metricForBestModel === '') {
+    throw invalid('metricForBestModel', metricForBestModel, 'the name of a metric, such as loss or accuracy')
+  }
+  if (greaterIsBetter !== undefined && typeof greaterIsBetter !== 'boolean') {
+    throw invalid('greaterIsBetter', greaterIsBetter, 'true or false')
+  }
+}
+
+/** Rules between arguments. */
+function checkTogether(args: TrainingArguments): void {
+  const { outputDir, saveStrategy, evalStrategy, loadBestModelAtEnd, numTrainEpochs } = args
   if (outputDir === undefined && saveStrategy !== 'no') {
     throw invalid('saveStrategy', saveStrategy, 'no, since there is no outputDir to save to')
   }

@@ -12,7 +12,7 @@ export function isGreaterBetter({ greaterIsBetter, metricForBestModel }: Trainin
   return greaterIsBetter ?? !/loss|perplexity|bits/i.test(metricForBestModel)
 }
 
-/** Notes in the state when metrics are the best so far -> whether they are. Throws HEED_CONFIG_INVALID when the metric is not among them. */
+/** Notes in the state when metrics are the best so far, which NaN never is -> whether they are. Throws HEED_CONFIG_INVALID when the metric is not among them. */
 export function noteBest(
   state: TrainerState,
   args: TrainingArguments,
@@ -27,6 +27,7 @@ export function noteBest(
     )
   }
   const { bestMetric } = state
+  if (Number.isNaN(value)) return false
   const isBest = bestMetric === undefined || (isGreaterBetter(args) ? value > bestMetric : value < bestMetric)
   if (!isBest) return false
   state.bestMetric = value

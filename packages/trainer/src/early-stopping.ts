@@ -1,3 +1,4 @@
+import { HeedError } from '@heed/tensor-backend'
 import { bestMetricName, isGreaterBetter } from './best-model.ts'
 import type { TrainerCallback } from './callbacks.ts'
 import { checkNumber } from './checks.ts'
@@ -5,11 +6,14 @@ import { checkNumber } from './checks.ts'
 export interface EarlyStoppingOptions {
   /** Evaluations in a row without getting better after which training stops. */
   earlyStoppingPatience?: number
-  /** What counts as getting better: by more than this. */
+  /** What counts as getting better: than the best so far, by more than this. */
   earlyStoppingThreshold?: number
 }
 
-/** Stops when `metricForBestModel` no longer gets better: HF's `EarlyStoppingCallback`. Throws HEED_ARGUMENT_INVALID. */
+/**
+ * Stops when `metricForBestModel` no longer gets better than the best so far: HF's `EarlyStoppingCallback`. A NaN is never
+ * better. Throws HEED_ARGUMENT_INVALID; `train` throws HEED_CONFIG_INVALID when `evalStrategy` is "no".
+ */
 export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallback {
   const { earlyStoppingPatience: patience = 1, earlyStoppingThreshold: threshold = 0 } = options
   checkNumber('earlyStopping', 'earlyStoppingPatience', patience, { min: 1, isInteger: true })
@@ -24,14 +28,22 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallba
       best = saved?.best
       waited = saved?.waited ?? 0
     },
+    onTrainBegin({ args, state }) {
+      if (state.globalStep === 0) [best, waited] = [undefined, 0]
+      if (args.evalStrategy !== 'no') return
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations.',
+      )
+    },
     onEvaluate({ args, control, metrics }) {
       const value = metrics?.[bestMetricName(args)]
       if (value === undefined) return
-      const gain = best === undefined ? Number.POSITIVE_INFINITY : isGreaterBetter(args) ? value - best : best - value
-      if (gain > threshold) {
-        best = value
-        waited = 0
-      } else if (++waited >= patience) control.shouldTrainingStop = true
+      const start = isGreaterBetter(args) ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+      const gain = isGreaterBetter(args) ? value - (best ?? start) : (best ?? start) - value
+      if (gain > 0) best = value
+      waited = gain > threshold ? 0 : waited + 1
+      if (waited >= patience) control.shouldTrainingStop = true
     },
   }
 }

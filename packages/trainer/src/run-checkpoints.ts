@@ -8,6 +8,7 @@ import {
   checkNewRun,
   cleanRunFolder,
   lastCheckpoint,
+  listCheckpoints,
   publishCheckpoint,
   rotateCheckpoints,
   unfinishedCheckpoint,
@@ -62,9 +63,14 @@ export class RunCheckpoints {
   }
 
   /** Loads model and optimizer in place. Throws as `readCheckpoint`. */
-  read(checkpoint: string): Promise<{ state: TrainerState; point: ResumePoint }> {
-    const { model, optimizer, parallel } = this.#parts
-    return readCheckpoint(checkpoint, model, optimizer, this.#settings, parallel.isSharded)
+  async read(checkpoint: string): Promise<{ state: TrainerState; point: ResumePoint }> {
+    const { model, optimizer, parallel, args } = this.#parts
+    const { state, point } = await readCheckpoint(checkpoint, model, optimizer, this.#settings, parallel.isSharded)
+    const { outputDir } = args
+    const best = `${outputDir}/checkpoint-${state.bestGlobalStep}`
+    // The folder may have another path now.
+    if (outputDir !== undefined && (await listCheckpoints(outputDir)).includes(best)) state.bestModelCheckpoint = best
+    return { state, point }
   }
 
   /** Saves a checkpoint -> its folder; nothing where this step has one. Throws HEED_IO, and then the older ones are whole. */

@@ -272,10 +272,10 @@ export class TrainingRun<T> {
     await this.#log.read() // a NaN must neither be evaluated nor saved
     const ownSignal = this.#parallel.world ? undefined : signal
     const isBest = shouldEvaluate && (await this.#evaluate(ownSignal))
-    const saveStrategy = this.#owner.args.saveStrategy
+    const { saveStrategy, loadBestModelAtEnd } = this.#owner.args
     if (ownSignal?.aborted && !this.#isInterrupted) this.interrupt()
-    if (saveStrategy === 'best' && !this.#isInterrupted ? isBest : shouldSave || this.#control.shouldSave)
-      await this.#save()
+    const isDue = shouldSave || this.#control.shouldSave || (loadBestModelAtEnd && isBest)
+    if (saveStrategy === 'best' && !this.#isInterrupted ? isBest : isDue) await this.#save()
     this.#control.shouldSave = false
     this.#log.skip(performance.now() - startedAt)
   }

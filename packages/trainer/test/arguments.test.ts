@@ -61,6 +61,15 @@ test.each([
     { saveStrategy: 'epoch' },
     'TrainingArguments: saveStrategy is "epoch", expected no, since there is no outputDir to save to.',
   ],
+  [
+    { lrSchedulerKwargs: null },
+    'TrainingArguments: lrSchedulerKwargs is null, expected an object such as { numCycles: 2 }.',
+  ],
+  [
+    { metricForBestModel: '' },
+    'TrainingArguments: metricForBestModel is "", expected the name of a metric, such as loss or accuracy.',
+  ],
+  [{ greaterIsBetter: 'no' }, 'TrainingArguments: greaterIsBetter is "no", expected true or false.'],
   [{ outputDir: '' }, 'TrainingArguments: outputDir is "", expected the path of a folder.'],
   [
     { outputDir: 'run', saveStrategy: 'best' },

@@ -30,9 +30,11 @@ async function stepsWith(
     evalDataset: tinyDataset(),
     callbacks: [earlyStopping(options)],
   })
-  const { globalStep } = await trainer.train({ resumeFromCheckpoint: resume })
-  model.dispose()
-  return globalStep
+  try {
+    return (await trainer.train({ resumeFromCheckpoint: resume })).globalStep
+  } finally {
+    model.dispose()
+  }
 }
 
 test('training stops after the patience is used up in a row', async () => {
@@ -44,6 +46,18 @@ test('training stops after the patience is used up in a row', async () => {
 test('a gain below the threshold is none, and a metric of which more is better is followed upwards', async () => {
   expect(await stepsWith([5, 4.95, 4.9, 1], { earlyStoppingPatience: 2, earlyStoppingThreshold: 0.2 })).toBe(3)
   expect(await stepsWith([5, 4, 3, 3.5, 1], {}, { metricForBestModel: 'accuracy' })).toBe(4)
+})
+
+test('small gains one after the other are still none, as in HF, and a NaN is never the best', async () => {
+  const options = { earlyStoppingPatience: 2, earlyStoppingThreshold: 0.2 }
+  expect(await stepsWith([5, 4.9, 4.75, 1], options)).toBe(3)
+  expect(await stepsWith([Number.NaN, 5, 4, 3, 3, 3, 1], { earlyStoppingPatience: 2 })).toBe(6)
+})
+
+test('without evaluations it would never stop, and says so', async () => {
+  await expect(stepsWith([5, 6], {}, { evalStrategy: 'no' })).rejects.toThrow(
+    'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations.',
+  )
 })
 
 test('a resumed run goes on counting where it was', async () => {

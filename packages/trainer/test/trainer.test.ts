@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -273,6 +273,28 @@ describe('evaluation', () => {
     model.dispose()
   })
 
+  test('saves the best also between the steps to save at, so that it can be loaded', async () => {
+    const outputDir = temporaryFolder()
+    const args = { ...worsening, saveSteps: 4, saveTotalLimit: 1, outputDir, loadBestModelAtEnd: true }
+    const { trainer } = await train(args, { evalDataset })
+    expect(trainer.state.bestModelCheckpoint).toBe(`${outputDir}/checkpoint-1`)
+    expect(checkpointsIn(outputDir)).toEqual(['checkpoint-1', 'checkpoint-6'])
+  })
+
+  test('finds the best again when the folder has been moved, and keeps it', async () => {
+    const [before, outputDir] = [temporaryFolder(), `${temporaryFolder()}/moved`]
+    const args = { ...worsening, saveTotalLimit: 1, loadBestModelAtEnd: true }
+    await train({ ...args, maxSteps: 3, outputDir: before }, { evalDataset })
+    renameSync(before, outputDir)
+    const model = new TinyModel()
+    const trainDataset = tinyDataset()
+    const trainer = new Trainer({ model, args: { ...quick, ...args, outputDir }, trainDataset, evalDataset })
+    await trainer.train({ resumeFromCheckpoint: true })
+    expect(trainer.state.bestModelCheckpoint).toBe(`${outputDir}/checkpoint-1`)
+    expect(checkpointsIn(outputDir)).toEqual(['checkpoint-1', 'checkpoint-6'])
+    model.dispose()
+  })
+
   test('with saveStrategy best saves when it got better and not else', async () => {
     const outputDir = temporaryFolder()
     await train({ ...worsening, outputDir, saveStrategy: 'best' }, { evalDataset })
@@ -394,8 +416,13 @@ describe('bad input', () => {
       'HEED_ARGUMENT_INVALID: Trainer: trainDataset gave 0 labels in an epoch, expected some. ' +
         'Labels of -100, and the first of a row for the next token, do not count.',
     )
-    const collator = () => ({ inputs: { inputIds: { values: Int32Array.of(1), shape: [1, 1] } }, labelShift: 0 as const })
-    expect(await given(tinyDataset(), { collator })).toMatch('inputs of the batch are inputIds, expected labels among them')
+    const collator = () => ({
+      inputs: { inputIds: { values: Int32Array.of(1), shape: [1, 1] } },
+      labelShift: 0 as const,
+    })
+    expect(await given(tinyDataset(), { collator })).toMatch(
+      'inputs of the batch are inputIds, expected labels among them',
+    )
   })
 
   test('a model that cannot be trained or saved is named', async () => {

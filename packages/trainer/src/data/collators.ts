@@ -52,7 +52,8 @@ function checkedIds(ids: unknown, where: string, name: string): ArrayLike<number
     throw invalid(where, `${name} is ${show(ids)}`, 'a list of ids', 'Tokenize the data set first.')
   }
   const wrong = Array.isArray(ids) ? ids.find(id => !Number.isInteger(id)) : undefined
-  if (wrong !== undefined) throw invalid(where, `${name} holds ${show(wrong)}`, 'integers', 'Tokenize the data set first.')
+  if (wrong !== undefined)
+    throw invalid(where, `${name} holds ${show(wrong)}`, 'integers', 'Tokenize the data set first.')
   return ids as ArrayLike<number>
 }
 

@@ -63,7 +63,9 @@ function checkDataset(dataset: unknown): void {
   const { length, get } = dataset as Partial<IndexedDataset<unknown>>
   const isIndexed = Number.isSafeInteger(length) && typeof get === 'function'
   if (isIndexed || (typeof dataset === 'object' && isStream(dataset as DatasetLike<unknown>))) return
-  const mend = Array.isArray(dataset) ? 'Wrap the list: Dataset.from(rows).' : 'Read files by loadDataset or loadTextCorpus.'
+  const mend = Array.isArray(dataset)
+    ? 'Wrap the list: Dataset.from(rows).'
+    : 'Read files by loadDataset or loadTextCorpus.'
   throw new HeedError(
     'HEED_CONFIG_INVALID',
     `Trainer: the data set is ${show(dataset)}, expected one with length and get(index), or an async iterable. ${mend}`,

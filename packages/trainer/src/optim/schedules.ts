@@ -1,3 +1,4 @@
+import { HeedError } from '@heed/tensor-backend'
 import { checkChoice, checkNumber } from '../checks.ts'
 
 /** HF's `SchedulerType` names, and `noam`, the schedule of the 2017 Transformer. */
@@ -49,9 +50,38 @@ export type Schedule = (step: number) => number
 
 const where = 'createSchedule'
 
+/** What each schedule takes of `ScheduleOptions`. */
+const optionsOf: Record<SchedulerType, readonly (keyof ScheduleOptions)[]> = {
+  linear: [],
+  cosine: ['numCycles'],
+  cosine_with_restarts: ['numCycles'],
+  cosine_with_min_lr: ['numCycles', 'minLrRate'],
+  polynomial: ['power', 'lrEnd'],
+  constant: [],
+  constant_with_warmup: [],
+  inverse_sqrt: ['timescale'],
+  warmup_stable_decay: ['numDecaySteps', 'numStableSteps', 'warmupType', 'decayType', 'minLrRatio', 'numCycles'],
+  noam: ['hiddenSize'],
+}
+
+/** Throws HEED_ARGUMENT_INVALID at an option that the schedule does not take, or that is no number where one must be. */
+function checkOptions(type: SchedulerType, options: ScheduleOptions): void {
+  const known = optionsOf[type]
+  for (const [name, value] of Object.entries(options)) {
+    const isKnown = known.some(each => each === name)
+    if (!isKnown) {
+      const expected = known.length > 1 ? `one of ${known.join(', ')}` : (known[0] ?? 'none')
+      throw new HeedError('HEED_ARGUMENT_INVALID', `${where}: ${name} is no option of ${type}, expected ${expected}.`)
+    }
+    const isChoice = name === 'warmupType' || name === 'decayType'
+    if (value !== undefined && !isChoice) checkNumber(where, name, value, { min: 0 })
+  }
+}
+
 /** The schedule of that name, with the numbers of HF's `get_scheduler`. Throws HEED_ARGUMENT_INVALID. */
 export function createSchedule(type: SchedulerType, steps: ScheduleSteps, options: ScheduleOptions = {}): Schedule {
   checkChoice(where, 'type', type, schedulerTypes)
+  checkOptions(type, options)
   checkNumber(where, 'numWarmupSteps', steps.numWarmupSteps, { min: 0 })
   checkNumber(where, 'numTrainingSteps', steps.numTrainingSteps, { min: 1 })
   const { numWarmupSteps } = steps
@@ -101,6 +131,7 @@ function cosineWithMinimum(steps: ScheduleSteps, { minLrRate, numCycles = 0.5 }:
 
 function polynomial(steps: ScheduleSteps, { power = 1, lrEnd = 1e-7 }: ScheduleOptions): Schedule {
   const { learningRate } = steps
+  checkNumber(where, 'learningRate', learningRate, { above: 0 })
   checkNumber(where, 'lrEnd', lrEnd, { min: 0, max: learningRate })
   return afterWarmup(steps, progress => {
     const left = Math.max(0, 1 - progress)

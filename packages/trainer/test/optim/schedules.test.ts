@@ -58,6 +58,19 @@ describe('schedules', () => {
     expect(make('warmup_stable_decay')).toThrow(
       'createSchedule: numDecaySteps is undefined, expected a finite number at least 0.',
     )
+    expect(make('polynomial', {}, { learningRate: undefined })).toThrow(
+      'learningRate is undefined, expected a finite number above 0.',
+    )
+    expect(make('cosine', { numCycles: '2' } as unknown as ScheduleOptions)).toThrow(
+      'createSchedule: numCycles is "2", expected a finite number at least 0.',
+    )
+    expect(make('cosine', { num_cycles: 2 } as ScheduleOptions)).toThrow(
+      'createSchedule: num_cycles is no option of cosine, expected numCycles.',
+    )
+    expect(make('cosine_with_min_lr', { minLrRatio: 0.1 })).toThrow(
+      'createSchedule: minLrRatio is no option of cosine_with_min_lr, expected one of numCycles, minLrRate.',
+    )
+    expect(make('linear', { power: 2 })).toThrow('createSchedule: power is no option of linear, expected none.')
     expect(make('noam')).toThrow('createSchedule: hiddenSize is undefined, expected an integer at least 1.')
   })
 })
