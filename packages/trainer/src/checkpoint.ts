@@ -11,7 +11,7 @@ import {
 } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
-import { show } from './checks.ts'
+import { checkNumber, show } from './checks.ts'
 import type { Share } from './data/updates.ts'
 import type { TrainableModel } from './model.ts'
 import type { Optimizer } from './optim/optimizer.ts'
@@ -43,8 +43,7 @@ export function resumeSettings(
   const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, dataSeed = seed } = args
   const { maxTokensPerBatch, shuffle, dataloaderDropLast, optim } = args
   const batches = { perDeviceTrainBatchSize, maxTokensPerBatch, gradientAccumulationSteps, dataloaderDropLast }
-  const world = numProcesses > 1 ? { numProcesses } : {}
-  return { ...batches, ...world, seed, dataSeed, shuffle, optim, numTrainExamples: numExamples ?? 'unknown' }
+  return { ...batches, numProcesses, seed, dataSeed, shuffle, optim, numTrainExamples: numExamples ?? 'unknown' }
 }
 
 /** Writes the part of the optimizer's state that this process keeps. */
@@ -98,13 +97,13 @@ export async function readCheckpoint(
   isSharded = false,
 ): Promise<{ state: TrainerState; point: ResumePoint }> {
   const state = await readTrainerState(folder)
-  const point = (await readJson(`${folder}/${files.resume}`)) as unknown as ResumePoint
+  const point = await readResumePoint(folder)
   checkSettings(folder, point.settings, settings)
-  await loadWeights(folder, model)
   const tensors = await readOptimizerState(folder)
   const owned = optimizer.stateDict()
   const isMine = ([name]: [string, tf.Tensor]): boolean => !isSharded || owned.has(name)
   try {
+    await loadWeights(folder, model)
     optimizer.loadStateDict(new Map([...tensors].filter(isMine)), point.optimizerSteps)
   } finally {
     tf.dispose([...tensors.values()])
@@ -114,7 +113,18 @@ export async function readCheckpoint(
 
 /** How far the run had come that left a checkpoint, with its log. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID. */
 export async function readTrainerState(folder: string): Promise<TrainerState> {
-  return stateFromJson(await readJson(`${folder}/${files.state}`))
+  const file = `${folder}/${files.state}`
+  return stateFromJson(await readJson(file), file)
+}
+
+async function readResumePoint(folder: string): Promise<ResumePoint> {
+  const file = `${folder}/${files.resume}`
+  const point = await readJson(file)
+  for (const name of ['epoch', 'updatesInEpoch', 'optimizerSteps', 'lossSteps']) {
+    checkNumber(file, name, point[name], { min: 0, isInteger: true }, 'HEED_FILE_INVALID')
+  }
+  checkNumber(file, 'lossSum', point.lossSum, {}, 'HEED_FILE_INVALID')
+  return point as unknown as ResumePoint
 }
 
 async function readJson(file: string): Promise<Record<string, unknown>> {
@@ -124,11 +134,12 @@ async function readJson(file: string): Promise<Record<string, unknown>> {
 }
 
 function checkSettings(folder: string, saved: ResumePoint['settings'], own: ResumePoint['settings']): void {
+  const before: ResumePoint['settings'] = { numProcesses: 1, ...saved }
   for (const [name, value] of Object.entries(own)) {
-    if (saved?.[name] === value) continue
+    if (before[name] === value) continue
     throw new HeedError(
       'HEED_CONFIG_INVALID',
-      `${folder}: ${name} is ${show(value)}, expected ${show(saved?.[name])} as when the checkpoint was made. ` +
+      `${folder}: ${name} is ${show(value)}, expected ${show(before[name])} as when the checkpoint was made. ` +
         `Set it back, or start a new run from the weights of ${folder}.`,
     )
   }

@@ -1,6 +1,8 @@
+import { HeedError } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
 import { type ResumePoint, readCheckpoint, resumeSettings, writeCheckpoint, writeOptimizerShard } from './checkpoint.ts'
+import { show } from './checks.ts'
 import type { DataParallel } from './data-parallel.ts'
 import type { TrainableModel } from './model.ts'
 import type { Optimizer } from './optim/optimizer.ts'
@@ -42,10 +44,21 @@ export class RunCheckpoints {
     this.#settings = resumeSettings(parts.args, parts.numExamples, parts.parallel.size)
   }
 
-  /** Takes the folder, and finds the checkpoint to go on from, if any. Throws HEED_IO when another run has it. */
+  /**
+   * Takes the folder, and finds the checkpoint to go on from, if any. Throws HEED_IO when another run has it, and
+   * HEED_ARGUMENT_INVALID when it is not said which.
+   */
   async open(resumeFromCheckpoint: string | boolean): Promise<string | undefined> {
     const { args, parallel } = this.#parts
     const { outputDir } = args
+    const isKnown = typeof resumeFromCheckpoint === 'string' || typeof resumeFromCheckpoint === 'boolean'
+    if (!isKnown || (resumeFromCheckpoint === true && outputDir === undefined)) {
+      const expected = isKnown ? 'the path of a checkpoint since there is no outputDir' : "a checkpoint's path, or true"
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `Trainer.train: resumeFromCheckpoint is ${show(resumeFromCheckpoint)}, expected ${expected}.`,
+      )
+    }
     if (outputDir !== undefined && parallel.isFirst) {
       await folders.make(outputDir)
       this.#unlock = await folders.lock(outputDir)

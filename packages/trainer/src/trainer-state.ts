@@ -1,4 +1,6 @@
+import { HeedError } from '@heed/tensor-backend'
 import type { TrainingArguments } from './arguments.ts'
+import { checkNumber, show } from './checks.ts'
 
 /** One line of the log: `step`, `epoch` and what was measured then. */
 export type LogRecord = { step: number; epoch: number } & Record<string, number>
@@ -75,9 +77,15 @@ export function stateToJson(state: TrainerState, args: TrainingArguments): Recor
   }
 }
 
-/** The reverse; what `transformers` keeps beside it is left out. */
-export function stateFromJson(json: Readonly<Record<string, unknown>>): TrainerState {
+/** The reverse; what `transformers` keeps beside it is left out. `file` is for messages. Throws HEED_FILE_INVALID. */
+export function stateFromJson(json: Readonly<Record<string, unknown>>, file: string): TrainerState {
+  for (const name of ['epoch', 'global_step', 'max_steps', 'num_train_epochs']) {
+    checkNumber(file, name, json[name], { min: 0 }, 'HEED_FILE_INVALID')
+  }
   const history = (json.log_history ?? []) as Record<string, number>[]
+  if (!Array.isArray(history)) {
+    throw new HeedError('HEED_FILE_INVALID', `${file}: log_history is ${show(history)}, expected a list.`)
+  }
   return {
     epoch: json.epoch as number,
     globalStep: json.global_step as number,

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { init, tf } from '@heed/tensor-backend'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TrainingArguments } from '../src/arguments.ts'
@@ -52,10 +52,12 @@ async function run(folder: string, extra: Partial<TrainingArguments> = {}, stopA
     evalDataset: tinyDataset(100),
     callbacks: [stop],
   })
-  const output = await trainer.train({ resumeFromCheckpoint: resume, signal: controller.signal })
-  const weights = weightsOf(model)
-  model.dispose()
-  return { output, weights, history: trainer.state.logHistory, state: trainer.state }
+  try {
+    const output = await trainer.train({ resumeFromCheckpoint: resume, signal: controller.signal })
+    return { output, weights: weightsOf(model), history: trainer.state.logHistory, state: trainer.state }
+  } finally {
+    model.dispose()
+  }
 }
 
 describe('a run that is stopped and resumed', () => {
@@ -119,6 +121,45 @@ test('a checkpoint has the files of HF, and trainer_state.json the keys of HF', 
   await expect(readTrainerState(`${folder}/checkpoint-6`)).rejects.toThrow(
     `${folder}/checkpoint-6/trainer_state.json: there is no such file or folder. Check the path.`,
   )
+})
+
+test('a checkpoint that is damaged or of several processes is refused by the file and the number', async () => {
+  const folder = temporaryFolder()
+  await run(folder, { maxSteps: 5 })
+  const checkpoint = `${folder}/checkpoint-5`
+  const changed = async (name: string, change: (json: Record<string, unknown>) => unknown): Promise<string> => {
+    const file = `${checkpoint}/${name}`
+    const before = readFileSync(file, 'utf8')
+    writeFileSync(file, JSON.stringify(change(JSON.parse(before))))
+    const error = await run(folder, { maxSteps: 5 }, undefined, true).catch(error => error)
+    writeFileSync(file, before)
+    return error.message
+  }
+  expect(await changed('trainer_state.json', () => ({}))).toBe(
+    `${checkpoint}/trainer_state.json: epoch is undefined, expected a finite number at least 0.`,
+  )
+  expect(await changed('trainer_state.json', json => ({ ...json, log_history: 'x' }))).toBe(
+    `${checkpoint}/trainer_state.json: log_history is "x", expected a list.`,
+  )
+  expect(await changed('resume_state.json', json => ({ ...json, optimizerSteps: undefined }))).toBe(
+    `${checkpoint}/resume_state.json: optimizerSteps is undefined, expected an integer at least 0.`,
+  )
+  const together = (json: Record<string, unknown>) => ({
+    ...json,
+    settings: { ...(json.settings as object), numProcesses: 2 },
+  })
+  expect(await changed('resume_state.json', together)).toMatch('numProcesses is 1, expected 2 as when the checkpoint')
+})
+
+test('what to resume from is a path, or true where there is a folder', async () => {
+  const trainer = new Trainer({ model: new TinyModel(), args: { maxSteps: 1 }, trainDataset: tinyDataset() })
+  const resume = (resumeFromCheckpoint: unknown): Promise<unknown> =>
+    trainer.train({ resumeFromCheckpoint: resumeFromCheckpoint as string })
+  await expect(resume(true)).rejects.toThrow(
+    'Trainer.train: resumeFromCheckpoint is true, expected the path of a checkpoint since there is no outputDir.',
+  )
+  await expect(resume(5)).rejects.toThrow("resumeFromCheckpoint is 5, expected a checkpoint's path, or true.")
+  ;(trainer.model as TinyModel).dispose()
 })
 
 test('resuming a finished run trains no further, and resuming in an empty folder begins one', async () => {
