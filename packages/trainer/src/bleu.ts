@@ -112,6 +112,14 @@ function geometricMean(values: readonly number[]): number {
 }
 
 function checkLines(translations: readonly string[], references: readonly (readonly string[])[]): void {
+  if (
+    ![translations, ...references].every(lines => Array.isArray(lines) && lines.every(line => typeof line === 'string'))
+  ) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      'bleu: translations or references hold what is no line, expected a list of texts and a list of such lists: bleu(translations, [references]).',
+    )
+  }
   const wrong = references.find(corpus => corpus.length !== translations.length)
   if (translations.length > 0 && references.length > 0 && !wrong) return
   const found = wrong?.length ?? (references.length === 0 ? 'no corpus' : 0)

@@ -43,6 +43,16 @@ export function checkNumber(
   throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected ${rule}.`)
 }
 
+/** Throws HEED_ID_OUT_OF_RANGE unless `index` is one of `length` places. */
+export function checkIndex(where: string, index: unknown, length: number): void {
+  checkNumber(where, 'index', index, { min: 0, below: length, isInteger: true }, 'HEED_ID_OUT_OF_RANGE')
+}
+
+/** Throws HEED_ARGUMENT_INVALID unless `count` is a number of rows. */
+export function checkCount(where: string, count: unknown): void {
+  checkNumber(where, 'count', count, { min: 0, isInteger: true })
+}
+
 /** Throws `code` unless `value` is one of `choices`. */
 export function checkChoice(
   where: string,

@@ -20,6 +20,7 @@ export class DistilledModel<M extends Module & TrainableModel = Module & Trainab
   extends Module
   implements TrainableModel
 {
+  readonly hasOwnLoss = true
   /** Saves `model`. */
   readonly savePretrained?: (folder: string) => Promise<unknown>
   readonly #temperature: number
@@ -33,6 +34,12 @@ export class DistilledModel<M extends Module & TrainableModel = Module & Trainab
     { temperature = 2, alpha = 0.5, labelShift = 1 }: DistillationConfig & { labelShift?: 0 | 1 } = {},
   ) {
     super()
+    if ((teacher as unknown) === model) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        'DistilledModel: teacher is the model itself, expected another model, from which nothing could be learned else. Load it a second time.',
+      )
+    }
     checkNumber('DistilledModel', 'temperature', temperature, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DistilledModel', 'alpha', alpha, { min: 0, max: 1 }, 'HEED_CONFIG_INVALID')
     this.#temperature = temperature

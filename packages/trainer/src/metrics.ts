@@ -1,3 +1,6 @@
+import { HeedError } from '@heed/tensor-backend'
+import { checkChoice } from './checks.ts'
+
 /** exp(loss), loss in nats a token. */
 export function perplexity(loss: number): number {
   return Math.exp(loss)
@@ -8,8 +11,18 @@ export function bitsPerByte(loss: number, bytesPerToken: number): number {
   return loss / Math.LN2 / bytesPerToken
 }
 
-/** The part of the predictions that are right; 0 of none. */
+/** Throws HEED_ARGUMENT_INVALID. */
+function checkLengths(where: string, predictions: ArrayLike<number>, labels: ArrayLike<number>): void {
+  if (predictions.length === labels.length) return
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${where}: predictions are ${predictions.length}, expected ${labels.length} as the labels.`,
+  )
+}
+
+/** The part of the predictions that are right; 0 of none. Throws HEED_ARGUMENT_INVALID when there are not as many labels. */
 export function accuracy(predictions: ArrayLike<number>, labels: ArrayLike<number>): number {
+  checkLengths('accuracy', predictions, labels)
   let right = 0
   for (let i = 0; i < labels.length; i++) if (predictions[i] === labels[i]) right += 1
   return right / Math.max(1, labels.length)
@@ -17,7 +30,8 @@ export function accuracy(predictions: ArrayLike<number>, labels: ArrayLike<numbe
 
 /**
  * 2 · right / (predicted + present), of class 1 (`binary`) or as the mean over all classes that occur (`macro`).
- * Same numbers as scikit-learn's `f1_score`.
+ * Same numbers as scikit-learn's `f1_score`. Throws HEED_ARGUMENT_INVALID when there are not as many labels as predictions, or,
+ * for `binary`, classes other than 0 and 1.
  */
 export function f1Score(
   predictions: ArrayLike<number>,
@@ -32,7 +46,16 @@ export function f1Score(
     }
     return counted === 0 ? 0 : (2 * right) / counted
   }
-  if (average === 'binary') return of(1)
+  checkLengths('f1Score', predictions, labels)
+  checkChoice('f1Score', 'average', average, ['binary', 'macro'])
   const classes = [...new Set([...Array.from(predictions), ...Array.from(labels)])]
+  if (average === 'binary') {
+    const other = classes.find(label => label !== 0 && label !== 1)
+    if (other === undefined) return of(1)
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `f1Score: a class is ${other}, expected 0 and 1 only for "binary". Choose "macro".`,
+    )
+  }
   return classes.reduce((sum, label) => sum + of(label), 0) / Math.max(1, classes.length)
 }

@@ -22,6 +22,8 @@ export interface TrainableModel {
   /** Parameters by their name in the checkpoint, each variable once; those with `trainable` false stay as they are. */
   namedParameters(): Iterable<[string, tf.Variable]>
   forward(inputs: ModelInputs): TrainingOutput
+  /** True where the loss is another than the cross entropy of logits and labels, which label smoothing would put in its place. */
+  readonly hasOwnLoss?: boolean
   /** Switches dropout on, and off. */
   train(): unknown
   eval(): unknown

@@ -20,6 +20,7 @@ export class DpoModel<M extends Module & TrainableModel = Module & TrainableMode
   extends Module
   implements TrainableModel
 {
+  readonly hasOwnLoss = true
   /** Saves `model`. */
   readonly savePretrained?: (folder: string) => Promise<unknown>
   readonly #beta: number
@@ -32,6 +33,12 @@ export class DpoModel<M extends Module & TrainableModel = Module & TrainableMode
     { beta = 0.1, labelSmoothing = 0 }: DpoConfig = {},
   ) {
     super()
+    if ((reference as unknown) === model) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        'DpoModel: reference is the model itself, expected the model as it was before, from which nothing could be learned else. Load it a second time.',
+      )
+    }
     checkNumber('DpoModel', 'beta', beta, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DpoModel', 'labelSmoothing', labelSmoothing, { min: 0, below: 0.5 }, 'HEED_CONFIG_INVALID')
     this.#beta = beta

@@ -107,6 +107,12 @@ export class TrainingRun<T> {
         'Trainer: model.savePretrained is undefined, expected one since outputDir is set.',
       )
     }
+    if (args.labelSmoothingFactor > 0 && model.hasOwnLoss) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `TrainingArguments: labelSmoothingFactor is ${args.labelSmoothingFactor}, expected 0 since the model has a loss of its own, which it would replace.`,
+      )
+    }
     const { maxSteps, numTrainEpochs, schedule } = planSteps(args, plan)
     Object.assign(this.state, { maxSteps, numTrainEpochs })
     this.#schedule = schedule

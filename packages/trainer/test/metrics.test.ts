@@ -17,13 +17,20 @@ const predictions = [0, 0, 1, 1, 2, 2]
 test('accuracy is the part that is right', () => {
   expect(accuracy(predictions, labels)).toBeCloseTo(4 / 6, 12)
   expect(accuracy([], [])).toBe(0)
+  expect(() => accuracy([1, 2], [1])).toThrow('accuracy: predictions are 2, expected 1 as the labels.')
 })
 
 test('F1 weighs what was predicted against what was there', () => {
   // Precision and recall of class 1 are 1/2 and 1/2; of class 0 they are 1 and 2/3, of class 2 1/2 and 1.
-  expect(f1Score(predictions, labels)).toBeCloseTo(0.5, 12)
+  expect(f1Score([1, 1, 0, 0], [1, 0, 1, 0])).toBeCloseTo(0.5, 12)
   expect(f1Score(predictions, labels, 'macro')).toBeCloseTo((0.8 + 0.5 + 2 / 3) / 3, 12)
   expect(f1Score([0, 0], [0, 0])).toBe(0)
+  expect(() => f1Score(predictions, labels)).toThrow(
+    'f1Score: a class is 2, expected 0 and 1 only for "binary". Choose "macro".',
+  )
+  expect(() => f1Score([1], [1], 'micro' as 'macro')).toThrow(
+    'f1Score: average is "micro", expected one of binary, macro.',
+  )
 })
 
 describe('BLEU is the number that sacrebleu gives', () => {

@@ -146,10 +146,29 @@ test('an odd number of rows, another vocabulary and settings out of range are re
   expect(() => new DistilledModel(own, other).forward({ inputIds: labels, labels })).toThrow(
     "DistilledModel: the teacher's logits are of shape [4, 6, 10], expected [4, 6, 11]. Take a teacher with the same vocabulary.",
   )
-  expect(() => new DpoModel(own, own, { beta: 0 })).toThrow('DpoModel: beta is 0, expected a finite number above 0.')
-  expect(() => new DistilledModel(own, own, { alpha: 2 })).toThrow(
+  expect(() => new DpoModel(own, other, { beta: 0 })).toThrow('DpoModel: beta is 0, expected a finite number above 0.')
+  expect(() => new DistilledModel(own, other, { alpha: 2 })).toThrow(
     'DistilledModel: alpha is 2, expected a finite number at least 0 and at most 1.',
   )
   for (const table of [own, other, three]) table.dispose()
   labels.dispose()
+})
+
+test('a loss of its own is not smoothed away, and a model is not its own reference or teacher', async () => {
+  const [own, other] = [new Table(fixture.logits), new Table(fixture.other)]
+  for (const model of [new DpoModel(own, other), new DistilledModel(own, other)]) {
+    const rows = [{ inputIds: [1, 2] }]
+    const trainDataset = { length: 1, get: () => rows[0]! }
+    const trainer = new Trainer({ model, args: { labelSmoothingFactor: 0.1, maxSteps: 1 }, trainDataset })
+    await expect(trainer.train()).rejects.toThrow(
+      'TrainingArguments: labelSmoothingFactor is 0.1, expected 0 since the model has a loss of its own, which it would replace.',
+    )
+  }
+  expect(() => new DpoModel(own, own)).toThrow(
+    'DpoModel: reference is the model itself, expected the model as it was before',
+  )
+  expect(() => new DistilledModel(own, own)).toThrow(
+    'DistilledModel: teacher is the model itself, expected another model',
+  )
+  tf.dispose([own.logits, other.logits])
 })

@@ -216,6 +216,11 @@ test('the average of checkpoints is the mean of their weights', async () => {
   await averageCheckpoints([`${folder}/0`, `${folder}/1`, `${folder}/2`], model)
   const mean = saved[0]!.map((values, i) => values.map((_, j) => saved.reduce((sum, w) => sum + w[i]![j]!, 0) / 3))
   for (const [i, values] of weightsOf(model).entries()) expect(values).toBeAllclose(mean[i]!, { atol: 1e-6 })
+  const before = weightsOf(model)
+  await expect(averageCheckpoints([`${folder}/0`, `${folder}/3`], model)).rejects.toThrow(
+    'there is no such file or folder',
+  )
+  expect(weightsOf(model)).toEqual(before)
   model.dispose()
   expect(tf.memory().numTensors).toBe(0)
   await expect(averageCheckpoints([], model)).rejects.toThrow(

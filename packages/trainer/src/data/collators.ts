@@ -234,9 +234,10 @@ export interface ClassificationOptions extends PaddingOptions {
   numLabels: number
 }
 
-/** A label for each row: HF's `DataCollatorWithPadding`. The collator throws HEED_ARGUMENT_INVALID, HEED_ID_OUT_OF_RANGE. */
+/** A label for each row: HF's `DataCollatorWithPadding`. Throws HEED_ARGUMENT_INVALID, and so does the collator, or HEED_ID_OUT_OF_RANGE. */
 export function classificationCollator(options: ClassificationOptions): Collator<ClassificationExample> {
   const { numLabels } = options
+  checkNumber('classificationCollator', 'numLabels', numLabels, { min: 1, isInteger: true })
   return examples => {
     const { inputs } = paddedInputs(examples, 'classificationCollator', options)
     for (const { label } of examples) {

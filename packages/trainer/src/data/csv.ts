@@ -1,4 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
+import { show } from '../checks.ts'
 import type { Row, RowReaderOptions } from './load-dataset.ts'
 import { readTextChunks, unpackedName } from './read-rows.ts'
 
@@ -19,7 +20,7 @@ interface Record {
 async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, file: string): AsyncGenerator<Record> {
   let fields: string[] = []
   let field = ''
-  let [isQuoted, wasQuoted, sawQuote] = [false, false, false]
+  let [isQuoted, wasQuoted, sawQuote, sawReturn] = [false, false, false, false]
   let [line, startLine] = [1, 1]
   const endField = (): void => {
     fields.push(field)
@@ -34,6 +35,10 @@ async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, fi
   }
   for await (const chunk of chunks) {
     for (const letter of chunk) {
+      if (sawReturn) {
+        sawReturn = false
+        if (letter === '\n') continue // the second half of a line end
+      }
       if (sawQuote) {
         // A quote inside a quoted field: doubled it is one, else the field is over.
         sawQuote = false
@@ -51,8 +56,8 @@ async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, fi
         isQuoted = true
         wasQuoted = true
       } else if (letter === delimiter) endField()
-      else if (letter === '\n') {
-        if (field.endsWith('\r')) field = field.slice(0, -1)
+      else if (letter === '\n' || letter === '\r') {
+        sawReturn = letter === '\r'
         const isBlank = fields.length === 0 && field === '' && !wasQuoted
         const record = endRecord()
         line += 1
@@ -70,9 +75,15 @@ async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, fi
   if (fields.length > 0 || field !== '' || wasQuoted) yield endRecord()
 }
 
-/** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line. */
+/** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line, HEED_ARGUMENT_INVALID. */
 export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGenerator<{ [column: string]: string }> {
   const { delimiter = unpackedName(file).endsWith('.tsv') ? '\t' : ',', onBadRow = 'stop' } = options
+  if (!/^[^"\r\n]$/u.test(delimiter)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${file}: delimiter is ${show(delimiter)}, expected one character that is no quote and no line end.`,
+    )
+  }
   let columns = options.columnNames
   for await (const { fields, line } of readRecords(readTextChunks(file), delimiter, file)) {
     if (!columns) {
@@ -97,9 +108,13 @@ export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGen
 
 const number = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/
 
-/** Columns of which every value is a number as numbers: what HF makes of a CSV file. */
+/** A number whose digits a double can keep. */
+const isNumber = (text: string): boolean =>
+  number.test(text) && (Math.abs(Number(text)) <= Number.MAX_SAFE_INTEGER || !/^[+-]?\d+$/.test(text))
+
+/** Columns of which every value is a number as numbers: what HF makes of a CSV file. Longer integers, such as ids, stay text. */
 export function withNumbers(rows: readonly Row[]): Row[] {
   const columns = Object.keys(rows[0] ?? {})
-  const numeric = columns.filter(name => rows.every(row => number.test(row[name] as string)))
+  const numeric = columns.filter(name => rows.every(row => isNumber(row[name] as string)))
   return rows.map(row => ({ ...row, ...Object.fromEntries(numeric.map(name => [name, Number(row[name])])) }))
 }

@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { show } from '../checks.ts'
+import { checkCount, checkIndex, show } from '../checks.ts'
 import { hash, permuted } from '../random.ts'
 import {
   type AnyMapFunction,
@@ -43,11 +43,8 @@ export class Dataset<T> implements IndexedDataset<T> {
 
   /** Throws HEED_ID_OUT_OF_RANGE. */
   get(index: number): T {
-    if (Number.isInteger(index) && index >= 0 && index < this.length) return this.#rows[this.#order?.[index] ?? index]!
-    throw new HeedError(
-      'HEED_ID_OUT_OF_RANGE',
-      `Dataset: index is ${show(index)}, expected an integer at least 0 and below ${this.length}.`,
-    )
+    checkIndex('Dataset', index, this.length)
+    return this.#rows[this.#order?.[index] ?? index]!
   }
 
   *[Symbol.iterator](): Generator<T> {
@@ -90,11 +87,15 @@ export class Dataset<T> implements IndexedDataset<T> {
     return new Dataset(this.#rows, order)
   }
 
+  /** The first rows; all when there are fewer. Throws HEED_ARGUMENT_INVALID. */
   take(count: number): Dataset<T> {
+    checkCount('Dataset.take', count)
     return this.select(range(0, Math.min(count, this.length)))
   }
 
+  /** All rows but the first. Throws HEED_ARGUMENT_INVALID. */
   skip(count: number): Dataset<T> {
+    checkCount('Dataset.skip', count)
     return this.select(range(Math.min(count, this.length), this.length))
   }
 

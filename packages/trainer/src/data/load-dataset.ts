@@ -44,7 +44,7 @@ export interface LoadRepositoryOptions extends RepositoryPart, ReadRowsOptions, 
 export async function loadDataset(format: DatasetFormat, options: LoadDatasetOptions): Promise<Dataset<Row>>
 export async function loadDataset(repository: string, options?: LoadRepositoryOptions): Promise<Dataset<Row>>
 export async function loadDataset(source: string, options: LoadRepositoryOptions = {}): Promise<Dataset<Row>> {
-  checkSampleBy(options)
+  checkOptions(options)
   const splits = await findSplits(source, options)
   const rows: Row[] = []
   const read = new Map<string, Row[]>()
@@ -75,7 +75,7 @@ export async function loadDataset(source: string, options: LoadRepositoryOptions
 export function streamDataset(format: DatasetFormat, options: LoadDatasetOptions): IterableDataset<Row>
 export function streamDataset(repository: string, options?: LoadRepositoryOptions): IterableDataset<Row>
 export function streamDataset(source: string, options: LoadRepositoryOptions = {}): IterableDataset<Row> {
-  checkSampleBy(options)
+  checkOptions(options)
   return new IterableDataset(async function* () {
     const splits = await findSplits(source, options)
     for (const slice of parseSplit(options.split ?? 'train', splits)) {
@@ -84,8 +84,9 @@ export function streamDataset(source: string, options: LoadRepositoryOptions = {
   })
 }
 
-function checkSampleBy({ sampleBy = 'line' }: ReadRowsOptions): void {
+function checkOptions({ sampleBy = 'line', onBadRow = 'stop' }: ReadRowsOptions): void {
   checkChoice('loadDataset', 'sampleBy', sampleBy, ['line', 'paragraph', 'document'])
+  checkChoice('loadDataset', 'onBadRow', onBadRow, ['stop', 'skip'])
 }
 
 const isFormat = (source: string): source is DatasetFormat => formatNames.some(format => format === source)

@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkIndex, checkNumber } from '../checks.ts'
 import type { IndexedDataset } from './sources.ts'
 
 export type TokenArray = Uint16Array | Uint32Array | Int32Array
@@ -52,8 +52,9 @@ export class PackedTokens implements IndexedDataset<TokenExample> {
     this.length = Math.floor((tokens.length - blockSize) / stride) + 1
   }
 
-  /** A view of the tokens, not a copy. */
+  /** A view of the tokens, not a copy. Throws HEED_ID_OUT_OF_RANGE. */
   get(index: number): TokenExample {
+    checkIndex('PackedTokens', index, this.length)
     const start = index * this.stride
     return { inputIds: this.tokens.subarray(start, start + this.blockSize) }
   }

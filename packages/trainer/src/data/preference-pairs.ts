@@ -1,4 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
+import { show } from '../checks.ts'
 import { ignoreIndex } from './batch.ts'
 import { type Collator, causalLmCollator, type PaddingOptions } from './collators.ts'
 
@@ -18,11 +19,11 @@ export function preferenceCollator(options: PaddingOptions): Collator<Preference
   return (pairs, seed) => {
     for (const pair of pairs) {
       for (const name of ['prompt', 'chosen', 'rejected'] as const) {
-        if (pair[name].length > 0) continue
+        if (pair[name]?.length > 0) continue
         const mend = name === 'prompt' ? ' Begin with a bos token.' : ''
         throw new HeedError(
           'HEED_ARGUMENT_INVALID',
-          `preferenceCollator: ${name} is [], expected at least one token.${mend}`,
+          `preferenceCollator: ${name} is ${show(pair[name])}, expected at least one token.${mend}`,
         )
       }
     }

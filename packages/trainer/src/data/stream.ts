@@ -1,6 +1,6 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkChoice, checkCount, checkNumber } from '../checks.ts'
 import { Dataset } from './dataset.ts'
 import { type BatchFunction, type BatchOptions, batchOf, type RowFunction } from './map-rows.ts'
 import type { StreamDataset } from './sources.ts'
@@ -55,7 +55,9 @@ export class IterableDataset<T> implements StreamDataset<T> {
     })
   }
 
+  /** The first rows; all when there are fewer. Throws HEED_ARGUMENT_INVALID. */
   take(count: number): IterableDataset<T> {
+    checkCount('IterableDataset.take', count)
     const source = this
     return new IterableDataset(async function* () {
       let taken = 0
@@ -68,7 +70,9 @@ export class IterableDataset<T> implements StreamDataset<T> {
     })
   }
 
+  /** All rows but the first. Throws HEED_ARGUMENT_INVALID. */
   skip(count: number): IterableDataset<T> {
+    checkCount('IterableDataset.skip', count)
     const source = this
     return new IterableDataset(async function* () {
       let seen = 0
@@ -120,6 +124,8 @@ async function* batches<T>(rows: AsyncIterable<T>, batchSize: number): AsyncGene
   if (batch.length > 0) yield batch
 }
 
+const where = 'interleaveDatasets'
+
 export interface InterleaveOptions {
   /** How often each data set has its turn; all alike, one after the other, when left out. */
   probabilities?: readonly number[]
@@ -128,38 +134,57 @@ export interface InterleaveOptions {
   stoppingStrategy?: 'first_exhausted' | 'all_exhausted'
 }
 
-/** Rows of several data sets by turns: HF's `interleave_datasets`. Throws HEED_ARGUMENT_INVALID. */
+/**
+ * Rows of several data sets by turns: HF's `interleave_datasets`. Throws HEED_ARGUMENT_INVALID, also when it is iterated and
+ * a data set that is to start again cannot.
+ */
 export function interleaveDatasets<T>(
   datasets: readonly (Iterable<T> | AsyncIterable<T>)[],
   { probabilities, seed = 42, stoppingStrategy = 'first_exhausted' }: InterleaveOptions = {},
 ): IterableDataset<T> {
+  if (datasets.length === 0) {
+    throw new HeedError('HEED_ARGUMENT_INVALID', `${where}: datasets are [], expected at least one.`)
+  }
+  checkChoice(where, 'stoppingStrategy', stoppingStrategy, ['first_exhausted', 'all_exhausted'])
   const total = probabilities?.reduce((sum, share) => sum + share, 0) ?? 1
-  if (probabilities && (probabilities.length !== datasets.length || !(Math.abs(total - 1) < 1e-6))) {
+  const isEach = probabilities?.length === datasets.length && probabilities.every(share => share >= 0)
+  if (probabilities && !(isEach && Math.abs(total - 1) < 1e-6)) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
-      `interleaveDatasets: probabilities are [${probabilities.join(', ')}], expected ${datasets.length} numbers whose sum is 1.`,
+      `${where}: probabilities are [${probabilities.join(', ')}], expected ${datasets.length} numbers of at least 0 whose sum is 1.`,
     )
   }
   return new IterableDataset(async function* () {
     const random = new Random(seed)
     const begin = (i: number): AsyncIterator<T> => new IterableDataset(() => datasets[i]!)[Symbol.asyncIterator]()
     const readers = datasets.map((_, i) => begin(i))
-    const next = await Promise.all(readers.map(reader => reader.next()))
-    const ended = new Set<number>(next.flatMap(({ done }, i) => (done ? [i] : [])))
-    if (ended.size > 0) return // a data set without rows
-    for (let turn = 1; ; turn++) {
-      const i = probabilities ? chosen(probabilities, random.uniform()) : (turn - 1) % datasets.length
-      yield next[i]!.value
-      next[i] = await readers[i]!.next()
-      if (next[i]!.done) {
-        ended.add(i)
+    try {
+      const next = await Promise.all(readers.map(reader => reader.next()))
+      if (next.some(({ done }) => done)) return // a data set without rows
+      const ended = new Set<number>()
+      for (let turn = 1; ; turn++) {
+        const i = probabilities ? chosen(probabilities, random.uniform()) : (turn - 1) % datasets.length
+        yield next[i]!.value
+        next[i] = await readers[i]!.next()
+        if (next[i]!.done) ended.add(i)
+        const isOver = stoppingStrategy === 'first_exhausted' ? ended.size > 0 : ended.size === datasets.length
+        if (isOver && (probabilities || turn % datasets.length === 0)) return
+        if (!next[i]!.done) continue
         readers[i] = begin(i)
         next[i] = await readers[i]!.next()
+        if (next[i]!.done) throw usedUp(i)
       }
-      const isOver = stoppingStrategy === 'first_exhausted' ? ended.size > 0 : ended.size === datasets.length
-      if (isOver && (probabilities || turn % datasets.length === 0)) return
+    } finally {
+      await Promise.all(readers.map(reader => reader.return?.()))
     }
   })
+}
+
+function usedUp(index: number): HeedError {
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${where}: data set ${index} gave no row when it was iterated again, expected it to start anew. Give a Dataset or an IterableDataset.`,
+  )
 }
 
 function chosen(probabilities: readonly number[], uniform: number): number {

@@ -26,12 +26,14 @@ export interface TextCorpus {
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
-/** Splits a text where a line ends, so that at least `part` of it comes after. */
+/** Splits a text where a line ends, so that at least `part` of it comes after. Throws HEED_ARGUMENT_INVALID. */
 export function splitText(text: string, part: number): [string, string] {
+  checkNumber('splitText', 'part', part, { min: 0, max: 1 })
   if (part === 0) return [text, '']
   const cut = Math.floor(text.length * (1 - part))
   const lineEnd = text.lastIndexOf('\n', cut)
-  const at = lineEnd > 0 ? lineEnd + 1 : cut
+  const isInsideLetter = /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(Math.max(0, cut - 1), cut + 1))
+  const at = lineEnd > 0 ? lineEnd + 1 : isInsideLetter ? cut - 1 : cut
   return [text.slice(0, at), text.slice(at)]
 }
 

@@ -7,7 +7,7 @@ import {
   writeFileAtomic,
 } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { checkNumber, show } from '../checks.ts'
+import { checkIndex, checkNumber, show } from '../checks.ts'
 import type { PackedTokensOptions, TokenExample } from './packed-tokens.ts'
 import type { IndexedDataset } from './sources.ts'
 
@@ -41,13 +41,14 @@ export async function isTokenShards(folder: string): Promise<boolean> {
 
 /**
  * Writes a tokenised corpus of any length to a folder, a shard at a time; a corpus that was there stays whole until the new one
- * is. Throws HEED_IO, also when the disk is full, and HEED_FILE_INVALID when there are no tokens.
+ * is. Throws HEED_IO, also when the disk is full, HEED_FILE_INVALID when there are no tokens, and HEED_ID_OUT_OF_RANGE.
  */
 export async function writeTokenShards(
   folder: string,
   pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
   { vocabSize, maxShardTokens = shardTokens }: { vocabSize: number; maxShardTokens?: number },
 ): Promise<ShardIndex> {
+  checkNumber('writeTokenShards', 'vocabSize', vocabSize, { min: 1, isInteger: true })
   checkNumber('writeTokenShards', 'maxShardTokens', maxShardTokens, { min: 1, isInteger: true })
   const isSmall = vocabSize <= 2 ** 16
   const index: ShardIndex = { dtype: isSmall ? 'uint16' : 'uint32', vocabSize, numTokens: 0, numBytes: 0, shards: [] }
@@ -68,6 +69,13 @@ export async function writeTokenShards(
   }
   try {
     for await (const { ids, numBytes } of pieces) {
+      const wrong = ids.find(id => id >= vocabSize)
+      if (wrong !== undefined) {
+        throw new HeedError(
+          'HEED_ID_OUT_OF_RANGE',
+          `writeTokenShards: an id is ${wrong}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}).`,
+        )
+      }
       index.numBytes += numBytes
       index.numTokens += ids.length
       for (let from = 0; from < ids.length; ) {
@@ -123,13 +131,15 @@ export class TokenShards implements IndexedDataset<TokenExample> {
     for (const { numTokens } of index.shards) this.#starts.push(this.#starts.at(-1)! + numTokens)
   }
 
-  /** Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_ARGUMENT_INVALID when a part is shorter than a block. */
+  /** Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_ARGUMENT_INVALID when a part is not there or shorter than a block. */
   static async open(folder: string, options: TokenShardsOptions): Promise<TokenShards> {
     const file = `${folder}/${indexFile}`
     const index = checkedIndex(parseStrictJson(await readText(file), file), file)
     const { blockSize, stride = blockSize, start = 0, end = index.numTokens } = options
     checkNumber('TokenShards', 'blockSize', blockSize, { min: 2, isInteger: true })
     checkNumber('TokenShards', 'stride', stride, { min: 1, isInteger: true })
+    checkNumber('TokenShards', 'start', start, { min: 0, isInteger: true })
+    checkNumber('TokenShards', 'end', end, { min: 0, max: index.numTokens, isInteger: true })
     if (end - start < blockSize) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
@@ -139,7 +149,9 @@ export class TokenShards implements IndexedDataset<TokenExample> {
     return new TokenShards(index, blockSize, stride, start, end, await openShards(folder, index))
   }
 
+  /** Throws HEED_ID_OUT_OF_RANGE, HEED_IO. */
   async get(index: number): Promise<TokenExample> {
+    checkIndex('TokenShards', index, this.length)
     const width = idBytes[this.index.dtype]
     const inputIds = new Int32Array(this.blockSize)
     let from = this.start + index * this.stride

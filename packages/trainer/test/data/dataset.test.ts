@@ -36,6 +36,10 @@ describe('Dataset', () => {
     expect(() => numbers(3).trainTestSplit({ testSize: 3 })).toThrow(
       'Dataset.trainTestSplit: testSize is 3, expected one that leaves both parts of 3 rows some.',
     )
+    expect(() => numbers(3).take(-1)).toThrow('Dataset.take: count is -1, expected an integer at least 0.')
+    expect(() => new IterableDataset(() => [1]).skip(Number.NaN)).toThrow(
+      'IterableDataset.skip: count is NaN, expected',
+    )
   })
 })
 

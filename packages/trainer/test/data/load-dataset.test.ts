@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { Dataset } from '../../src/data/dataset.ts'
 import { type LoadDatasetOptions, loadDataset, type Row, streamDataset } from '../../src/data/load-dataset.ts'
-import { interleaveDatasets } from '../../src/data/stream.ts'
+import { IterableDataset, interleaveDatasets } from '../../src/data/stream.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 const folder = fileURLToPath(new URL('../fixtures/rows', import.meta.url))
@@ -126,6 +126,26 @@ describe('a file that cannot be read', () => {
     )
   })
 
+  test('may end lines of CSV as old Macs did; integers that no number can keep stay text', async () => {
+    expect(await rowsOf('csv', 'x.csv', 'a,b\r1,"x\r"\r\r3,z\r')).toEqual([
+      { a: 1, b: 'x\r' },
+      { a: 3, b: 'z' },
+    ])
+    expect(await rowsOf('csv', 'x.csv', 'id,x\n1234567890123456789,1e300\n5,2\n')).toEqual([
+      { id: '1234567890123456789', x: 1e300 },
+      { id: '5', x: 2 },
+    ])
+  })
+
+  test('refuses options that are none', async () => {
+    expect(await rowsOf('csv', 'x.csv', 'a||b\n', { delimiter: '||' })).toBe(
+      'HEED_ARGUMENT_INVALID: FILE: delimiter is "||", expected one character that is no quote and no line end.',
+    )
+    expect(await rowsOf('json', 'x.jsonl', '{', { onBadRow: 'ignore' as 'skip' })).toBe(
+      'HEED_ARGUMENT_INVALID: loadDataset: onBadRow is "ignore", expected one of stop, skip.',
+    )
+  })
+
   test('says what is wrong with its bytes', async () => {
     expect(await rowsOf('text', 'x.txt', Uint8Array.of(0x61, 0xff))).toBe(
       'HEED_FILE_INVALID: FILE: line 1 is not UTF-8. Convert the file to UTF-8.',
@@ -204,7 +224,33 @@ describe('interleaved data sets', () => {
 
   test('need a probability each', () => {
     expect(() => interleaveDatasets(parts, { probabilities: [0.5, 0.5] })).toThrow(
-      'interleaveDatasets: probabilities are [0.5, 0.5], expected 3 numbers whose sum is 1.',
+      'interleaveDatasets: probabilities are [0.5, 0.5], expected 3 numbers of at least 0 whose sum is 1.',
+    )
+    expect(() => interleaveDatasets(parts, { probabilities: [1.5, -0.5, 0] })).toThrow(
+      'probabilities are [1.5, -0.5, 0]',
+    )
+    expect(() => interleaveDatasets([])).toThrow('interleaveDatasets: datasets are [], expected at least one.')
+    const stoppingStrategy = 'all' as 'all_exhausted'
+    expect(() => interleaveDatasets(parts, { stoppingStrategy })).toThrow(
+      'interleaveDatasets: stoppingStrategy is "all", expected one of first_exhausted, all_exhausted.',
+    )
+  })
+
+  test('are closed when no more is read, and one that cannot start again is no row of nothing', async () => {
+    let numClosed = 0
+    const rows = new IterableDataset(async function* () {
+      try {
+        for (let i = 0; i < 9; i++) yield i
+      } finally {
+        numClosed += 1
+      }
+    })
+    await interleaveDatasets([rows, rows]).take(3).toDataset()
+    expect(numClosed).toBe(2)
+    const once = [5][Symbol.iterator]()
+    const mixed = interleaveDatasets([once, [1, 2, 3]], { stoppingStrategy: 'all_exhausted' })
+    await expect(mixed.toDataset()).rejects.toThrow(
+      'interleaveDatasets: data set 0 gave no row when it was iterated again, expected it to start anew.',
     )
   })
 })

@@ -37,6 +37,9 @@ describe('PackedTokens', () => {
     expect(() => new PackedTokens(tokens, { blockSize: 4, stride: 0 })).toThrow(
       'PackedTokens: stride is 0, expected an integer at least 1.',
     )
+    expect(() => new PackedTokens(tokens, { blockSize: 4 }).get(2)).toThrow(
+      'PackedTokens: index is 2, expected an integer at least 0 and below 2.',
+    )
   })
 })
 
@@ -48,6 +51,10 @@ describe('a text corpus', () => {
     expect(first + last).toBe(lines)
     expect(first.endsWith('\n')).toBe(true)
     expect(last.split('\n')).toHaveLength(4)
+    expect(splitText('😀😀😀', 0.5)).toEqual(['😀', '😀😀'])
+    expect(() => splitText(lines, 2)).toThrow(
+      'splitText: part is 2, expected a finite number at least 0 and at most 1.',
+    )
   })
 
   test('knows its bytes, so that evaluation can report bits per byte', () => {

@@ -25,9 +25,18 @@ test.each([
   for (let i = 0; i < 10; i++) {
     expect([...((await blocks.get(i)).inputIds as Int32Array)]).toEqual(ids.slice(3 + 8 * i, 11 + 8 * i))
   }
+  await expect(blocks.get(10)).rejects.toThrow('TokenShards: index is 10, expected an integer at least 0 and below 10.')
   await blocks.close()
   await expect(TokenShards.open(folder, { blockSize: 8, start: 95 })).rejects.toThrow(
     `${folder}: the part has 5 tokens, expected at least blockSize (8). Prepare more text, or take a smaller blockSize.`,
+  )
+  await expect(TokenShards.open(folder, { blockSize: 8, end: 101 })).rejects.toThrow(
+    'TokenShards: end is 101, expected an integer at least 0 and at most 100.',
+  )
+  await expect(
+    writeTokenShards(folder, [{ ids: Uint32Array.of(vocabSize), numBytes: 1 }], { vocabSize }),
+  ).rejects.toThrow(
+    `writeTokenShards: an id is ${vocabSize}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}).`,
   )
   writeFileSync(`${folder}/tokens-00003.bin`, 'abc')
   await expect(TokenShards.open(folder, { blockSize: 8 })).rejects.toThrow(/tokens-00003.bin: it has 3 bytes, expected/)
