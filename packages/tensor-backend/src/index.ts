@@ -7,7 +7,7 @@ export type { ByteSource } from './files/byte-source.ts'
 export { type CheckpointLocation, openCheckpoint } from './files/checkpoint.ts'
 export {
   dtypeBits,
-  encodeFloats,
+  encodeFloatsInTurns,
   type FileDtype,
   type FloatFileDtype,
   type RawTensor,
@@ -16,7 +16,7 @@ export {
 export { fullDiskReason } from './files/full-disk.ts'
 export { dequantizeGgml } from './files/gguf/dequantize.ts'
 export type { GgufTensorInfo } from './files/gguf/header.ts'
-export { type GgmlFloatType, quantizeGgml } from './files/gguf/quantize.ts'
+export { type GgmlFloatType, quantizeGgml, quantizeGgmlInTurns } from './files/gguf/quantize.ts'
 export { type GgmlType, type GgufField, type GgufType, type GgufValue, ggmlTypes } from './files/gguf/types.ts'
 export { type WritableGgmlTensor, type WriteGgufOptions, writeGguf } from './files/gguf/write.ts'
 export { type GgufFile, openGguf } from './files/gguf.ts'
@@ -87,4 +87,5 @@ export { tokenLogProbs } from './ops/token-log-probs.ts'
 export { uninitialized } from './ops/uninitialized.ts'
 export { writeRows } from './ops/write-rows.ts'
 export { tf } from './tf.ts'
+export { Turns } from './turns.ts'
 export { joinWorld, type World } from './world.ts'

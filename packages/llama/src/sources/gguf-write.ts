@@ -4,7 +4,7 @@ import {
   type GgufField,
   ggmlTypes,
   HeedError,
-  quantizeGgml,
+  quantizeGgmlInTurns,
   tf,
   type WritableGgmlTensor,
   writeGguf,
@@ -314,7 +314,7 @@ async function encoded(
   const rows = tensor.shape[0]!
   tf.dispose(tensor)
   if (countsNormsFromOne && /norm\.weight$/.test(name)) values = values.map(value => value + 1)
-  const bytes = quantizeGgml(values, type, `${source.name}: tensor "${key}"`)
+  const bytes = await quantizeGgmlInTurns(values, type, `${source.name}: tensor "${key}"`)
   const heads = /\.attn_q\./.test(name)
     ? config.numAttentionHeads
     : /\.attn_k\./.test(name)

@@ -1,5 +1,6 @@
 import { HeedError } from '../errors.ts'
 import { tf } from '../tf.ts'
+import { convertInTurns, STRETCH } from '../turns.ts'
 import { bfloat16FromFloat32, float16FromFloat32, float32FromBfloat16, float32FromFloat16 } from './float16.ts'
 
 /**
@@ -156,14 +157,14 @@ export function tensorFromRaw({ dtype, shape, bytes }: RawTensor, where: string)
   return tf.tensor(values, [...shape], tfDtype)
 }
 
-function narrowed(values: Float32Array, dtype: 'F16' | 'BF16', where: string): Uint16Array {
+function narrowed(values: Float32Array, dtype: 'F16' | 'BF16', where: string, first: number): Uint16Array {
   const bits = dtype === 'F16' ? float16FromFloat32(values) : bfloat16FromFloat32(values)
   const infinity = dtype === 'F16' ? 0x7c00 : 0x7f80
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i]! & 0x7fff) === infinity && Number.isFinite(values[i])) {
       throw new HeedError(
         'HEED_NUMERIC',
-        `${where}: element ${i} is ${values[i]}, expected a value within the range of ${dtype}. Write it as F32.`,
+        `${where}: element ${first + i} is ${values[i]}, expected a value within the range of ${dtype}. Write it as F32.`,
       )
     }
   }
@@ -174,12 +175,23 @@ const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buf
 
 /**
  * float32 values -> file bytes of `dtype`, rounding to nearest, ties to even. F32 shares memory.
- * Throws HEED_NUMERIC when a finite value would become infinite.
+ * Throws HEED_NUMERIC when a finite value would become infinite; `first` is the number of the first value there.
  */
-export function encodeFloats(values: Float32Array, dtype: FloatFileDtype, where: string): Uint8Array {
+export function encodeFloats(values: Float32Array, dtype: FloatFileDtype, where: string, first = 0): Uint8Array {
   if (dtype === 'F32') return bytesOf(values)
   if (dtype === 'F64') return bytesOf(new Float64Array(values))
-  return bytesOf(narrowed(values, dtype, where))
+  return bytesOf(narrowed(values, dtype, where, first))
+}
+
+/** `encodeFloats` that lets other tasks have their turn on the way. */
+export async function encodeFloatsInTurns(
+  values: Float32Array,
+  dtype: FloatFileDtype,
+  where: string,
+): Promise<Uint8Array> {
+  if (dtype === 'F32') return encodeFloats(values, dtype, where)
+  const out = new Uint8Array((values.length * dtypeBits[dtype]) / 8)
+  return convertInTurns(values, out, STRETCH, (numbers, first) => encodeFloats(numbers, dtype, where, first))
 }
 
 /** The file dtype a tensor is written as: float32 as `floatDtype`, int32 as I32, bool as BOOL. Throws HEED_DTYPE_UNSUPPORTED. */
@@ -193,6 +205,6 @@ export function fileDtypeOf(tensor: tf.Tensor, floatDtype: FloatFileDtype, where
 /** Reads a tensor's values back and encodes them as `dtype`, which `fileDtypeOf` chose. Throws HEED_NUMERIC. */
 export async function bytesOfTensor(tensor: tf.Tensor, dtype: FileDtype, where: string): Promise<Uint8Array> {
   const values = await tensor.data()
-  if (tensor.dtype === 'float32') return encodeFloats(values as Float32Array, dtype as FloatFileDtype, where)
+  if (tensor.dtype === 'float32') return encodeFloatsInTurns(values as Float32Array, dtype as FloatFileDtype, where)
   return bytesOf(values)
 }

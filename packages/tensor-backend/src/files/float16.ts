@@ -33,28 +33,34 @@ export function float32FromBfloat16(bits: Uint16Array): Float32Array {
 const scratch = new Float32Array(1)
 const scratchBits = new Uint32Array(scratch.buffer)
 
-/** float32 -> binary16 bits, rounding to nearest, ties to even (IEEE 754 4.3.1); too large gives infinity, NaN a quiet NaN. */
+/** float32 bits -> binary16 bits, rounding to nearest, ties to even (IEEE 754 4.3.1); too large gives infinity, NaN a quiet NaN. */
+function halfFromBits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff)
+  if (magnitude >= 0x47800000) return sign | 0x7c00 // 65536 and more
+  if (magnitude >= 0x38800000) {
+    // Normal: move the exponent bias from 127 to 15; a carry out of the fraction rightly raises the exponent.
+    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
+  }
+  // Subnormal: one unit in the last place of 0.5 is 2^-24, so the float32 addition itself rounds to even.
+  scratchBits[0] = magnitude
+  scratch[0] = scratch[0]! + 0.5
+  return sign | (scratchBits[0] - 0x3f000000)
+}
+
+/** float32 -> binary16 bits, rounding to nearest, ties to even; too large gives infinity, NaN a quiet NaN. */
 export function float16FromFloat32(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   const out = new Uint16Array(values.length)
-  for (let i = 0; i < values.length; i++) {
-    const sign = (bits[i]! >>> 16) & 0x8000
-    const magnitude = bits[i]! & 0x7fffffff
-    if (magnitude > 0x7f800000) {
-      out[i] = sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff)
-    } else if (magnitude >= 0x47800000) {
-      out[i] = sign | 0x7c00 // 65536 and more
-    } else if (magnitude >= 0x38800000) {
-      // Normal: move the exponent bias from 127 to 15; a carry out of the fraction rightly raises the exponent.
-      out[i] = sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
-    } else {
-      // Subnormal: one unit in the last place of 0.5 is 2^-24, so the float32 addition itself rounds to even.
-      scratchBits[0] = magnitude
-      scratch[0] = scratch[0]! + 0.5
-      out[i] = sign | (scratchBits[0] - 0x3f000000)
-    }
-  }
+  for (let i = 0; i < values.length; i++) out[i] = halfFromBits(bits[i]!)
   return out
+}
+
+/** `float16FromFloat32` of one number. */
+export function float16FromNumber(value: number): number {
+  scratch[0] = value
+  return halfFromBits(scratchBits[0]!)
 }
 
 /** float32 -> bfloat16 bits, rounding to nearest, ties to even; NaN stays a quiet NaN. */

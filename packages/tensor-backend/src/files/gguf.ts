@@ -3,7 +3,7 @@ import { inPlaceBackend } from '../ops/in-place.ts'
 import { tf } from '../tf.ts'
 import type { SharedFile } from './byte-source.ts'
 import { tensorFromRaw } from './dtypes.ts'
-import { dequantizeGgml } from './gguf/dequantize.ts'
+import { dequantizeGgml, dequantizeGgmlInTurns } from './gguf/dequantize.ts'
 import { type GgufHeader, readGgufHeader } from './gguf/header.ts'
 import { type ByteSourceLike, openWith } from './open-byte-source.ts'
 import { isReadableFloat, readFloats } from './read-floats.ts'
@@ -91,7 +91,7 @@ export async function openGguf(
         if (type === 'I8' || type === 'I16' || type === 'I32' || type === 'I64') {
           return tensorFromRaw({ dtype: type, shape, bytes }, where(name))
         }
-        return tf.tensor(dequantizeGgml(bytes, type, where(name)), [...shape], 'float32')
+        return tf.tensor(await dequantizeGgmlInTurns(bytes, type, where(name)), [...shape], 'float32')
       },
       close() {
         shared?.release()

@@ -4,11 +4,12 @@
  * the model's own scores, with the same draws, so that the text is the same as without a drafter.
  */
 import { Random } from '@heed/layers'
+import { Turns } from '@heed/tensor-backend'
+import { checkAborted } from './aborted.ts'
 import type { Decoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import type { GenerateOptions, GenerationPlan } from './plan.ts'
 import { argmax, sample, softmax } from './sampling.ts'
-import { checkAborted, Turns } from './turns.ts'
 
 /** Guesses how a sequence goes on. */
 export interface Drafter {

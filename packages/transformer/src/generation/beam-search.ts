@@ -1,11 +1,12 @@
 import { Random } from '@heed/layers'
+import { Turns } from '@heed/tensor-backend'
+import { checkAborted } from './aborted.ts'
 import { invalid } from './conflicts.ts'
 import type { Decoding } from './decoding.ts'
 import { isForbidden, noTokenLeft } from './logits-processors.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import type { GenerateOptions, GenerationPlan } from './plan.ts'
 import { logSumExp } from './sampling.ts'
-import { checkAborted, Turns } from './turns.ts'
 
 /** A sequence and the sum of its tokens' log probabilities, or that sum with the length penalty once it has ended. */
 interface Beam {

@@ -1,10 +1,10 @@
 import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
-import { tf } from '@heed/tensor-backend'
+import { Turns, tf } from '@heed/tensor-backend'
 import type { CacheOptions } from '../cache-options.ts'
 import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
+import { checkAborted } from './aborted.ts'
 import type { PromptCache } from './prompt-cache.ts'
-import { checkAborted, Turns } from './turns.ts'
 
 /** One generation under way: what a model keeps between tokens. */
 export interface Decoding {

@@ -1,8 +1,9 @@
 import { hidesKeys, Random } from '@heed/layers'
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, Turns } from '@heed/tensor-backend'
 import { checkIdShape, checkIds, type FlatIds, flattenIds, idRows, type TokenIds } from '../inputs.ts'
 import type { CausalLm } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
+import { checkAborted } from './aborted.ts'
 import { type Drafter, DraftModel, PromptLookup, writeAssisted } from './assisted.ts'
 import { beamSearch } from './beam-search.ts'
 import { checkNames, invalid } from './conflicts.ts'
@@ -10,7 +11,6 @@ import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import { endTokens, type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
 import { argmax, sample } from './sampling.ts'
-import { checkAborted, Turns } from './turns.ts'
 
 /**
  * Writes on from prompts with a decoder-only model: by greedy choice, by sampling, or with beams. Gives prompt and

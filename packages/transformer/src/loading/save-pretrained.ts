@@ -1,5 +1,5 @@
 import {
-  encodeFloats,
+  encodeFloatsInTurns,
   type FloatFileDtype,
   HeedError,
   type QuantizedWeight,
@@ -69,7 +69,7 @@ function dequantizedWeights(model: PretrainedModel, dtype: FloatFileDtype): Map<
       const tensor = weight.dequantize()
       const values = (await tensor.data()) as Float32Array
       tf.dispose(tensor)
-      return encodeFloats(values, dtype, key)
+      return encodeFloatsInTurns(values, dtype, key)
     }
     weights.set(key, { dtype, shape: weight.shape, bytes })
   }

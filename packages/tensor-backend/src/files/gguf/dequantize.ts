@@ -1,4 +1,5 @@
 import { HeedError } from '../../errors.ts'
+import { convertInTurns, STRETCH } from '../../turns.ts'
 import { decodeValues, type FileDtype } from '../dtypes.ts'
 import { numberFromFloat16 } from '../float16.ts'
 import { type GgmlType, ggmlTypes } from './types.ts'
@@ -146,4 +147,12 @@ export function dequantizeGgml(bytes: Uint8Array, type: GgmlType, where: string)
   const out = new Float32Array((bytes.length / layout.bytes) * layout.elements)
   for (let at = 0, to = 0; at < bytes.length; at += layout.bytes, to += layout.elements) dequantizer(bytes, at, out, to)
   return out
+}
+
+/** `dequantizeGgml` that lets other tasks, such as a handler of Ctrl-C, have their turn on the way. */
+export async function dequantizeGgmlInTurns(bytes: Uint8Array, type: GgmlType, where: string): Promise<Float32Array> {
+  const { elements, bytes: blockBytes } = ggmlTypes[type]
+  const out = new Float32Array(Math.floor(bytes.length / blockBytes) * elements)
+  const stretch = Math.max(1, STRETCH / elements) * blockBytes
+  return convertInTurns(bytes, out, stretch, part => dequantizeGgml(part, type, where))
 }

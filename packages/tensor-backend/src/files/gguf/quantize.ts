@@ -1,6 +1,7 @@
 import { HeedError } from '../../errors.ts'
+import { convertInTurns, STRETCH } from '../../turns.ts'
 import { encodeFloats } from '../dtypes.ts'
-import { float16FromFloat32 } from '../float16.ts'
+import { float16FromNumber } from '../float16.ts'
 import { type GgmlKType, quantizeKBlock } from './quantize-k.ts'
 import { ggmlTypes } from './types.ts'
 
@@ -11,7 +12,7 @@ const BLOCK = 32
 const { fround } = Math
 
 /** Half away from zero, as C's roundf. */
-const roundf = (x: number): number => Math.sign(x) * Math.floor(Math.abs(x) + 0.5)
+const roundf = (x: number): number => (x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5))
 
 /** 1 / d in float32, and 0 where d is zero or so small that its inverse is infinite. */
 function inverse(d: number): number {
@@ -47,9 +48,9 @@ type BlockQuantizer = (x: Float32Array, from: number, out: Uint8Array, to: numbe
 function scaled(quantize: BlockQuantizer): BlockQuantizer {
   return (x, from, out, to) => {
     const scale = quantize(x, from, out, to)
-    const [bits] = float16FromFloat32(Float32Array.of(scale))
-    out[to] = bits! & 0xff
-    out[to + 1] = bits! >> 8
+    const bits = float16FromNumber(scale)
+    out[to] = bits & 0xff
+    out[to + 1] = bits >> 8
     return scale
   }
 }
@@ -75,22 +76,22 @@ const MOST_HALF = 65519.996
 /**
  * float32 values -> blocks of `type`; Q8_0 and Q4_0 byte for byte those of ggml's reference (gguf-py `gguf.quants.quantize`).
  * Quantised types take whole rows of 32, K-quants of 256. Throws HEED_SHAPE_MISMATCH, and HEED_NUMERIC on what the type
- * cannot hold.
+ * cannot hold; `first` is the number of the first value there.
  */
-export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: string): Uint8Array {
-  if (type === 'F32' || type === 'F16' || type === 'BF16') return encodeFloats(values, type, where)
+export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: string, first = 0): Uint8Array {
+  if (type === 'F32' || type === 'F16' || type === 'BF16') return encodeFloats(values, type, where, first)
   const { elements, bytes } = ggmlTypes[type]
   if (values.length % elements !== 0) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `${where}: it has ${values.length} elements, expected a multiple of ${elements} for ${type}.`,
+      `${where}: it has ${first + values.length} elements, expected a multiple of ${elements} for ${type}.`,
     )
   }
   const strange = values.findIndex(value => !Number.isFinite(value))
   if (strange >= 0) {
     throw new HeedError(
       'HEED_NUMERIC',
-      `${where}: element ${strange} is ${values[strange]}, expected finite values for ${type}.`,
+      `${where}: element ${first + strange} is ${values[strange]}, expected finite values for ${type}.`,
     )
   }
   const quantize = quantizers[type]!
@@ -100,9 +101,21 @@ export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: s
     if (Math.abs(scale) <= MOST_HALF) continue
     throw new HeedError(
       'HEED_NUMERIC',
-      `${where}: the scale of elements ${from} to ${from + elements - 1} is ${scale}, ` +
+      `${where}: the scale of elements ${first + from} to ${first + from + elements - 1} is ${scale}, ` +
         `expected one within the range of float16 for ${type}. Write it as F32.`,
     )
   }
   return out
+}
+
+/** `quantizeGgml` that lets other tasks, such as a handler of Ctrl-C, have their turn on the way. */
+export async function quantizeGgmlInTurns(
+  values: Float32Array,
+  type: GgmlFloatType,
+  where: string,
+): Promise<Uint8Array> {
+  if (type === 'F32') return quantizeGgml(values, type, where)
+  const { elements, bytes } = ggmlTypes[type]
+  const out = new Uint8Array(Math.floor(values.length / elements) * bytes)
+  return convertInTurns(values, out, STRETCH, (numbers, first) => quantizeGgml(numbers, type, where, first))
 }

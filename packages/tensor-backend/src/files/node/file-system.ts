@@ -11,6 +11,9 @@ import { fullDiskReason } from '../full-disk.ts'
 /** One system call reads or writes at most this much: Linux stops at 2 GiB minus a page. */
 const CHUNK = 2 ** 30
 
+/** A process that is told to end waits for the call that writes: it should not have much to do. */
+const WRITE_CHUNK = 2 ** 25
+
 function pathOf(address: string): string {
   return address.startsWith('file:') ? fileURLToPath(address) : address
 }
@@ -183,7 +186,7 @@ export async function createAtomicFile(address: string): Promise<AtomicFile> {
     async write(bytes) {
       for (let done = 0; done < bytes.byteLength; ) {
         const { bytesWritten } = await handle
-          .write(bytes, done, Math.min(bytes.byteLength - done, CHUNK))
+          .write(bytes, done, Math.min(bytes.byteLength - done, WRITE_CHUNK))
           .catch(cause => Promise.reject(systemError(path, 'writing', cause)))
         done += bytesWritten
       }

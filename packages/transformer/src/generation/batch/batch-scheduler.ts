@@ -3,14 +3,13 @@
  * of every text under way. Yu et al. 2022 ("Orca", OSDI 22), iteration-level scheduling.
  */
 import { BatchCache } from '@heed/layers'
-import { HeedError, tf } from '@heed/tensor-backend'
+import { HeedError, Turns, tf } from '@heed/tensor-backend'
 import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
 import { logitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
-import { Turns } from '../turns.ts'
 import { BatchSequence, type SequenceOptions } from './batch-sequence.ts'
 
 export interface BatchSchedulerOptions {

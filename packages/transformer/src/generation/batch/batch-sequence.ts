@@ -1,9 +1,9 @@
 import { Random } from '@heed/layers'
 import type { CacheOptions } from '../../cache-options.ts'
+import { abortedBy } from '../aborted.ts'
 import type { GenerateOptions, GenerationPlan } from '../plan.ts'
 import type { PromptCache } from '../prompt-cache.ts'
 import { argmax, sample } from '../sampling.ts'
-import { abortedBy } from '../turns.ts'
 import { type ChosenLogProb, LogProbs } from './token-log-probs.ts'
 
 /** Options of one sequence of a batch: those of `generate` that concern one sequence which is read as it is written. */
