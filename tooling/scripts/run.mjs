@@ -46,6 +46,7 @@ function build() {
     join(root, 'node_modules', 'turbo', 'bin', 'turbo'),
     'run',
     'build',
+    'build:kernels',
     '--filter=!@heed/demo',
     '--output-logs=errors-only',
     '--ui=stream',

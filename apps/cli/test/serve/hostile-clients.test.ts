@@ -1,13 +1,21 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { RunningServer, stories } from './running-server.ts'
 
 const megabyte = 2 ** 20
+const line = 'POST /v1/completions HTTP/1.1\r\nHost: x\r\n'
 
 let server: RunningServer
+/** The answers to a client with slow headers and one with a slow body: they take their time while the other tests run. */
+let slowHeaders: Promise<string>
+let slowBody: Promise<string>
 beforeAll(async () => {
   server = await RunningServer.start([stories], ['--quiet'])
+  const headers = Array.from({ length: 60 }, (_, i) => `X-${i}: slow\r\n`)
+  slowHeaders = sendSlowly([line, ...headers])
+  const head = `${line}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n`
+  slowBody = sendSlowly([head, ...' '.repeat(100)])
 })
 afterAll(() => server.stop())
 
@@ -39,20 +47,6 @@ async function sendSlowly(parts: Iterable<string>): Promise<string> {
   await isClosed
   return answer
 }
-
-const line = 'POST /v1/completions HTTP/1.1\r\nHost: x\r\n'
-
-describe.concurrent('clients that take their time are cut off', () => {
-  test('with their headers, after ten seconds', async () => {
-    const headers = Array.from({ length: 60 }, (_, i) => `X-${i}: slow\r\n`)
-    expect(await sendSlowly([line, ...headers])).toMatch(/^HTTP\/1\.1 408 /)
-  })
-
-  test('with their body, after thirty seconds', async () => {
-    const head = `${line}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n`
-    expect(await sendSlowly([head, ...' '.repeat(100)])).toMatch(/^HTTP\/1\.1 408 /)
-  })
-})
 
 test('a body of 100 MB is refused, of a stated length at once, and is not kept', async () => {
   const stated = `${line}Content-Type: application/json\r\nContent-Length: ${100 * megabyte}\r\nConnection: close\r\n\r\n`
@@ -98,4 +92,9 @@ test('ten thousand idle connections hurt no answer under way, and are forgotten'
   for (const socket of sockets) socket.destroy()
   expect((await fetch(`${server.url}/health`)).status).toBe(200)
   expect((await residentMegabytes()) - before.megabytes).toBeLessThan(128)
+})
+
+test('clients that take their time are cut off: with their headers after ten seconds, with their body after thirty', async () => {
+  expect(await slowHeaders).toMatch(/^HTTP\/1\.1 408 /)
+  expect(await slowBody).toMatch(/^HTTP\/1\.1 408 /)
 })
