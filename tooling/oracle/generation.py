@@ -157,6 +157,7 @@ def seq2seq_cases(folder):
     ids[1, 5:] = model.config.pad_token_id
     plain = {"input_ids": ids}
     length = {"max_new_tokens": 10}
+    end = model.generate(**plain, **length, do_sample=False, forced_bos_token_id=9)[0, 4].item()
     return {"model": folder, "cases": [
         ids_case(model, "padding without a mask", plain, length),
         ids_case(model, "n-grams of the source", plain, {**length, "encoder_no_repeat_ngram_size": 1}),
@@ -166,6 +167,10 @@ def seq2seq_cases(folder):
             **length, "forced_bos_token_id": 9, "num_beams": 3, "encoder_no_repeat_ngram_size": 2, "num_return_sequences": 2,
         }),
         with_assistant(ids_case(model, "assistant", {"input_ids": ids[:1]}, length), folder),
+        ids_case(model, "a forced first token, beams that stop early", plain, {
+            **length, "forced_bos_token_id": 9, "num_beams": 4, "early_stopping": True, "length_penalty": 2.0,
+            "eos_token_id": [0, end],
+        }),
     ]}
 
 

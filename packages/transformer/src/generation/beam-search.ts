@@ -143,12 +143,12 @@ function bestCandidates(
   }))
 }
 
-/** Takes up the candidates that end, while they can still change the outcome. */
+/** Takes up the candidates that may end here, while they can still change the outcome. */
 function collectEnded(search: Search, candidates: readonly Candidate[], plan: GenerationPlan): void {
   const { numBeams, earlyStopping, lengthPenalty } = plan
   if (!search.canImprove || (earlyStopping === true && search.ended.length === numBeams)) return
   for (const { ids, rows, score, isEnd } of candidates) {
-    if (isEnd) search.ended.push({ ids, rows, score: score / rows.length ** lengthPenalty })
+    if (isEnd && !isForbidden(score)) search.ended.push({ ids, rows, score: score / rows.length ** lengthPenalty })
   }
   search.ended.sort((a, b) => b.score - a.score)
   search.ended.length = Math.min(search.ended.length, numBeams)
@@ -167,8 +167,8 @@ function best(
   { numReturnSequences, eosTokenIds, padTokenId }: GenerationPlan,
 ): Required<Pick<GenerateOutput, 'sequences' | 'sequencesScores' | 'beamIndices'>> {
   const beams = searches.flatMap(({ ended }) => ended.slice(0, numReturnSequences))
-  if (beams.some(({ score }) => isForbidden(score))) {
-    const possible = Math.min(...searches.map(({ ended }) => ended.filter(({ score }) => !isForbidden(score)).length))
+  const possible = Math.min(...searches.map(({ ended }) => ended.length))
+  if (possible < numReturnSequences) {
     throw invalid(
       'numReturnSequences',
       numReturnSequences,

@@ -35,7 +35,10 @@ export function sequenceBiasProcessor(
   }
 }
 
-/** score · penalty where positive, score / penalty where negative, for tokens of the source: above 1 they become likelier. */
+/**
+ * score · penalty where positive, score / penalty where negative, for tokens of the source: above 1 they become likelier. Of each
+ * beam; HF takes beam i for prompt i, and leaves those after the last prompt as they are.
+ */
 export function encoderRepetitionPenaltyProcessor(
   penalty: number,
   sources: readonly (readonly number[])[],
