@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
-import { LlamaForCausalLM, llamaConfig } from 'heed'
+import { openPretrained } from '@heed/transformer'
+import { LlamaForCausalLM, llamaConfig, writeGgufModel } from 'heed'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { heed, typeInto } from './run-cli.ts'
 
@@ -32,6 +33,18 @@ test('convert, quantize and eval perplexity: a model through GGUF and back fores
   const refused = await heed(['convert', stories, join(folder, 'few-bits'), '--type', 'q4_0'])
   expect(refused.code).toBe(2)
   expect(refused.stderr).toContain('convert: type is q4_0, expected f32, f16 or bf16 for a HuggingFace folder.')
+})
+
+test('a model without a tokenizer is converted, which is said, and is not generated with', async () => {
+  const [gguf, back] = [join(folder, 'bare.gguf'), join(folder, 'bare')]
+  await writeGgufModel(gguf, await openPretrained(stories))
+  const { code, stderr } = await heed(['convert', gguf, back])
+  expect([code, stderr]).toEqual([0, 'It has no tokenizer, since the model came without one: give --tokenizer.\n'])
+  expect(readdirSync(back)).not.toContain('tokenizer.json')
+  expect((await heed(['generate', gguf, 'x'])).stderr).toBe(
+    `error: ${gguf}: this model comes without a tokenizer, expected a folder with both. ` +
+      `Make it, and load that: heed convert ${gguf} <folder> --tokenizer <path>.\n`,
+  )
 })
 
 test('inspect shows what a GGUF file holds', async () => {

@@ -96,7 +96,8 @@ describe('a GGUF file whose numbers and tensors disagree is refused before a mod
 
   test('a file without a tokenizer, when one is asked for', async () => {
     await expect(loadTokenizer(valid)).rejects.toThrow(
-      `${valid}: tokenizer.ggml.tokens is missing, expected a list of texts. Convert the model anew.`,
+      `${valid}: this model comes without a tokenizer, expected a folder with both. ` +
+        `Make it, and load that: heed convert ${valid} <folder> --tokenizer <path>.`,
     )
   })
 

@@ -3,7 +3,7 @@ import { init } from '@heed/tensor-backend'
 import { exportGgufVocabulary, Tokenizer } from '@heed/tokenizer'
 import { openPretrained } from '@heed/transformer'
 import { Command, Option } from 'commander'
-import { AutoModelForCausalLM, HeedError, isHeedError, loadTokenizer, writeGgufModel } from 'heed'
+import { AutoModelForCausalLM, HeedError, loadTokenizer, writeGgufModel } from 'heed'
 import { action, failWhenInterrupted } from '../failure.ts'
 import { formatBytes } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
@@ -91,8 +91,7 @@ async function findTokenizer(path: string, isGiven: boolean): Promise<Tokenizer 
       : await loadTokenizer(path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (!isGiven && (code === 'HEED_FILE_NOT_FOUND' || (isHeedError(error) && error.code === 'HEED_FILE_INVALID')))
-      return undefined
+    if (!isGiven && code === 'HEED_FILE_NOT_FOUND') return undefined
     throw error
   }
 }

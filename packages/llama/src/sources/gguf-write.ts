@@ -47,6 +47,9 @@ const fileTypes: Readonly<Record<GgmlFloatType, number>> = {
   BF16: 32,
 }
 
+/** As llama.cpp names it; without the key it refuses to load the file. */
+const noVocabulary: GgufVocabularyPairs = new Map([['tokenizer.ggml.model', { type: 'string', value: 'none' }]])
+
 /** Values of `general.architecture` whose layers see all of the text in llama.cpp, whatever window the file has. */
 const windowless = new Set(['llama', 'phi3'])
 
@@ -62,7 +65,7 @@ const architectures: Readonly<Record<string, string>> = { mistral: 'llama', mixt
 export async function writeGgufModel(
   path: string,
   checkpoint: Checkpoint,
-  { type = 'F32', vocabulary = new Map(), name, onProgress, onWarning = console.warn }: WriteGgufModelOptions = {},
+  { type = 'F32', vocabulary = noVocabulary, name, onProgress, onWarning = console.warn }: WriteGgufModelOptions = {},
 ): Promise<void> {
   const [adapter] = checkpoint.adapters ?? []
   if (adapter) {

@@ -19,9 +19,12 @@ const importers: Readonly<Record<string, (file: GgufVocabulary) => ImportedToken
 /**
  * The tokenizer that a GGUF file embeds, from the key-value pairs at its head (`tokenizer.ggml.*`; numbers may be
  * bigint, arrays may be typed): same ids as the model it was made from.
- * `source` names the file in messages. Throws HEED_CONFIG_INVALID.
+ * `source` names the file in messages. Throws HEED_FILE_NOT_FOUND when it embeds none, HEED_CONFIG_INVALID.
  */
 export function importGgufVocabulary(metadata: Metadata, source = 'GGUF vocabulary'): ImportedTokenizer {
+  if (!hasVocabulary(metadata)) {
+    throw new HeedError('HEED_FILE_NOT_FOUND', `${source}: there is no tokenizer in this file. Load one of its own.`)
+  }
   const file = new GgufVocabulary(metadata, source)
   const model = metadata['tokenizer.ggml.model']
   const importer = typeof model === 'string' ? importers[model] : undefined
@@ -37,6 +40,12 @@ export function importGgufVocabulary(metadata: Metadata, source = 'GGUF vocabula
       ...(typeof template === 'string' && { chat_template: template }),
     },
   }
+}
+
+/** llama.cpp calls the tokenizer of a file without one `none` or `no_vocab`; some tools leave out the keys. */
+function hasVocabulary(metadata: Metadata): boolean {
+  const model = metadata['tokenizer.ggml.model']
+  return model === undefined ? 'tokenizer.ggml.tokens' in metadata : model !== 'none' && model !== 'no_vocab'
 }
 
 /** Typed views of the keys. */

@@ -125,6 +125,15 @@ test("BERT's vocabulary gives the ids of the tokenizer.json that it was made fro
   expect(cases.map(({ text }) => [...tokenizer.encode(text).ids])).toEqual(cases.map(({ ids }) => ids))
 })
 
+test.each([{}, { 'tokenizer.ggml.model': 'none' }, { 'tokenizer.ggml.model': 'no_vocab' }])(
+  'a file with %j embeds no tokenizer',
+  metadata => {
+    expect(() => importGgufVocabulary(metadata, 'x.gguf')).toThrow(
+      new HeedError('HEED_FILE_NOT_FOUND', 'x.gguf: there is no tokenizer in this file. Load one of its own.'),
+    )
+  },
+)
+
 describe('keys that break a rule', () => {
   const tokens = { 'tokenizer.ggml.tokens': ['<unk>', 'a'] }
 
