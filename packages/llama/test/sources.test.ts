@@ -71,6 +71,8 @@ describe('GGUF', () => {
   const window = 'sliding_attention'
   const supposed: Record<string, Record<string, unknown>> = {
     'gemma2-tiny': { query_pre_attn_scalar: 6 },
+    'mistral-tiny': { sliding_window: null },
+    'mixtral-tiny': { sliding_window: null },
     'gemma3_text-tiny': { query_pre_attn_scalar: 6, layer_types: [window, window] },
     'smollm3-tiny': { no_rope_layers: [1, 1, 1] },
   }
@@ -136,8 +138,26 @@ describe('GGUF', () => {
     expect(await written(64)).toEqual([])
     expect(await written(16)).toEqual([
       `${join(fixtures, 'mistral-tiny')}/config.json: slidingWindow is 16, which llama.cpp has not for mistral: texts of more ` +
-        'tokens come out otherwise there. Heed reads it from the file.',
+        'tokens come out otherwise from the file.',
     ])
+    const read = (await openPretrained(path)).config
+    expect([read.model_type, read.sliding_window]).toEqual(['llama', undefined])
+  })
+
+  test('a window of LLaMA is passed over, as in llama.cpp', async () => {
+    const path = join(folder, 'windowed.gguf')
+    await writeGgufModel(path, await openPretrained(join(fixtures, 'llama-tiny/grouped')))
+    const file = await openGguf(path)
+    const bytes = (name: string) => () => file.readRaw(name)
+    const tensors = new Map([...file.tensors].map(([name, info]) => [name, { ...info, bytes: bytes(name) }]))
+    const window: GgufField = { type: 'uint32', value: 2 }
+    const windowed = join(folder, 'with-window.gguf')
+    await writeGguf(windowed, {
+      metadata: new Map([...file.metadata, ['llama.attention.sliding_window', window]]),
+      tensors,
+    })
+    await file.close()
+    expect(await logits(windowed)).toEqual(await logits(path))
   })
 
   const real = (value: number): GgufField => ({ type: 'float32', value })

@@ -223,6 +223,9 @@ function checkSizes(numbers: GgufNumbers): void {
 
 const tokenKeys = { bos_token_id: 'bos_token_id', eos_token_id: 'eos_token_id', pad_token_id: 'padding_token_id' }
 
+/** The architecture, that of Mistral and Mixtral too, whose layers see all of the text in llama.cpp, whatever window the file has. */
+export const WINDOWLESS = 'llama'
+
 /** The config.json of a GGUF file's key-value pairs; `divisors` are the contents of its rope tensors. Throws HEED_CONFIG_INVALID. */
 export function configOfGguf(numbers: GgufNumbers, divisors: Parameters<typeof ropeScaling>[1]): HfConfig {
   const { layout, file } = numbers
@@ -231,14 +234,14 @@ export function configOfGguf(numbers: GgufNumbers, divisors: Parameters<typeof r
   const hiddenSize = numbers.number('embedding_length')
   const headDim = numbers.number('attention.key_length', hiddenSize / heads)
   const table = file.tensors.get('token_embd.weight')
-  const window = numbers.has('attention.sliding_window') ? numbers.number('attention.sliding_window') : null
-  const isMistral = layout.modelType === 'llama' && window !== null
+  const hasWindow = numbers.architecture !== WINDOWLESS && numbers.has('attention.sliding_window')
+  const window = hasWindow ? numbers.number('attention.sliding_window') : null
   const rotaryDim = rotaryDimOf(numbers, headDim)
   const scaling = ropeScaling(numbers, divisors, rotaryDim)
   const rotaryShare = rotaryDim / headDim
   const tokens = Object.entries(tokenKeys).map(([key, ours]) => [key, numbers.get(`tokenizer.ggml.${ours}`) ?? null])
   return {
-    model_type: isMistral ? 'mistral' : layout.modelType,
+    model_type: layout.modelType,
     vocab_size: table?.shape[0] ?? numbers.number('vocab_size'),
     hidden_size: hiddenSize,
     intermediate_size: numbers.numberOfAllLayers('feed_forward_length', hiddenSize),

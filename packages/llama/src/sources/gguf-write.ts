@@ -14,7 +14,7 @@ import { type LlamaConfig, ropeParameters, rotaryDim } from '../config.ts'
 import type { Gemma2Config, Gemma3Config } from '../gemma.ts'
 import type { MixtralConfig, Qwen2MoeConfig, QwenMoeConfig } from '../mixtral.ts'
 import { relatives } from '../relatives-by-type.ts'
-import { configOfGguf, GgufNumbers } from './gguf-config.ts'
+import { configOfGguf, GgufNumbers, WINDOWLESS } from './gguf-config.ts'
 import { type GgufLayout, ggufLayouts, ggufName } from './gguf-names.ts'
 import { pairsFromHalves } from './rotary-rows.ts'
 
@@ -50,9 +50,6 @@ const fileTypes: Readonly<Record<GgmlFloatType, number>> = {
 /** As llama.cpp names it; without the key it refuses to load the file. */
 const noVocabulary: GgufVocabularyPairs = new Map([['tokenizer.ggml.model', { type: 'string', value: 'none' }]])
 
-/** Values of `general.architecture` whose layers see all of the text in llama.cpp, whatever window the file has. */
-const windowless = new Set(['llama', 'phi3'])
-
 /** HF's `model_type` to GGUF's `general.architecture` where that is not what the layout is called. */
 const architectures: Readonly<Record<string, string>> = { mistral: 'llama', mixtral: 'llama' }
 
@@ -78,7 +75,8 @@ export async function writeGgufModel(
   const relative = relatives[modelType]
   const [architecture, layout] = layoutOf(modelType)
   if (!relative) throw unknownType(checkpoint.source, modelType)
-  const config = relative.config.fromHf(checkpoint.config, checkpoint.source)
+  const given = relative.config.fromHf(checkpoint.config, checkpoint.source)
+  const config = architecture === WINDOWLESS ? withoutWindow(given) : given
   const source = await checkpoint.openTensors()
   try {
     const metadata = new Map<string, GgufField>([
@@ -92,17 +90,29 @@ export async function writeGgufModel(
     ])
     const { tensors, divisors } = plannedTensors(source, config, layout, type, onProgress)
     checkReadsBack(checkpoint.source, config, { metadata, tensors, divisors })
-    const { slidingWindow: window, maxPositionEmbeddings: context } = config
-    if (windowless.has(architecture) && window !== null && window < context) {
-      onWarning(
-        `${checkpoint.source}: slidingWindow is ${window}, which llama.cpp has not for ${modelType}: texts of more tokens come ` +
-          'out otherwise there. Heed reads it from the file.',
-      )
-    }
+    warnOfWindow(checkpoint.source, given, architecture, onWarning)
     await writeGguf(path, { metadata, tensors: new Map([...divisors, ...tensors]) })
   } finally {
     await source.close()
   }
+}
+
+function withoutWindow(config: LlamaConfig): LlamaConfig {
+  return { ...config, slidingWindow: null, layerTypes: config.layerTypes.map(() => 'full_attention') }
+}
+
+/** Says which windows are lost: those of Phi-3, which the file has, in llama.cpp alone. */
+function warnOfWindow(
+  source: string,
+  { modelType, slidingWindow: window, maxPositionEmbeddings: context }: LlamaConfig,
+  architecture: string,
+  onWarning: (message: string) => void,
+): void {
+  if (window === null || window >= context || (architecture !== WINDOWLESS && architecture !== 'phi3')) return
+  const where = architecture === WINDOWLESS ? 'from the file' : 'there. Heed reads it from the file'
+  onWarning(
+    `${source}: slidingWindow is ${window}, which llama.cpp has not for ${modelType}: texts of more tokens come out otherwise ${where}.`,
+  )
 }
 
 /** What neither changes numbers nor is in a GGUF file. */
