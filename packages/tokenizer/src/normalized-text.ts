@@ -42,7 +42,11 @@ class AlignmentBuilder {
   private length = 0
   private position = 0
 
-  constructor(private readonly from: Alignment) {
+  constructor(
+    private readonly from: Alignment,
+    /** Where the text begins in the original. */
+    private readonly origin: number,
+  ) {
     this.starts = new Int32Array(from.starts.length + 16)
     this.ends = new Int32Array(from.starts.length + 16)
   }
@@ -58,11 +62,11 @@ class AlignmentBuilder {
     this.position = end
   }
 
-  /** Adds so many units, aligned to unit `at` of the source; to nothing if that is before its start. */
+  /** Adds so many units, aligned to unit `at` of the source; to the place before it if that is none. */
   insert(units: number, at: number): void {
     this.reserve(units)
-    this.starts.fill(this.from.starts[at] ?? 0, this.length, this.length + units)
-    this.ends.fill(this.from.ends[at] ?? 0, this.length, this.length + units)
+    this.starts.fill(this.from.starts[at] ?? this.origin, this.length, this.length + units)
+    this.ends.fill(this.from.ends[at] ?? this.origin, this.length, this.length + units)
     this.length += units
   }
 
@@ -237,7 +241,7 @@ export class NormalizedText {
 
   private changed(text: string, build: (builder: AlignmentBuilder) => void): NormalizedText {
     const alignment = new Deferred(() => {
-      const builder = new AlignmentBuilder(this.aligned())
+      const builder = new AlignmentBuilder(this.aligned(), this.origin)
       build(builder)
       return builder.finish()
     })

@@ -1,5 +1,5 @@
 import { toByteCharacters } from './byte-alphabet.ts'
-import { DeferredColumns, type EncodingColumns, joinIds, TextSource } from './encoding-columns.ts'
+import { DeferredColumns, type EncodingColumns, joinIds, TextSource, type TokenValues } from './encoding-columns.ts'
 import type { Model, PieceTokens } from './models/model.ts'
 import type { NormalizedText } from './normalized-text.ts'
 import { byteStarts, type PreTokenizedText, type Segment } from './pre-tokenized-text.ts'
@@ -44,6 +44,7 @@ function tokenizeBytes(piece: string, model: Model): PieceTokens {
 /** Tokens of bytes, whose places in the piece are worked out when they are asked for. */
 class ByteTokens implements PieceTokens {
   readonly ids: readonly number[]
+  readonly values: TokenValues
   private made: readonly number[] | undefined
 
   constructor(
@@ -51,6 +52,7 @@ class ByteTokens implements PieceTokens {
     private readonly tokens: PieceTokens,
   ) {
     this.ids = tokens.ids
+    this.values = tokens.values ?? null
   }
 
   get spans(): readonly number[] {

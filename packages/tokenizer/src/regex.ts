@@ -48,9 +48,11 @@ export function compilePattern(pattern: Pattern): RegExp {
   return 'Regex' in pattern ? translatePattern(pattern.Regex) : literalPattern(pattern.String)
 }
 
-/** Flat pairs: start and end of each match of a global pattern. */
+/** Flat pairs: start and end of each match of a global pattern. An empty one right behind another is none, as in Oniguruma. */
 export function matchSpans(text: string, pattern: RegExp): number[] {
   const spans: number[] = []
-  for (const match of text.matchAll(pattern)) spans.push(match.index, match.index + match[0].length)
+  for (const { 0: match, index } of text.matchAll(pattern)) {
+    if (match !== '' || index !== spans.at(-1)) spans.push(index, index + match.length)
+  }
   return spans
 }

@@ -88,7 +88,8 @@ export class Tokenizer {
   private words: WordEncoder | null
   private readonly added = new AddedTokens()
   private readonly normalize: Normalize
-  private readonly tokenText = (id: number): string => this.idToToken(id) ?? ''
+  /** Tokens of the model, as it spells them; those of added tokens and of padding are known from the text and the option. */
+  private readonly tokenText = (id: number): string => this.model.vocabulary.tokenOf(id) ?? this.idToToken(id) ?? ''
 
   constructor(parts: TokenizerParts) {
     this.currentModel = parts.model

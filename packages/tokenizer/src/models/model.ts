@@ -1,3 +1,4 @@
+import type { TokenValues } from '../encoding-columns.ts'
 import type { Vocabulary } from '../vocabulary.ts'
 
 /** The tokens of one piece. */
@@ -5,8 +6,8 @@ export interface PieceTokens {
   readonly ids: readonly number[]
   /** Flat pairs: start and end of each token in the piece, in UTF-16 units, on code point boundaries. */
   readonly spans: readonly number[]
-  /** The text of each token where it differs from that of its id (an unknown word); absent when none does. */
-  readonly values?: readonly (string | undefined)[]
+  /** The text of each token where it differs from that of its id (an unknown word); absent or null when none does. */
+  readonly values?: TokenValues
 }
 
 /** Turns pieces into tokens; what a tokenizer looks up and what a trainer makes. */

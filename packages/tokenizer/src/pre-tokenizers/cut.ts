@@ -1,4 +1,5 @@
 import type { PieceSink } from '../pre-tokenized-text.ts'
+import { matchSpans } from '../regex.ts'
 
 /** What becomes of the delimiters between pieces; HF's names. */
 export type SplitBehavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous'
@@ -58,10 +59,11 @@ function addIfCovering(text: string, pattern: RegExp, sink: PieceSink): boolean 
 function stretchesOf(text: string, pattern: RegExp, isInverted: boolean): Stretch[] {
   const stretches: Stretch[] = []
   let last = 0
-  for (const match of text.matchAll(pattern)) {
-    const end = match.index + match[0].length
-    if (match.index > last) stretches.push({ start: last, end: match.index, isDelimiter: isInverted })
-    stretches.push({ start: match.index, end, isDelimiter: !isInverted })
+  const spans = matchSpans(text, pattern)
+  for (let s = 0; s < spans.length; s += 2) {
+    const [start, end] = [spans[s]!, spans[s + 1]!]
+    if (start > last) stretches.push({ start: last, end: start, isDelimiter: isInverted })
+    stretches.push({ start, end, isDelimiter: !isInverted })
     last = end
   }
   if (last < text.length) stretches.push({ start: last, end: text.length, isDelimiter: isInverted })
