@@ -287,22 +287,6 @@ test.each(['F16', 'Q8_0', 'Q4_K'] as const)('%s is made and read in turns, of wh
   await expect(quantizeGgmlInTurns(values, type, 'x')).rejects.toThrow(/^x: .*element(s 32768 to \d+| 32777) is /)
 })
 
-test.each(['F16', 'Q8_0', 'Q4_K'] as const)('%s is made and read in turns, of which others have some', async type => {
-  let now = 0
-  vi.spyOn(performance, 'now').mockImplementation(() => (now += 100))
-  const turns = vi.spyOn(globalThis, 'setTimeout')
-  const values = Float32Array.from({ length: 2 ** 15 + 256 }, (_, i) => weights[i % weights.length]!)
-  const bytes = await quantizeGgmlInTurns(values, type, 'x')
-  expect(turns).toHaveBeenCalledTimes(3)
-  expect(bytes).toEqual(quantizeGgml(values, type, 'x'))
-  expect(await dequantizeGgmlInTurns(bytes, type, 'x')).toEqual(dequantizeGgml(bytes, type, 'x'))
-  expect(turns).toHaveBeenCalledTimes(6)
-  vi.restoreAllMocks()
-
-  values[2 ** 15 + 9] = -3e38
-  await expect(quantizeGgmlInTurns(values, type, 'x')).rejects.toThrow(/^x: .*element(s 32768 to \d+| 32777) is -/)
-})
-
 test('a type without a dequantizer is listed, copied, and refused by name when dequantized', async () => {
   const path = join(folder, 'iq1.gguf')
   const bytes = new Uint8Array(50)
