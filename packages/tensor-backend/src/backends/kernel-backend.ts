@@ -43,6 +43,8 @@ const MAX_PADDING = 1 / 16
 export interface MemoryOwner {
   /** Throws when what lies there is lost. */
   check(): void
+  /** Throws when it may be other than it was; slower than `check`. */
+  checkUnchanged(): void
   /** No tensor lies there any more. */
   release(address: number, bytes: number): void
 }
@@ -220,6 +222,7 @@ export class KernelBackend extends MathBackendCPU {
     if (!isNumeric(data.dtype)) return super.readSync(dataId)
     const values = (data.values as Float32Array).slice()
     checkLost(this.library, values)
+    data.owner?.checkUnchanged()
     return values
   }
 

@@ -1,5 +1,5 @@
 import { HeedError } from '../errors.ts'
-import type { ByteSource } from '../files/byte-source.ts'
+import type { SharedFile } from '../files/byte-source.ts'
 import { tf } from '../tf.ts'
 import type { KernelBackend, MemoryOwner } from './kernel-backend.ts'
 import type { KernelLibrary } from './library.ts'
@@ -20,16 +20,20 @@ export class MappedFile implements MemoryOwner {
     private readonly backend: KernelBackend,
     private readonly start: number,
     private readonly byteLength: number,
-    readonly name: string,
-  ) {}
+    private readonly file: SharedFile,
+  ) {
+    file.hold()
+    mapped.add(this)
+  }
 
-  /** Undefined where the backend cannot map it. */
-  static open(backend: KernelBackend, { fd = -1, byteLength, name }: ByteSource): MappedFile | undefined {
-    const start = fd < 0 ? 0 : (backend.library.mapFile?.(fd, byteLength) ?? 0)
-    if (start === 0) return undefined
-    const file = new MappedFile(backend, start, byteLength, name)
-    mapped.add(file)
-    return file
+  /** Holds the file as long as it is mapped. Undefined where the backend cannot map it. */
+  static open(backend: KernelBackend, file: SharedFile, byteLength: number): MappedFile | undefined {
+    const start = backend.library.mapFile?.(file.fd, byteLength) ?? 0
+    return start === 0 ? undefined : new MappedFile(backend, start, byteLength, file)
+  }
+
+  get name(): string {
+    return this.file.name
   }
 
   /**
@@ -51,6 +55,14 @@ export class MappedFile implements MemoryOwner {
     if (this.hasLost) throw isShorter(this.name)
   }
 
+  checkUnchanged(): void {
+    if (this.file.isUnchanged()) return
+    throw new HeedError(
+      'HEED_IO',
+      `${this.name}: it has changed since tensors were opened from it, and their values with it. Dispose of them, and load them again.`,
+    )
+  }
+
   release(address: number, bytes: number): void {
     this.backend.library.forgetPages!(address, bytes)
     this.close()
@@ -61,6 +73,7 @@ export class MappedFile implements MemoryOwner {
     if (this.holders > 0) return
     mapped.delete(this)
     this.backend.library.unmapFile!(this.start, this.byteLength)
+    this.file.release()
   }
 }
 

@@ -58,9 +58,11 @@ export async function openGguf(
     const { version, metadata, tensors } = known ?? (await readGgufHeader(opened))
     let shared: SharedFile | undefined
     let mapped: MappedFile | undefined
+    const sharedFile = (): SharedFile | undefined => (shared ??= opened.share?.())
     const mapFile = (): MappedFile | undefined => {
       const backend = inPlaceBackend()
-      mapped ??= backend && MappedFile.open(backend, opened)
+      const file = backend && sharedFile()
+      mapped ??= file && MappedFile.open(backend, file, opened.byteLength)
       return mapped
     }
     const where = (name: string) => `${opened.name}: tensor ${shown(name)}`
@@ -77,8 +79,8 @@ export async function openGguf(
       name: opened.name,
       placeOf(name) {
         const { byteOffset: offset } = infoOf(name)
-        shared ??= opened.share?.()
-        return shared && { file: shared, offset }
+        const file = sharedFile()
+        return file && { file, offset }
       },
       readRaw,
       dequantize: async name => dequantizeGgml(await readRaw(name), infoOf(name).type, where(name)),

@@ -1,8 +1,8 @@
-import { copyFileSync, readFileSync, truncateSync } from 'node:fs'
+import { copyFileSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { accumulate, init, linear, openGguf, tf, writeGguf } from '@heed/tensor-backend'
+import { accumulate, HeedError, init, linear, openGguf, tf, writeGguf } from '@heed/tensor-backend'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 const values = Float32Array.from({ length: 96 * 96 }, (_, i) => Math.sin(i + 1))
@@ -93,6 +93,20 @@ describe.skipIf(process.platform !== 'linux')('F32 of a GGUF file is not copied 
     third.dispose()
     await file.close()
     expect(mappings()).toBe(0)
+  })
+
+  test('a file that is written in place is an error of whoever reads values of it back, as a saving does', async () => {
+    const [a, b] = await readBoth()
+    expect(b.dataSync()).toEqual(values)
+    writeFileSync(path, readFileSync(path).fill(1, 4096))
+    utimesSync(path, 1, 1) // the clock of the system may not have moved
+    expect(() => b.dataSync()).toThrow(
+      new HeedError(
+        'HEED_IO',
+        `${path}: it has changed since tensors were opened from it, and their values with it. Dispose of them, and load them again.`,
+      ),
+    )
+    tf.dispose([a, b])
   })
 
   test('a file that becomes shorter is an error of whoever reads from it, and does not end the process', async () => {
