@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ReplaceDecoder } from '../src/decoders/replace.ts'
 import { NormalizedText } from '../src/normalized-text.ts'
 import { ReplaceNormalizer } from '../src/normalizers/replace.ts'
+import { translatePattern } from '../src/regex.ts'
 import { Tokenizer } from '../src/tokenizer.ts'
 import { testTokenizer } from './test-tokenizer.ts'
 
@@ -25,6 +26,13 @@ test('an empty match right behind another is none', () => {
   expect(replaced('\\s*$', 'a  ')).toBe('a-')
   expect(replaced('a*', 'baac')).toBe('-b-c-')
   expect(new ReplaceDecoder({ Regex: 'a*' }, '-').decodeChain(['baac', 'd'])).toEqual(['-b-c-', '-d-'])
+})
+
+test('superscripts and fractions of Latin-1 are letters to \\w, but not in a class', () => {
+  const matched = (pattern: string) => 'a²½'.match(translatePattern(pattern))
+  expect(matched('\\w')).toEqual(['a', '²', '½'])
+  expect(matched('[\\w]')).toEqual(['a'])
+  expect(matched('[^\\w\\s]+')).toEqual(['²½'])
 })
 
 test('what a normalizer puts before a text behind an added token stands where that text begins', () => {

@@ -16,18 +16,27 @@ const properties: Readonly<Record<string, string>> = {
   xdigit: '0-9A-Fa-f',
 }
 
+const wordCharacters = properties.word!
+
 const shorthands: Readonly<Record<string, string>> = {
   s: '\\p{White_Space}',
   d: '\\p{Nd}',
-  // Oniguruma looks characters of Latin-1 up in another table, where superscripts and fractions count as letters.
-  w: '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\u00b2\u00b3\u00b9\u00bc-\u00be',
+  w: wordCharacters,
   h: '0-9A-Fa-f',
 }
 
+/** Outside of classes Oniguruma looks Latin-1 up in another table, where superscripts and fractions count as letters. */
+const latinWordCharacters = '\u00b2\u00b3\u00b9\u00bc-\u00be'
+
 /** JavaScript source of the set that an escape at `index` names, if it names one, and where the escape ends. */
-export function characterSet(pattern: string, index: number): { source: string; end: number } | undefined {
+export function characterSet(
+  pattern: string,
+  index: number,
+  isInClass: boolean,
+): { source: string; end: number } | undefined {
   const letter = pattern[index + 1] ?? ''
-  const shorthand = shorthands[letter.toLowerCase()]
+  const isLoneWord = letter.toLowerCase() === 'w' && !isInClass
+  const shorthand = isLoneWord ? wordCharacters + latinWordCharacters : shorthands[letter.toLowerCase()]
   if (shorthand !== undefined) {
     return { source: letter === letter.toLowerCase() ? `[${shorthand}]` : `[^${shorthand}]`, end: index + 2 }
   }

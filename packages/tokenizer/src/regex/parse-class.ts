@@ -37,7 +37,7 @@ export function parseClass(
       index = nested.end
       continue
     }
-    const set = pattern[index] === '\\' ? characterSet(pattern, index) : undefined
+    const set = pattern[index] === '\\' ? characterSet(pattern, index, true) : undefined
     if (set) {
       items.push({ kind: 'set', source: set.source })
       index = set.end
@@ -55,7 +55,7 @@ export function parseClass(
 }
 
 function isSetAt(pattern: string, index: number): boolean {
-  return pattern[index] === '[' || (pattern[index] === '\\' && characterSet(pattern, index) !== undefined)
+  return pattern[index] === '[' || (pattern[index] === '\\' && characterSet(pattern, index, true) !== undefined)
 }
 
 /** In a class `\b` is the backspace. */

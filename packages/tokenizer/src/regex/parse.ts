@@ -104,7 +104,7 @@ export class PatternParser {
       return raw(`(?:${reference[0]})`, false)
     }
     if (next !== undefined && 'KGg'.includes(next)) throw this.invalid(`\\${next}, which JavaScript cannot express`)
-    const set = characterSet(pattern, this.index)
+    const set = characterSet(pattern, this.index, false)
     if (set) {
       this.index = set.end
       return raw(set.source, true)
