@@ -36,10 +36,10 @@ export function invalid(name: string, value: unknown, rule: string, mend: string
 }
 
 /** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
-export function checkNames(options: GenerateOptions): void {
+export function checkNames(where: string, options: object, known: readonly string[]): void {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const unknown = given.find(([name]) => !generateOptionNames.includes(name))
-  if (unknown) throw unknownOption('generate', unknown[0], generateOptionNames)
+  const unknown = given.find(([name]) => !known.includes(name))
+  if (unknown) throw unknownOption(where, unknown[0], known)
 }
 
 /** Settings that hold ids of tokens. */

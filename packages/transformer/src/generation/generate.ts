@@ -6,7 +6,7 @@ import type { Seq2SeqLm } from '../seq2seq.ts'
 import { checkAborted } from './aborted.ts'
 import { type Drafter, DraftModel, PromptLookup, writeAssisted } from './assisted.ts'
 import { beamSearch } from './beam-search.ts'
-import { checkNames, invalid } from './conflicts.ts'
+import { checkNames, generateOptionNames, invalid } from './conflicts.ts'
 import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import { endTokens, type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
@@ -146,7 +146,7 @@ function readInputs(
   inputIds: TokenIds,
   options: GenerateOptions,
 ): { ids: FlatIds; mask: number[][] | undefined } {
-  checkNames(options)
+  checkNames('generate', options, generateOptionNames)
   checkIsAlive(model)
   const { attentionMask } = options
   const ids = flattenIds('generate', 'inputIds', inputIds)

@@ -180,9 +180,18 @@ test('bad input is refused with one clear message', async () => {
       'HEED_ARGUMENT_INVALID',
       'BatchScheduler: prompt is 32 tokens long, expected less than the 32 of the context. Shorten it.',
     ])
+    expect(await failure([1], { maxNewToken: 2 } as SequenceOptions)).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'BatchScheduler: maxNewToken is not an option, expected maxNewTokens. Names are those of HF in camelCase.',
+    ])
+    expect((await failure([1], { numBeams: 2 } as SequenceOptions))[1]).toMatch('numBeams is not an option')
     expect((await failure([99]))[0]).toBe('HEED_ID_OUT_OF_RANGE')
     expect((await failure([1], { temperature: 2 }))[0]).toBe('HEED_ARGUMENT_INVALID')
   })
+  const misspelt = { maxSequence: 2 } as BatchSchedulerOptions
+  expect((await failureOf(() => new BatchScheduler(model, misspelt)))[1]).toMatch(
+    'maxSequence is not an option, expected maxSequences.',
+  )
   expect(await failureOf(() => new BatchScheduler(model, { maxSequences: 0 }))).toEqual([
     'HEED_ARGUMENT_INVALID',
     'BatchScheduler: maxSequences is 0, expected a whole number of at least 1. Change it or leave it out.',

@@ -7,10 +7,11 @@ import { HeedError, Turns, tf } from '@heed/tensor-backend'
 import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
+import { checkNames } from '../conflicts.ts'
 import { logitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
-import { BatchSequence, type SequenceOptions } from './batch-sequence.ts'
+import { BatchSequence, type SequenceOptions, sequenceOptionNames } from './batch-sequence.ts'
 
 export interface BatchSchedulerOptions {
   /** Sequences under way at once, the others wait their turn; 16 by default. */
@@ -48,8 +49,16 @@ export class BatchScheduler {
       contextLength,
       keptCaches = 0,
       cacheOptions = {},
+      ...others
     }: BatchSchedulerOptions = {},
   ) {
+    checkNames('BatchScheduler', others, [
+      'contextLength',
+      'maxSequences',
+      'prefillChunk',
+      'keptCaches',
+      'cacheOptions',
+    ])
     const { maxPositionEmbeddings } = model.config as { maxPositionEmbeddings?: number }
     this.contextLength = contextLength ?? maxPositionEmbeddings ?? Number.POSITIVE_INFINITY
     this.#options = { maxSequences, prefillChunk, keptCaches, cacheOptions }
@@ -71,6 +80,7 @@ export class BatchScheduler {
    */
   submit(prompt: readonly number[], options: SequenceOptions = {}): BatchSequence {
     if (this.#isDisposed) throw invalid('submit', 'called', 'no text after dispose', 'Make another scheduler.')
+    checkNames('BatchScheduler', options, sequenceOptionNames)
     if (prompt.length === 0)
       throw invalid('prompt', '[]', 'at least one token', 'Begin with the token that begins texts.')
     const ids = flattenIds('BatchScheduler', 'prompt', [[...prompt]])

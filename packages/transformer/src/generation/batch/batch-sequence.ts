@@ -1,35 +1,43 @@
 import { Random } from '@heed/layers'
-import type { CacheOptions } from '../../cache-options.ts'
 import { abortedBy } from '../aborted.ts'
+import { generateOptionNames } from '../conflicts.ts'
 import type { GenerateOptions, GenerationPlan } from '../plan.ts'
 import type { PromptCache } from '../prompt-cache.ts'
 import { argmax, sample } from '../sampling.ts'
 import { type ChosenLogProb, LogProbs } from './token-log-probs.ts'
 
+/** Options of `generate` that concern several sequences, or the whole batch. */
+const otherOptions = [
+  'streamer',
+  'attentionMask',
+  'promptCache',
+  'cacheImplementation',
+  'cacheDtype',
+  'assistantModel',
+  'promptLookupNumTokens',
+  'numBeams',
+  'lengthPenalty',
+  'earlyStopping',
+  'numReturnSequences',
+  'returnDictInGenerate',
+  'outputScores',
+  'outputLogits',
+  'onWarning',
+] as const
+
 /** Options of one sequence of a batch: those of `generate` that concern one sequence which is read as it is written. */
-export interface SequenceOptions
-  extends Omit<
-    GenerateOptions,
-    | 'streamer'
-    | 'attentionMask'
-    | 'promptCache'
-    | keyof CacheOptions
-    | 'assistantModel'
-    | 'promptLookupNumTokens'
-    | 'numBeams'
-    | 'lengthPenalty'
-    | 'earlyStopping'
-    | 'numReturnSequences'
-    | 'returnDictInGenerate'
-    | 'outputScores'
-    | 'outputLogits'
-    | 'onWarning'
-  > {
+export interface SequenceOptions extends Omit<GenerateOptions, (typeof otherOptions)[number]> {
   /** Gives each token's log-probability, and those of so many likeliest tokens, by the model alone, before any setting. */
   topLogprobs?: number | undefined
   /** A sequence rests while its reader is so many tokens behind; 256 by default. */
   maxUnread?: number | undefined
 }
+
+export const sequenceOptionNames: readonly string[] = [
+  ...generateOptionNames.filter(name => !otherOptions.some(other => other === name)),
+  'topLogprobs',
+  'maxUnread',
+]
 
 export interface WrittenToken {
   id: number
