@@ -69,11 +69,11 @@ export async function writeTokenShards(
   }
   try {
     for await (const { ids, numBytes } of pieces) {
-      const wrong = ids.find(id => id >= vocabSize)
+      const wrong = isSmall ? ids.find(id => id >= 2 ** 16) : undefined
       if (wrong !== undefined) {
         throw new HeedError(
           'HEED_ID_OUT_OF_RANGE',
-          `writeTokenShards: an id is ${wrong}, expected 0 to ${vocabSize - 1} (vocabSize is ${vocabSize}).`,
+          `writeTokenShards: an id is ${wrong}, expected 0 to 65535 since vocabSize is ${vocabSize}. Give the highest id and 1 as vocabSize.`,
         )
       }
       index.numBytes += numBytes
