@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { HeedError } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import {
   type IndexedDataset,
@@ -40,10 +42,20 @@ const validationSplit = 0.1
 /** Tokens of a prepared corpus that are for validation at most: more would take longer than they tell. */
 const mostValidationTokens = 2 ** 18
 
-/** What files of the command line hold. Throws as `readTextFiles`. */
+/** What files of the command line hold. Throws HEED_ARGUMENT_INVALID, and as `readTextFiles`. */
 export async function trainingData(files: readonly string[]): Promise<TrainingData> {
   const [folder, ...others] = files
   if (folder !== undefined && others.length === 0 && (await isTokenShards(folder))) return { folder }
+  const isFolder = async (file: string): Promise<boolean> =>
+    (await stat(file).catch(() => undefined))?.isDirectory() ?? false
+  const areFolders = await Promise.all(files.map(isFolder))
+  if (files.length === 0 || areFolders.includes(true)) {
+    const found = files.length === 0 ? 'files are missing' : `a file is ${files[areFolders.indexOf(true)]}, a folder`
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed train: ${found}, expected text files, or one folder that heed data prepare made. Name them.`,
+    )
+  }
   return { text: await readTextFiles(files) }
 }
 

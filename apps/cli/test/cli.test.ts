@@ -51,6 +51,20 @@ describe('help and wrong use', () => {
       heed(['train', text, '--out', none, '--resume']),
       heed(['serve', none, '--port', '99999999']),
     ])
+    const wrong: [string[], string][] = [
+      [[], 'files are missing, expected text files, or one folder that heed data prepare made. Name them.'],
+      [
+        [folder],
+        `a file is ${folder}, a folder, expected text files, or one folder that heed data prepare made. Name them.`,
+      ],
+      [['--recipe', 'x', '--steps', '5'], '--steps is given, expected it in the file with --recipe. Write it there.'],
+      [
+        ['--model', 'x', '--hidden-size', '8'],
+        '--hidden-size is given, expected it without --model, which has its own sizes. Leave one of them out.',
+      ],
+    ]
+    const said = await Promise.all(wrong.map(([args]) => heed(['train', ...args, '--out', none])))
+    expect(said.map(({ stderr }) => stderr)).toEqual(wrong.map(([, message]) => `error: heed train: ${message}\n`))
     expect([onFile!.code, onFile!.stderr]).toEqual([
       2,
       `error: --out is ${text}, a file, expected a folder. Choose another one.\n`,
@@ -142,7 +156,7 @@ test('train saves a folder that inspect reads and generate continues from, the s
 
 test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from it', async () => {
   const out = join(folder, 'interrupted')
-  const args = ['train', text, '--out', out, '--steps', '400', ...tiny, ...short, '--json']
+  const args = ['train', text, '--out', out, '--steps', '400', '--warmup-steps', '200', ...tiny, ...short, '--json']
   const stopped = await heed(args, { interruptWhen: '"event":"log"' })
   expect(stopped.code).toBe(130)
   const checkpoint = readdirSync(out).find(name => name.startsWith('checkpoint-'))!
@@ -150,10 +164,15 @@ test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from i
   expect(step).toBeLessThan(400)
   const resumed = await heed([...args, '--resume'])
   expect(resumed.code).toBe(0)
-  const steps = resumed.stdout
+  const events = `${stopped.stdout}${resumed.stdout}`
     .trim()
     .split('\n')
     .map(line => JSON.parse(line))
+  expect(events.at(-1)).toMatchObject({ event: 'done', globalStep: 400, isInterrupted: false })
+  const logged = events.find(({ event }) => event === 'log')
+  expect(logged.learningRate).toBeCloseTo((3e-3 * (logged.step - 1)) / 200, 9)
+  const steps = events
+    .slice(stopped.stdout.trim().split('\n').length)
     .filter(({ event }) => event === 'log')
     .map(record => record.step)
   expect(steps[0]).toBeGreaterThan(step)

@@ -7,7 +7,7 @@ import { wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
 import { bold, dim } from '../terminal/style.ts'
 import { generateText } from './generate.ts'
-import { defaultRecipe, runRecipe } from './train.ts'
+import { defaultRecipe, runRecipe, usualWarmup } from './train.ts'
 
 const bundledCorpus = fileURLToPath(new URL('../tiny-shakespeare.txt', import.meta.url))
 const prompt = 'ROMEO:\n'
@@ -26,7 +26,7 @@ export function quickstartCommand(): Command {
         const isJson = json === true
         const result = await runRecipe(
           { text: await readTextFiles([data]) },
-          { ...defaultRecipe, steps, out, samplePrompt: [prompt] },
+          { ...defaultRecipe, steps, warmupSteps: usualWarmup(steps), out, samplePrompt: [prompt] },
           isJson,
         )
 

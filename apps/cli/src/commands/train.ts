@@ -53,6 +53,11 @@ export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
   resume: false,
 }
 
+/** A hundred steps, or a tenth of a short run. */
+export function usualWarmup(steps: number): number {
+  return Math.min(defaultRecipe.warmupSteps, Math.ceil(steps / 10))
+}
+
 /** `heed train`: text files in, a HuggingFace folder out. */
 export function trainCommand(): Command {
   const recipe = defaultRecipe
@@ -82,14 +87,17 @@ export function trainCommand(): Command {
       '\nExamples:\n  heed train book.txt --out runs/book --steps 1000\n  heed train book.txt --out runs/book --steps 1000 --resume',
     )
     .action(
-      action(async (files: string[], options: TrainOptions) => {
+      action(async (files: string[], options: TrainOptions, command: Command) => {
         const isJson = options.json === true
+        checkGiven(command, options)
+        if (!isGiven(command, 'warmupSteps')) options.warmupSteps = usualWarmup(options.steps)
         await checkOutputDir(options.out)
         if (options.dryRun) return printDryRun(await dryRunOf(files, options), isJson)
-        const { isInterrupted } = options.recipe
+        const result = options.recipe
           ? await trainByRecipe(files, options, options.recipe)
           : await runRecipe(await trainingData(files), options, isJson)
-        if (isInterrupted) process.exitCode = exitCodes.interrupted
+        if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
+        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
       }),
     )
 }
@@ -97,6 +105,41 @@ export function trainCommand(): Command {
 interface TrainOptions extends Omit<TrainRecipe, keyof RunFlags>, RunFlags {
   recipe?: string
   data?: string
+}
+
+const isGiven = (command: Command, option: string): boolean => command.getOptionValueSource(option) === 'cli'
+
+/** Options that a recipe does not say itself. */
+const besideRecipe = ['recipe', 'data', 'out', 'resume', 'dryRun', 'json']
+/** Options of a new model and its tokenizer. */
+const ofNewModel = [
+  'vocabSize',
+  'hiddenSize',
+  'intermediateSize',
+  'numHiddenLayers',
+  'numAttentionHeads',
+  'numKeyValueHeads',
+]
+
+/** Throws HEED_ARGUMENT_INVALID at an option that would change nothing beside others. */
+function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions): void {
+  const refuse = (names: readonly string[], other: string, mend: string): void => {
+    const option = command.options.find(
+      each => names.includes(each.attributeName()) && isGiven(command, each.attributeName()),
+    )
+    if (!option) return
+    throw new HeedError('HEED_ARGUMENT_INVALID', `heed train: ${option.long} is given, expected it ${other}. ${mend}`)
+  }
+  const all = command.options.map(option => option.attributeName())
+  if (recipe)
+    refuse(
+      all.filter(name => !besideRecipe.includes(name)),
+      'in the file with --recipe',
+      'Write it there.',
+    )
+  else refuse(['data'], 'with --recipe only', 'Leave it out.')
+  if (model) refuse(ofNewModel, 'without --model, which has its own sizes', 'Leave one of them out.')
+  if (tokenizer) refuse(['vocabSize'], 'without --tokenizer, which has its own', 'Leave one of them out.')
 }
 
 async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
@@ -127,9 +170,7 @@ async function trainByRecipe(
   const recipe = await recipeOf(files, options, recipeFile)
   const { signal, release } = interruptSignal()
   try {
-    const result = await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
-    if (json) console.log(JSON.stringify({ event: 'done', ...result }))
-    return result
+    return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
   } finally {
     release()
   }
@@ -161,7 +202,6 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
     outputDir: recipe.out,
     overwriteOutputDir: !recipe.resume,
     lrSchedulerType: 'cosine',
-    warmupSteps: Math.min(recipe.warmupSteps, Math.ceil(recipe.steps / 10)),
     adamBeta2: 0.99,
     loggingSteps: 10,
     saveTotalLimit: 1,
