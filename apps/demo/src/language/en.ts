@@ -72,7 +72,9 @@ export const en = {
     discard: 'Delete this run',
     download: 'Download the model (zip)',
     found: (step: number, total: number) =>
-      `A run was interrupted at step ${step} of ${total}. It can go on where it stopped.`,
+      step === 0
+        ? 'A run was interrupted before it was saved for the first time. Resume begins it again.'
+        : `A run was interrupted at step ${step} of ${total}. It can go on where it stopped.`,
     states: {
       idle: 'Not started',
       preparing: 'Training the tokenizer …',

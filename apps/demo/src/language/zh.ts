@@ -63,7 +63,10 @@ export const zh: SiteText = {
     resume: '继续',
     discard: '删除这次训练',
     download: '下载模型（zip）',
-    found: (step, total) => `有一次训练停在第 ${step} 步（共 ${total} 步），可以从那里继续。`,
+    found: (step, total) =>
+      step === 0
+        ? '有一次训练在第一次保存之前中断了，继续会从头开始。'
+        : `有一次训练停在第 ${step} 步（共 ${total} 步），可以从那里继续。`,
     states: {
       idle: '未开始',
       preparing: '正在训练分词器…',

@@ -202,16 +202,18 @@ function RunView({ state }: { state: TrainingState }) {
           </span>
         )}
       </p>
-      <div class="columns">
-        <LineChart
-          title={text.loss}
-          series={[
-            { label: text.lossSeries, points: pointsOf(logs, 'loss') },
-            { label: text.evalSeries, points: pointsOf(logs, 'evalLoss') },
-          ]}
-        />
-        <LineChart title={text.gradNorm} series={[{ label: '', points: pointsOf(logs, 'gradNorm') }]} />
-      </div>
+      {(isBusy || logs.length > 0) && (
+        <div class="columns">
+          <LineChart
+            title={text.loss}
+            series={[
+              { label: text.lossSeries, points: pointsOf(logs, 'loss') },
+              { label: text.evalSeries, points: pointsOf(logs, 'evalLoss') },
+            ]}
+          />
+          <LineChart title={text.gradNorm} series={[{ label: '', points: pointsOf(logs, 'gradNorm') }]} />
+        </div>
+      )}
       {samples.length > 0 && (
         <section>
           <h2>{text.samples}</h2>

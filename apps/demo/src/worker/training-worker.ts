@@ -24,6 +24,7 @@ import {
   type SizeName,
   saveRun,
 } from './run-store.ts'
+import { samplePrompt } from './sample-prompt.ts'
 
 export interface Sample {
   step: number
@@ -92,7 +93,7 @@ function sampling(
   every: number,
   prompt: string,
 ): TrainerCallback & { samples: Sample[] } {
-  const ids = tokenizer.encode(prompt, { addSpecialTokens: false }).ids
+  const ids = tokenizer.encode(prompt, { addSpecialTokens: false }).ids.slice(0, blockSize / 2)
   const callback = {
     name: samplesName,
     samples: [] as Sample[],
@@ -106,7 +107,8 @@ function sampling(
       const maxNewTokens = Math.min(60, blockSize - ids.length)
       const [written] = await model.generate([ids], { maxNewTokens, doSample: true, temperature: 0.8, seed: 7 })
       model.train()
-      callback.samples.push({ step: state.globalStep, text: tokenizer.decode(written!) })
+      const whole = tokenizer.decode(written!).replace(/\ufffd+$/, '') // the last character may lack bytes
+      callback.samples.push({ step: state.globalStep, text: whole })
     },
   }
   return callback
@@ -167,13 +169,7 @@ async function train(recipe: Recipe, text: string, tell: (event: TrainingEvent) 
   try {
     tell({ type: 'model', numParameters: model.numParameters })
     const every = Math.max(1, Math.floor(recipe.steps / 20))
-    const sampler = sampling(
-      model,
-      tokenizer,
-      recipe,
-      2 * every,
-      text.slice(0, text.indexOf('\n') + 1 || 20).slice(0, 40),
-    )
+    const sampler = sampling(model, tokenizer, recipe, 2 * every, samplePrompt(text))
     const show: TrainerCallback = {
       onTrainBegin: ({ state }) =>
         tell({ type: 'history', logs: [...state.logHistory], samples: [...sampler.samples] }),
