@@ -6,8 +6,16 @@ export interface IndexedDataset<T> {
   readonly bytesPerToken?: number
 }
 
-/** Examples in one order that may never end; a resumed run reads and drops what it has seen. */
-export type StreamDataset<T> = AsyncIterable<T>
+/** Examples that may never end; a resumed run reads and drops what it has seen. */
+export interface StreamDataset<T> extends AsyncIterable<T> {
+  /** Those of an epoch, where their order depends on it. */
+  pass?(epoch: number): AsyncIterable<T>
+}
+
+/** The examples as they come in an epoch. */
+export function passOf<T>(dataset: StreamDataset<T> | Iterable<T>, epoch: number): AsyncIterable<T> | Iterable<T> {
+  return 'pass' in dataset && dataset.pass ? dataset.pass(epoch) : dataset
+}
 
 /** What a Trainer takes examples from. */
 export type DatasetLike<T> = IndexedDataset<T> | StreamDataset<T>

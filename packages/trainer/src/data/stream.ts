@@ -1,21 +1,27 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
 import { checkChoice, checkCount, checkNumber } from '../checks.ts'
+import { hash } from '../random.ts'
 import { Dataset } from './dataset.ts'
 import { type BatchFunction, type BatchOptions, batchOf, type RowFunction } from './map-rows.ts'
-import type { StreamDataset } from './sources.ts'
+import { passOf, type StreamDataset } from './sources.ts'
 
 /** Rows that are read as they are needed, again from the start each time: HF's `IterableDataset`. */
 export class IterableDataset<T> implements StreamDataset<T> {
-  readonly #start: () => AsyncIterable<T> | Iterable<T>
+  readonly #start: (epoch: number) => AsyncIterable<T> | Iterable<T>
 
-  /** `start` begins a new pass over the rows. */
-  constructor(start: () => AsyncIterable<T> | Iterable<T>) {
+  /** `start` begins a new pass over the rows; the epoch is what an order at random depends on beside its seed. */
+  constructor(start: (epoch: number) => AsyncIterable<T> | Iterable<T>) {
     this.#start = start
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    yield* this.#start()
+  [Symbol.asyncIterator](): AsyncGenerator<T> {
+    return this.pass(0)
+  }
+
+  /** The rows as they come in an epoch: what is shuffled, in another order in each; HF's `set_epoch`. */
+  async *pass(epoch: number): AsyncGenerator<T> {
+    yield* this.#start(epoch)
   }
 
   /** A row for each row; with `batched`, any number of rows for each batch of rows. Throws HEED_ARGUMENT_INVALID. */
@@ -28,13 +34,13 @@ export class IterableDataset<T> implements StreamDataset<T> {
     checkNumber('IterableDataset.map', 'batchSize', batchSize, { min: 1, isInteger: true })
     const source = this
     const run = change as (...given: unknown[]) => unknown
-    return new IterableDataset(async function* () {
+    return new IterableDataset(async function* (epoch) {
       let index = 0
       if (!batched) {
-        for await (const row of source) yield (await run(row, index++, fnKwargs)) as U
+        for await (const row of source.pass(epoch)) yield (await run(row, index++, fnKwargs)) as U
         return
       }
-      for await (const rows of batches(source, batchSize)) {
+      for await (const rows of batches(source.pass(epoch), batchSize)) {
         yield* batchOf(await run(rows, rows.map(() => index++), fnKwargs)) as U[] // biome-ignore format: one call
       }
     })
@@ -43,15 +49,15 @@ export class IterableDataset<T> implements StreamDataset<T> {
   /** Any number of rows for each row: a document to its blocks. */
   flatMap<U>(change: (row: T) => Iterable<U> | AsyncIterable<U>): IterableDataset<U> {
     const source = this
-    return new IterableDataset(async function* () {
-      for await (const row of source) yield* change(row)
+    return new IterableDataset(async function* (epoch) {
+      for await (const row of source.pass(epoch)) yield* change(row)
     })
   }
 
   filter(keep: (row: T) => boolean | Promise<boolean>): IterableDataset<T> {
     const source = this
-    return new IterableDataset(async function* () {
-      for await (const row of source) if (await keep(row)) yield row
+    return new IterableDataset(async function* (epoch) {
+      for await (const row of source.pass(epoch)) if (await keep(row)) yield row
     })
   }
 
@@ -59,10 +65,10 @@ export class IterableDataset<T> implements StreamDataset<T> {
   take(count: number): IterableDataset<T> {
     checkCount('IterableDataset.take', count)
     const source = this
-    return new IterableDataset(async function* () {
+    return new IterableDataset(async function* (epoch) {
       let taken = 0
       if (count > 0) {
-        for await (const row of source) {
+        for await (const row of source.pass(epoch)) {
           yield row
           if (++taken >= count) return
         }
@@ -74,20 +80,23 @@ export class IterableDataset<T> implements StreamDataset<T> {
   skip(count: number): IterableDataset<T> {
     checkCount('IterableDataset.skip', count)
     const source = this
-    return new IterableDataset(async function* () {
+    return new IterableDataset(async function* (epoch) {
       let seen = 0
-      for await (const row of source) if (seen++ >= count) yield row
+      for await (const row of source.pass(epoch)) if (seen++ >= count) yield row
     })
   }
 
-  /** Gives rows at random out of a buffer that is kept full: the larger, the better mixed. Same seed, same order. */
+  /**
+   * Gives rows at random out of a buffer that is kept full: the larger, the better mixed. Same seed and epoch, same order. Throws
+   * HEED_ARGUMENT_INVALID.
+   */
   shuffle({ seed = 42, bufferSize = 1000 }: { seed?: number; bufferSize?: number } = {}): IterableDataset<T> {
     checkNumber('IterableDataset.shuffle', 'bufferSize', bufferSize, { min: 1, isInteger: true })
     const source = this
-    return new IterableDataset(async function* () {
-      const random = new Random(seed)
+    return new IterableDataset(async function* (epoch) {
+      const random = new Random(seedOf(seed, epoch))
       const buffer: T[] = []
-      for await (const row of source) {
+      for await (const row of source.pass(epoch)) {
         if (buffer.length < bufferSize) {
           buffer.push(row)
           continue
@@ -112,6 +121,8 @@ export class IterableDataset<T> implements StreamDataset<T> {
     return new Dataset(rows)
   }
 }
+
+const seedOf = (seed: number, epoch: number): number => (epoch === 0 ? seed : hash(seed, epoch))
 
 async function* batches<T>(rows: AsyncIterable<T>, batchSize: number): AsyncGenerator<T[]> {
   let batch: T[] = []
@@ -154,9 +165,9 @@ export function interleaveDatasets<T>(
       `${where}: probabilities are [${probabilities.join(', ')}], expected ${datasets.length} numbers of at least 0 whose sum is 1.`,
     )
   }
-  return new IterableDataset(async function* () {
-    const random = new Random(seed)
-    const begin = (i: number): AsyncIterator<T> => new IterableDataset(() => datasets[i]!)[Symbol.asyncIterator]()
+  return new IterableDataset(async function* (epoch) {
+    const random = new Random(seedOf(seed, epoch))
+    const begin = (i: number): AsyncIterator<T> => new IterableDataset(() => passOf(datasets[i]!, epoch)).pass(0)
     const readers = datasets.map((_, i) => begin(i))
     try {
       const next = await Promise.all(readers.map(reader => reader.next()))

@@ -6,7 +6,7 @@ import type { Batch } from './batch.ts'
 import { type BatchOrder, equalBatches, type TokenCounts, tokenBatches } from './batch-order.ts'
 import type { Collator } from './collators.ts'
 import { randomSampler, sequentialSampler } from './sampler.ts'
-import { type DatasetLike, type IndexedDataset, isStream } from './sources.ts'
+import { type DatasetLike, type IndexedDataset, isStream, passOf } from './sources.ts'
 
 /** One of the processes that share the batches. */
 export interface Share {
@@ -138,7 +138,7 @@ async function* examplesOf<T>(
   }
   const together = batchSize * share.size // a stream is read by all, and its batches given out when all have one
   let position = 0
-  for await (const example of dataset) {
+  for await (const example of passOf(dataset, epoch)) {
     if (position++ < from * batchSize) continue
     examples.push(example)
     if (examples.length < together) continue

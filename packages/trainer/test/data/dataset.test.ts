@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatenateDatasets, Dataset } from '../../src/data/dataset.ts'
-import { IterableDataset } from '../../src/data/stream.ts'
+import { IterableDataset, interleaveDatasets } from '../../src/data/stream.ts'
 
 const numbers = (length: number): Dataset<number> => Dataset.from(Array.from({ length }, (_, i) => i))
 const sorted = (rows: Iterable<number>): number[] => [...rows].sort((a, b) => a - b)
@@ -82,6 +82,17 @@ describe('IterableDataset', () => {
     expect(await order(1)).toEqual(await order(1))
     expect(await order(2)).not.toEqual(await order(1))
     expect((await order(1)).indexOf(29)).toBeGreaterThan(20) // a row cannot come before it was read into the buffer
+    const inEpoch = async (epoch: number): Promise<number[]> => {
+      const rows: number[] = []
+      const shuffled = stream.shuffle({ seed: 1, bufferSize: 8 })
+      const mixed = interleaveDatasets([shuffled.map(row => row).filter(() => true), shuffled.skip(0)])
+      for await (const row of mixed.pass(epoch)) rows.push(row)
+      return rows.filter((_, i) => i % 2 === 0)
+    }
+    expect(await inEpoch(0)).toEqual(await order(1))
+    expect(sorted(await inEpoch(1))).toEqual([...numbers(30)])
+    expect(await inEpoch(1)).not.toEqual(await order(1))
+    expect(await inEpoch(1)).toEqual(await inEpoch(1))
     expect(() => stream.shuffle({ bufferSize: 0 })).toThrow(
       'IterableDataset.shuffle: bufferSize is 0, expected an integer at least 1.',
     )

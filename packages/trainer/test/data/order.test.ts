@@ -5,6 +5,7 @@ import { causalLmCollator } from '../../src/data/collators.ts'
 import type { TokenExample } from '../../src/data/packed-tokens.ts'
 import { randomSampler, sequentialSampler } from '../../src/data/sampler.ts'
 import type { IndexedDataset } from '../../src/data/sources.ts'
+import { IterableDataset } from '../../src/data/stream.ts'
 import { type BatchPlan, batchPlan, updatesOf, updatesPerEpoch } from '../../src/data/updates.ts'
 import { permuted } from '../../src/random.ts'
 
@@ -100,6 +101,10 @@ describe('updates of an epoch', () => {
     }
     expect((await order(stream, planOf({}), 0)).flat(2)).toEqual([0, 1, 2, 3, 4])
     expect((await order(stream, planOf({}), 0, 1)).flat(2)).toEqual([2, 3, 4])
+    const shuffled = new IterableDataset(() => stream).shuffle({ bufferSize: 5 })
+    const [first, second] = [await order(shuffled, planOf({}), 0), await order(shuffled, planOf({}), 1)]
+    expect(second.flat(2)).not.toEqual(first.flat(2)) // each epoch has an order of its own
+    expect((await order(shuffled, planOf({}), 1, 1)).flat(2)).toEqual(second.flat(2).slice(2))
   })
 })
 
