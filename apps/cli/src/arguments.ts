@@ -4,8 +4,11 @@ import { InvalidArgumentError } from 'commander'
 export function wholeNumber(least: number, most: number = Infinity): (text: string) => number {
   return text => {
     const value = Number(text)
-    if (!Number.isInteger(value) || value < least || value > most) {
-      const expected = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least || value > most) {
+      const isBounded = most !== Infinity || value > Number.MAX_SAFE_INTEGER
+      const expected = isBounded
+        ? `from ${least} to ${Math.min(most, Number.MAX_SAFE_INTEGER)}`
+        : `of at least ${least}`
       throw new InvalidArgumentError(`Expected a whole number ${expected}.`)
     }
     return value

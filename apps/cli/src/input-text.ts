@@ -120,6 +120,9 @@ function readFailure(where: string, cause: NodeJS.ErrnoException): HeedError {
   if (cause.code === 'ENOENT') {
     return new HeedError('HEED_FILE_NOT_FOUND', `${where}: there is no such file or folder. Check the path.`, { cause })
   }
+  if (cause.code === 'EISDIR') {
+    return new HeedError('HEED_IO', `${where}: this is a folder, expected a file. Name the files in it.`, { cause })
+  }
   return new HeedError('HEED_IO', `${where}: reading failed: ${cause.code ?? cause.message}. Check the path.`, {
     cause,
   })

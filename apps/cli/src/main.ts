@@ -20,6 +20,7 @@ import { tokenizerCommand } from './commands/tokenizer/command.ts'
 import { trainCommand } from './commands/train.ts'
 import { translateCommand } from './commands/translate.ts'
 import { applyConfigFile } from './config-file.ts'
+import { refuseEmptyPaths } from './empty-paths.ts'
 import { exitCodes, fail } from './failure.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -73,4 +74,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
+program.hook('preAction', (_, command) => refuseEmptyPaths(command))
 await program.parseAsync()

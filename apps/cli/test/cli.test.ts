@@ -44,6 +44,23 @@ describe('help and wrong use', () => {
     expect(stderr).toContain("unknown option '--jsn'")
   })
 
+  test('paths, numbers and files that cannot be meant are refused by name', async () => {
+    const empty = join(folder, 'empty.txt')
+    writeFileSync(empty, '')
+    const wrong: [string[], string][] = [
+      [['convert', folder, ''], "argument 'out' is empty, expected a path."],
+      [['train', text, '--out', ''], "option '--out <folder>' is empty, expected a path."],
+      [['generate', folder, 'x', '--seed', ''], 'Expected a whole number of at least 0.'],
+      [['generate', folder, 'x', '--seed', '1e99'], 'Expected a whole number from 0 to 9007199254740991.'],
+      [['quickstart', '--out', text], `--out is ${text}, a file, expected a folder.`],
+      [['inspect', text], `${text} is a file of another kind, expected a folder, or a .safetensors, .gguf,`],
+      [['tokenizer', 'train', folder, '--out', join(folder, 'no')], `${folder}: this is a folder, expected a file.`],
+      [['tokenizer', 'inspect', empty], `${empty}: cls_token is "[CLS]", expected a line of the file.`],
+    ]
+    const found = await Promise.all(wrong.map(([args]) => heed(args)))
+    for (const [i, { stderr }] of found.entries()) expect(stderr).toContain(wrong[i]![1])
+  })
+
   test('what a run cannot be written to, or go on from, is said before anything is computed', async () => {
     const none = join(folder, 'none')
     const [onFile, resumed, port] = await Promise.all([

@@ -84,11 +84,15 @@ async function convert(
   if (!tokenizer) process.stderr.write('It has no tokenizer, since the model came without one: give --tokenizer.\n')
 }
 
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    found => found.isFile(),
+    () => false,
+  )
+
 async function findTokenizer(path: string, isGiven: boolean): Promise<Tokenizer | undefined> {
   try {
-    return /\.(bin|model|json|tiktoken)$/.test(path) && isGiven
-      ? await Tokenizer.fromFile(path)
-      : await loadTokenizer(path)
+    return isGiven && (await isFile(path)) ? await Tokenizer.fromFile(path) : await loadTokenizer(path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (!isGiven && code === 'HEED_FILE_NOT_FOUND') return undefined

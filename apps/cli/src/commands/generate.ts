@@ -100,6 +100,9 @@ export function generateCommand(): Command {
           onText,
           onWarning() {}, // it would come within the text
           signal,
+        }).catch(error => {
+          onText('\n') // what went wrong is no part of the text
+          throw error
         })
         if (json) console.log(JSON.stringify({ prompt: start, text, numTensors: tf.memory().numTensors }))
         else console.log()

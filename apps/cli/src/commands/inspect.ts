@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import {
   dtypeBits,
   type GgufValue,
+  HeedError,
   ifFound,
   openCheckpoint,
   openGguf,
@@ -13,6 +14,8 @@ import { Command } from 'commander'
 import { action } from '../failure.ts'
 import { formatBytes, formatCount, formatTable } from '../terminal/format.ts'
 import { bold } from '../terminal/style.ts'
+
+const tensorFiles = '.safetensors, .gguf, .bin, .pt or .pth'
 
 interface Report {
   path: string
@@ -33,6 +36,12 @@ interface Opened {
 /** A GGUF file, or the weights of a folder or file, else of an adapter's folder, with the configuration if there is one. Throws as `openCheckpoint`. */
 async function open(path: string): Promise<Opened> {
   if (/\.gguf$/i.test(path)) return openGgufFile(path)
+  if ((await isFile(path)) && !/\.(safetensors|bin|pt|pth)$/.test(path)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `heed inspect: ${path} is a file of another kind, expected a folder, or a ${tensorFiles} file.`,
+    )
+  }
   const adapter = join(path, 'adapter_model.safetensors')
   const own = (await isFile(adapter)) ? await ifFound(() => openCheckpoint(path)) : await openCheckpoint(path)
   const file = own ?? (await openCheckpoint(adapter))
@@ -78,10 +87,7 @@ async function readConfig(path: string): Promise<Report['config']> {
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('Show what a model folder or a tensor file holds, without loading it.')
-    .argument(
-      '<path>',
-      'a HuggingFace folder of a model or an adapter, or a .safetensors, .gguf, .bin, .pt or .pth file',
-    )
+    .argument('<path>', `a HuggingFace folder of a model or an adapter, or a ${tensorFiles} file`)
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  heed inspect heed-quickstart/model')
     .action(

@@ -6,6 +6,7 @@ import { AutoModelForCausalLM } from 'heed'
 import { wholeNumber } from '../arguments.ts'
 import { action, exitCodes } from '../failure.ts'
 import { bold, dim } from '../terminal/style.ts'
+import { checkOutputDir } from '../training-session.ts'
 import { generateText } from './generate.ts'
 import { defaultRecipe, runRecipe, usualWarmup } from './train.ts'
 
@@ -24,6 +25,7 @@ export function quickstartCommand(): Command {
     .action(
       action(async ({ steps, out, data, json }: { steps: number; out: string; data: string; json?: boolean }) => {
         const isJson = json === true
+        await checkOutputDir(out)
         const result = await runRecipe(
           { text: await readTextFiles([data]) },
           { ...defaultRecipe, steps, warmupSteps: usualWarmup(steps), out, samplePrompt: [prompt] },

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { HeedError } from '@heed/tensor-backend'
 import { serve } from '@hono/node-server'
 import { App, type AppSettings } from './app.ts'
 import { Inference, type InferenceOptions } from './inference/inference.ts'
@@ -30,7 +31,7 @@ export class HeedServer {
     private readonly settings: ServerSettings,
   ) {}
 
-  /** Loads the models and listens. Throws what loading throws, and Node's error where the port is taken. */
+  /** Loads the models and listens. Throws what loading throws, and HEED_IO where the port is taken. */
   static async start(settings: ServerSettings): Promise<HeedServer> {
     const inference = await Inference.start(settings)
     const app = new App(inference, settings)
@@ -81,6 +82,14 @@ function listen(app: App, { host, port, maxConnections }: ServerSettings): Promi
     const options = { fetch: app.hono.fetch, hostname: host, port, createServer, serverOptions: limits }
     const server = serve(options, () => resolve(server)) as Server
     server.maxConnections = maxConnections
-    server.on('error', reject)
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new HeedError(
+          'HEED_IO',
+          `heed serve: listening on ${host}:${port} failed: ${cause.code ?? cause.message}. Choose another --host or --port.`,
+          { cause },
+        ),
+      ),
+    )
   })
 }

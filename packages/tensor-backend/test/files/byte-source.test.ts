@@ -104,7 +104,7 @@ test('a missing file is not found', async () => {
 test('a folder cannot be read as a file', async () => {
   await expect(openByteSource(folder)).rejects.toMatchObject({
     code: 'HEED_IO',
-    message: `${folder}: opening failed: EISDIR. Check the path and its permissions.`,
+    message: `${folder}: this is a folder, expected a file. Name a file in it.`,
   })
 })
 

@@ -14,7 +14,7 @@ import { importWordPieces } from './word-pieces.ts'
  */
 export function importFile(path: string, bytes: Uint8Array): ImportedTokenizer | undefined {
   const [, name, ending] = /([^/\\]*)\.([^./\\]+)$/.exec(path) ?? []
-  if (ending === 'txt') return importVocabTxt(textOfFile(bytes, path))
+  if (ending === 'txt') return importVocabTxt(textOfFile(bytes, path), {}, path)
   if (ending === 'model') return importModelFile(bytes, {}, {})
   if (ending === 'bin') return importLlama2c(bytes)
   if (ending !== 'tiktoken') return undefined
@@ -27,8 +27,8 @@ export function importFile(path: string, bytes: Uint8Array): ImportedTokenizer |
   )
 }
 
-/** The tokenizer of a vocab.txt, as BERT's: one token a line. Throws HEED_CONFIG_INVALID. */
-export function importVocabTxt(text: string, config: TokenizerConfig = {}): ImportedTokenizer {
+/** The tokenizer of a vocab.txt, as BERT's: one token a line; `source` names it in messages. Throws HEED_CONFIG_INVALID. */
+export function importVocabTxt(text: string, config: TokenizerConfig = {}, source = 'vocab.txt'): ImportedTokenizer {
   const tokens = text.split(/\r\n|[\r\n]/)
   if (tokens.at(-1) === '') tokens.pop()
   const flag = (name: string) => (typeof config[name] === 'boolean' ? (config[name] as boolean) : undefined)
@@ -39,6 +39,7 @@ export function importVocabTxt(text: string, config: TokenizerConfig = {}): Impo
     ...(handleChineseChars !== undefined && { handleChineseChars }),
     stripAccents: flag('strip_accents') ?? null,
     specialTokens: config,
+    source,
   })
 }
 

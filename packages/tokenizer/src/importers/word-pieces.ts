@@ -11,6 +11,8 @@ export interface WordPieceOptions {
   readonly handleChineseChars?: boolean
   /** Other names of the special tokens; defaults `[UNK]`, `[SEP]`, `[CLS]`, `[PAD]`, `[MASK]`. */
   readonly specialTokens?: TokenizerConfig
+  /** What messages call the vocabulary; default `vocab.txt`. */
+  readonly source?: string
 }
 
 const bertTokens = {
@@ -34,7 +36,7 @@ export function importWordPieces(tokens: readonly string[], options: WordPieceOp
     if (id !== undefined) return { content: names[name], id }
     throw new HeedError(
       'HEED_CONFIG_INVALID',
-      `vocab.txt: ${name} is ${JSON.stringify(names[name])}, expected a line of the file. ` +
+      `${options.source ?? 'vocab.txt'}: ${name} is ${JSON.stringify(names[name])}, expected a line of the file. ` +
         'Add the line, or name the token in tokenizer_config.json.',
     )
   }

@@ -35,6 +35,9 @@ export async function savePretrained(
   folder: string,
   { dtype = 'F32', maxShardSize }: SaveOptions = {},
 ): Promise<void> {
+  if (folder === '') {
+    throw new HeedError('HEED_ARGUMENT_INVALID', 'savePretrained: folder is "", expected the path of a folder.')
+  }
   if (!Object.hasOwn(torchDtypes, dtype)) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',

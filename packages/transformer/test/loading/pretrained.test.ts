@@ -230,6 +230,10 @@ describe('saving', () => {
       'savePretrained: dtype is "float16", expected one of F32, F16, BF16, F64.',
     ])
     expect(await readdir(folder)).not.toContain('new')
+    expect(await failureOf(() => model.savePretrained(''))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'savePretrained: folder is "", expected the path of a folder.',
+    ])
     model.dispose()
   })
 

@@ -32,7 +32,7 @@ export function decodeCommand(): Command {
           const text = tokenizer.decode(ids, { skipSpecialTokens: !keepSpecialTokens })
           console.log(json ? JSON.stringify({ text }) : text)
         }
-        if (given.length > 0) print(idsOf(given.join(' '), 'the arguments'))
+        if (given.length > 0) print(idsOf(given.join(' '), 'the list of ids'))
         else {
           let number = 0
           const lines = linesWithProgress('decode', file, json === true || isPrintedAsItGoes())

@@ -28,6 +28,9 @@ function systemError(path: string, action: string, cause: unknown): HeedError {
   if (code === 'ENOENT') {
     return new HeedError('HEED_FILE_NOT_FOUND', `${path}: there is no such file or folder. Check the path.`, { cause })
   }
+  if (code === 'EISDIR' && action === 'opening') {
+    return new HeedError('HEED_IO', `${path}: this is a folder, expected a file. Name a file in it.`, { cause })
+  }
   const reason = fullDiskReason(cause) ?? `${code || String(cause)}. Check the path and its permissions`
   return new HeedError('HEED_IO', `${path}: ${action} failed: ${reason}.`, { cause })
 }
