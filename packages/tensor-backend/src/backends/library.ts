@@ -371,7 +371,7 @@ export interface KernelLibrary {
   view(address: number, bytes: number): { buffer: ArrayBufferLike; byteOffset: number }
   /** Gives the blocks that are kept to be handed out again back to the system, where it takes memory back. */
   trim?(): void
-  /** `trim` half a second after the last call of this. */
+  /** `trim` two seconds after the last call of this. */
   trimSoon?(): void
   memoryUse(): { inUse: number; cached: number }
 }

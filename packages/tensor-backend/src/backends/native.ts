@@ -79,7 +79,7 @@ function programOf(addon: Addon, calls: readonly KernelCall[]): CallProgram {
 }
 
 /** How long blocks are kept for the next text, in milliseconds: texts that follow one another take the same ones. */
-const TRIM_DELAY = 500
+const TRIM_DELAY = 2000
 
 /** `trim` after the delay, which each call begins anew; the process does not wait for it. */
 function delayed(trim: () => void): () => void {

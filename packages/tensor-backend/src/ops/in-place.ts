@@ -9,8 +9,8 @@ export function inPlaceBackend(): KernelBackend | undefined {
 }
 
 /**
- * Gives memory that tensors had, and that is kept for others, back to the system, unless this is called again within half
- * a second: after work that may not come again soon.
+ * Gives memory that tensors had, and that is kept for others, back to the system, unless this is called again within two
+ * seconds: after work that may not come again soon.
  */
 export function trimMemorySoon(): void {
   inPlaceBackend()?.library.trimSoon?.()
