@@ -1,4 +1,4 @@
-import { type AttentionOptions, attention, attentionWithWeights, HeedError, tf } from '@heed/tensor-backend'
+import { type AttentionOptions, attention, attentionWithWeights, checkRank, HeedError, tf } from '@heed/tensor-backend'
 import { Dropout } from './dropout.ts'
 import type { LayerCache } from './kv-cache.ts'
 import { Linear } from './linear.ts'
@@ -11,14 +11,23 @@ export interface AttentionStep extends Omit<AttentionOptions, 'dropout' | 'scale
   weights?: Recorder
 }
 
-/** [..., seqLen, numHeads · headDim] -> [batch, seqLen, numHeads, headDim] */
+/** [batch, seqLen, numHeads · headDim] -> [batch, seqLen, numHeads, headDim]. Throws HEED_SHAPE_MISMATCH. */
 export function splitHeads(x: tf.Tensor, numHeads: number): tf.Tensor {
+  checkRank('splitHeads', 'x', x, 3, '[batch, seqLen, numHeads · headDim]')
   const [batch, seqLen, size] = x.shape as [number, number, number]
+  if (size % numHeads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `splitHeads: x has shape [${x.shape.join(', ')}], expected a last axis that is a multiple of numHeads (${numHeads}). ` +
+        'Check which layer made x.',
+    )
+  }
   return x.reshape([batch, seqLen, numHeads, size / numHeads])
 }
 
-/** [batch, seqLen, numHeads, headDim] -> [batch, seqLen, numHeads · headDim] */
+/** [batch, seqLen, numHeads, headDim] -> [batch, seqLen, numHeads · headDim]. Throws HEED_SHAPE_MISMATCH. */
 export function mergeHeads(x: tf.Tensor): tf.Tensor {
+  checkRank('mergeHeads', 'x', x, 4, '[batch, seqLen, numHeads, headDim]')
   const [batch, seqLen, numHeads, headDim] = x.shape as [number, number, number, number]
   return x.reshape([batch, seqLen, numHeads * headDim])
 }

@@ -1,4 +1,4 @@
-import { embedding, type QuantizedWeight, quantizedEmbedding, tf } from '@heed/tensor-backend'
+import { checkShape, embedding, type QuantizedWeight, quantizedEmbedding, tf } from '@heed/tensor-backend'
 import { initialValue, normal } from './initializers.ts'
 import { weightIsQuantized } from './linear.ts'
 import { Module, type Parameter } from './module.ts'
@@ -6,7 +6,7 @@ import { Module, type Parameter } from './module.ts'
 export interface EmbeddingOptions {
   /** A table [numEmbeddings, hiddenSize] to share. */
   weight?: Parameter
-  /** A row that gets no gradient from here, as `padding_idx` of PyTorch; none by default. */
+  /** A row that gets no gradient from here, as `padding_idx` of PyTorch; below 0 it counts from the end. None by default. */
   paddingIdx?: number | null
 }
 
@@ -15,13 +15,16 @@ export class Embedding extends Module {
   readonly paddingIdx: number | undefined
   #weight: Parameter | QuantizedWeight
 
+  /** Throws HEED_SHAPE_MISMATCH if a table to share is of another shape. */
   constructor(
     readonly numEmbeddings: number,
     readonly hiddenSize: number,
     { weight, paddingIdx }: EmbeddingOptions = {},
   ) {
     super()
-    this.paddingIdx = paddingIdx ?? undefined
+    if (weight) checkShape('Embedding', 'weight', weight, [numEmbeddings, hiddenSize])
+    const isFromEnd = paddingIdx != null && paddingIdx < 0
+    this.paddingIdx = isFromEnd ? numEmbeddings + paddingIdx : (paddingIdx ?? undefined)
     this.#weight = this.parameter('weight', weight ?? initialValue([numEmbeddings, hiddenSize], normal(1)))
   }
 

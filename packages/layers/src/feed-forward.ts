@@ -1,5 +1,4 @@
-import { type Activation, swiGlu, tf } from '@heed/tensor-backend'
-import { activate } from './activations.ts'
+import { type Activation, activate, swiGlu, tf } from '@heed/tensor-backend'
 import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'

@@ -1,4 +1,4 @@
-export { activate } from './activations.ts'
+export { activate } from '@heed/tensor-backend'
 export {
   type AttentionStep,
   attend,

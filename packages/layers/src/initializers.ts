@@ -1,4 +1,4 @@
-import { lazyZeros, tf } from '@heed/tensor-backend'
+import { HeedError, lazyZeros, tf } from '@heed/tensor-backend'
 import type { Module, Parameter } from './module.ts'
 import { Random } from './random.ts'
 
@@ -21,14 +21,24 @@ export function uniform(bound: number): Initializer {
   return (shape, random) => filled(shape, () => bound * (2 * random.uniform() - 1))
 }
 
-/** Uniform within ±gain · sqrt(6 / (fanIn + fanOut)). Glorot & Bengio 2010, eq. 16. */
+/** Uniform within ±gain · sqrt(6 / (fanIn + fanOut)), for matrices. Glorot & Bengio 2010, eq. 16. Throws HEED_SHAPE_MISMATCH. */
 export function xavierUniform(gain = 1): Initializer {
-  return (shape, random) => uniform(gain * Math.sqrt(6 / (shape[0]! + shape[1]!)))(shape, random)
+  return (shape, random) => uniform(gain * Math.sqrt(6 / fans('xavierUniform', shape)))(shape, random)
 }
 
-/** Normal with std gain · sqrt(2 / (fanIn + fanOut)). Glorot & Bengio 2010. */
+/** Normal with std gain · sqrt(2 / (fanIn + fanOut)), for matrices. Glorot & Bengio 2010. Throws HEED_SHAPE_MISMATCH. */
 export function xavierNormal(gain = 1): Initializer {
-  return (shape, random) => normal(gain * Math.sqrt(2 / (shape[0]! + shape[1]!)))(shape, random)
+  return (shape, random) => normal(gain * Math.sqrt(2 / fans('xavierNormal', shape)))(shape, random)
+}
+
+/** fanIn + fanOut. */
+function fans(where: string, shape: readonly number[]): number {
+  const [rows, cols, ...others] = shape
+  if (rows !== undefined && cols !== undefined && others.length === 0) return rows + cols
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `${where}: the parameter has shape [${shape.join(', ')}], expected a matrix. Give vectors another initializer, such as zeros.`,
+  )
 }
 
 export const zeros: Initializer = shape => tf.zeros(shape)

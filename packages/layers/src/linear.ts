@@ -1,5 +1,13 @@
-import { type Activation, HeedError, linear, type QuantizedWeight, quantizedLinear, tf } from '@heed/tensor-backend'
-import { activate } from './activations.ts'
+import {
+  type Activation,
+  activate,
+  checkShape,
+  HeedError,
+  linear,
+  type QuantizedWeight,
+  quantizedLinear,
+  tf,
+} from '@heed/tensor-backend'
 import { initialValue, uniform } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -19,12 +27,15 @@ export class Linear extends Module {
   #weight: Parameter | QuantizedWeight
   readonly #ownsWeight: boolean
 
+  /** Throws HEED_SHAPE_MISMATCH if a weight or bias to share is of another shape. */
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
     { bias = true, weight }: LinearOptions = {},
   ) {
     super()
+    if (weight) checkShape('Linear', 'weight', weight, [outFeatures, inFeatures])
+    if (bias instanceof tf.Variable) checkShape('Linear', 'bias', bias, [outFeatures])
     const initializer = uniform(1 / Math.sqrt(inFeatures))
     this.#ownsWeight = weight === undefined
     this.#weight = this.parameter('weight', weight ?? initialValue([outFeatures, inFeatures], initializer))
@@ -52,7 +63,10 @@ export class Linear extends Module {
   forward(x: tf.Tensor, activation: Activation = 'none'): tf.Tensor {
     const weight = this.#weight
     if (weight instanceof tf.Variable) return linear(x, weight, this.bias, activation, 'outIn', this.#ownsWeight)
-    return tf.tidy(() => activate(quantizedLinear(x, weight, this.bias), activation))
+    return tf.tidy(() => {
+      const y = quantizedLinear(x, weight, this.bias)
+      return activation === 'none' ? y : activate(y, activation)
+    })
   }
 }
 

@@ -1,5 +1,4 @@
-import { type Activation, HeedError, linear, tf } from '@heed/tensor-backend'
-import { activate } from './activations.ts'
+import { type Activation, activate, HeedError, linear, tf } from '@heed/tensor-backend'
 import { Conv1D } from './conv1d.ts'
 import { Dropout } from './dropout.ts'
 import { initialValue, uniform, zeros } from './initializers.ts'

@@ -1,4 +1,4 @@
-import { tf } from '@heed/tensor-backend'
+import { HeedError, tf } from '@heed/tensor-backend'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
 
@@ -21,13 +21,21 @@ export class MixtureOfExperts extends Module {
   readonly gate: Linear
   readonly experts: LayerPart[]
 
+  /** Throws HEED_CONFIG_INVALID unless numExpertsPerTok is from 1 to numExperts. */
   constructor(
     readonly hiddenSize: number,
     readonly options: MixtureOfExpertsOptions,
     expert: () => LayerPart,
   ) {
     super()
-    const { numExperts } = options
+    const { numExperts, numExpertsPerTok } = options
+    if (!(Number.isInteger(numExpertsPerTok) && numExpertsPerTok >= 1 && numExpertsPerTok <= numExperts)) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `MixtureOfExperts: numExpertsPerTok is ${numExpertsPerTok}, expected a whole number from 1 to numExperts (${numExperts}). ` +
+          'Change one of them.',
+      )
+    }
     this.gate = this.child('gate', new Linear(hiddenSize, numExperts, { bias: false }))
     this.experts = this.childList('experts', Array.from({ length: numExperts }, expert))
   }

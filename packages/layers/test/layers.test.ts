@@ -1,4 +1,5 @@
 import {
+  activate,
   Conv1D,
   Dropout,
   Embedding,
@@ -7,13 +8,17 @@ import {
   hidesKeys,
   LayerNorm,
   Linear,
+  MixtureOfExperts,
   positionsFromMask,
+  Random,
   RMSNorm,
   seedDropout,
+  splitHeads,
+  xavierUniform,
 } from '@heed/layers'
-import { tf } from '@heed/tensor-backend'
+import { HeedError, type HeedErrorCode, tf } from '@heed/tensor-backend'
 import fc from 'fast-check'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 beforeAll(() => tf.setBackend('cpu'))
 
@@ -171,5 +176,59 @@ describe('masks', () => {
         [0, 1],
       ]),
     ).toBe(true)
+  })
+})
+
+describe('what cannot be computed is refused by name', () => {
+  const table = new Embedding(5, 4)
+  afterAll(() => table.dispose())
+
+  test.each<[string, () => unknown, string, string]>([
+    [
+      'a table to share of another shape',
+      () => new Linear(4, 9, { weight: table.weight, bias: false }),
+      'HEED_SHAPE_MISMATCH',
+      'Linear: weight has shape [5, 4], expected [9, 4]. Reshape weight or check the sizes it was made with.',
+    ],
+    [
+      'an activation that is none',
+      () => activate(tf.ones([1]), 'swish' as 'silu'),
+      'HEED_ARGUMENT_INVALID',
+      'activate: activation is swish, expected one of none, relu, silu, gelu, geluTanh. Name one of these.',
+    ],
+    [
+      'channels that do not part into heads',
+      () => splitHeads(tf.ones([1, 2, 7]), 2),
+      'HEED_SHAPE_MISMATCH',
+      'splitHeads: x has shape [1, 2, 7], expected a last axis that is a multiple of numHeads (2). Check which layer made x.',
+    ],
+    [
+      'a batch without its axis',
+      () => splitHeads(tf.ones([2, 8]), 2),
+      'HEED_SHAPE_MISMATCH',
+      'splitHeads: x has shape [2, 8], expected 3 axes [batch, seqLen, numHeads · headDim]. Reshape x first.',
+    ],
+    [
+      'more experts for a token than there are',
+      () => new MixtureOfExperts(4, { numExperts: 2, numExpertsPerTok: 3 }, () => new GatedFeedForward(4, 8)),
+      'HEED_CONFIG_INVALID',
+      'MixtureOfExperts: numExpertsPerTok is 3, expected a whole number from 1 to numExperts (2). Change one of them.',
+    ],
+    [
+      'Xavier values of a vector',
+      () => xavierUniform()([4], new Random(1)),
+      'HEED_SHAPE_MISMATCH',
+      'xavierUniform: the parameter has shape [4], expected a matrix. Give vectors another initializer, such as zeros.',
+    ],
+  ])('%s', (_, call, code, message) => {
+    expect(() => tf.tidy(() => void call())).toThrow(new HeedError(code as HeedErrorCode, message))
+  })
+
+  test('a padding index below 0 counts from the end, as in PyTorch', () => {
+    const layer = new Embedding(3, 1, { paddingIdx: -1 })
+    const ids = tf.tensor1d([0, 2], 'int32')
+    const { grads } = tf.variableGrads(() => tf.sum(layer.forward(ids)), [layer.weight])
+    expect([...Object.values(grads)[0]!.dataSync()]).toEqual([1, 0, 0])
+    layer.dispose()
   })
 })

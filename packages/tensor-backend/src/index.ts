@@ -57,7 +57,7 @@ export {
 } from './init.ts'
 export { nearestName } from './nearest-name.ts'
 export { accumulate } from './ops/accumulate.ts'
-export { type Activation, gelu, silu } from './ops/activation.ts'
+export { type Activation, activate, gelu, silu } from './ops/activation.ts'
 export { type AdafactorOptions, type AdafactorParameter, adafactor } from './ops/adafactor.ts'
 export { type AdamWOptions, type AdamWParameter, adamW } from './ops/adamw.ts'
 export { attendEach, type CachedSequence } from './ops/attend-each.ts'

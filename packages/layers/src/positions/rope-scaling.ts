@@ -65,6 +65,22 @@ export function fixedAnglesUpTo(rope: RopeParameters): number {
  * as HF `ROPE_INIT_FUNCTIONS`. Throws HEED_CONFIG_INVALID.
  */
 export function ropeFrequencies(rope: RopeParameters, rotaryDim: number, seqLen = 1): RopeFrequencies {
+  if (!(rotaryDim > 0 && rotaryDim % 2 === 0)) {
+    throw new HeedError(
+      'HEED_CONFIG_INVALID',
+      `RotaryEmbedding: rotaryDim is ${rotaryDim}, expected an even number above 0, since channels turn in pairs. Change the size of the heads.`,
+    )
+  }
+  const frequencies = frequenciesOf(rope, rotaryDim, seqLen)
+  if ([...frequencies.inverse, frequencies.attentionFactor].every(Number.isFinite)) return frequencies
+  throw new HeedError(
+    'HEED_CONFIG_INVALID',
+    `RotaryEmbedding: the parameters are ${JSON.stringify(rope)}, expected all numbers of rope_type ${JSON.stringify(rope.ropeType)}, above 0. ` +
+      'Add what is missing.',
+  )
+}
+
+function frequenciesOf(rope: RopeParameters, rotaryDim: number, seqLen: number): RopeFrequencies {
   const inverse = defaultFrequencies(rope.ropeTheta, rotaryDim)
   switch (rope.ropeType) {
     case 'default':

@@ -1,5 +1,5 @@
 import { type RopeParameters, RotaryEmbedding, ropeFrequencies } from '@heed/layers'
-import { tf } from '@heed/tensor-backend'
+import { HeedError, tf } from '@heed/tensor-backend'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { camelCased, oracle } from '../oracle.ts'
@@ -13,6 +13,21 @@ describe('ropeFrequencies', () => {
     const { inverse, attentionFactor } = ropeFrequencies(camelCased(parameters), 64)
     expect(inverse).toBeAllclose(expected.inverse, { atol: 0, rtol: 1e-6 })
     expect(attentionFactor).toBeCloseTo(expected.attentionFactor, 10)
+  })
+
+  test.each<[RopeParameters, number, string]>([
+    [
+      { ropeType: 'linear', ropeTheta: 10000 } as RopeParameters,
+      4,
+      'RotaryEmbedding: the parameters are {"ropeType":"linear","ropeTheta":10000}, expected all numbers of rope_type "linear", above 0. Add what is missing.',
+    ],
+    [
+      { ropeType: 'default', ropeTheta: 10000 },
+      5,
+      'RotaryEmbedding: rotaryDim is 5, expected an even number above 0, since channels turn in pairs. Change the size of the heads.',
+    ],
+  ])('refuses %j for %i channels, whose angles would be no numbers', (rope, rotaryDim, message) => {
+    expect(() => new RotaryEmbedding(rotaryDim, rope)).toThrow(new HeedError('HEED_CONFIG_INVALID', message))
   })
 
   test('names a rope type that is not known', () => {

@@ -1,6 +1,6 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkFloats } from './checks.ts'
+import { checkArgument, checkFloats } from './checks.ts'
 import { differentiable, hasKernel, runKernel } from './fused.ts'
 
 /** Names as in HF's `hidden_act`, in camelCase: `gelu` is the exact erf form, `geluTanh` HF's `gelu_new`. */
@@ -9,12 +9,21 @@ export type Activation = 'none' | 'relu' | 'silu' | 'gelu' | 'geluTanh'
 /** The numbers of `Activation` in kernels/activation.h. */
 export const activationKinds: Readonly<Record<Activation, number>> = { none: 0, relu: 1, silu: 2, gelu: 3, geluTanh: 4 }
 
-/** Applies an activation element-wise. x: any shape -> same shape. Throws HEED_DTYPE_UNSUPPORTED. */
+/** The number of an activation. Throws HEED_ARGUMENT_INVALID for a name that is none. */
+export function activationKind(op: string, activation: Activation): number {
+  const kind: number | undefined = activationKinds[activation]
+  const names = () => Object.keys(activationKinds).join(', ')
+  if (kind === undefined) checkArgument(op, 'activation', activation, false, `one of ${names()}`, 'Name one of these.')
+  return kind
+}
+
+/** An activation by name, element-wise. x: any shape -> same shape. Throws HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID. */
 export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+  const kind = activationKind('activate', activation)
   checkFloats(activation, { x })
   if (activation === 'none') return x.clone()
   if (!hasKernel('HeedActivation')) return composedActivation(x, activation)
-  const attributes = { kind: activationKinds[activation] }
+  const attributes = { kind }
   return differentiable(
     [x],
     save => {

@@ -1,6 +1,6 @@
 import type { BackendKernel, KernelBackend } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { type Activation, activate, activationKinds } from './activation.ts'
+import { type Activation, activate, activationKind } from './activation.ts'
 import { checkFloats, checkLastDim, checkRank, checkShape } from './checks.ts'
 import { differentiable, hasKernel, isRecording, once, rowsAndCols, runKernel } from './fused.ts'
 
@@ -10,7 +10,7 @@ export type WeightLayout = 'outIn' | 'inOut'
 /**
  * y = activation(x · weightᵀ + bias), with layout `inOut` activation(x · weight + bias).
  * x: [..., inFeatures], weight: [outFeatures, inFeatures] as in HF files, bias: [outFeatures] -> [..., outFeatures].
- * Same numbers as `torch.nn.functional.linear`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED.
+ * Same numbers as `torch.nn.functional.linear`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  * `keepsPacked` lets the weight lie as products want it while no gradient is recorded and nothing else reads it: faster, but to
  * be given only where nothing else reads it as often as this product.
  */
@@ -28,8 +28,8 @@ export function linear(
   checkLastDim('linear', 'x', x, 'inFeatures', inFeatures)
   if (bias) checkShape('linear', 'bias', bias, [outFeatures])
   checkFloats('linear', bias ? { x, weight, bias } : { x, weight })
+  const kind = activationKind('linear', activation)
   if (!hasKernel('HeedLinear')) return composedLinear(x, weight, bias, activation, layout)
-  const kind = activationKinds[activation]
   const recording = isRecording()
   const attributes = { kind, isInOut, keepsBefore: kind !== 0 && recording, keepsPacked: keepsPacked && !recording }
   const inputs = bias ? [x, weight, bias] : [x, weight]
