@@ -129,8 +129,8 @@ describe('labelled texts', () => {
 
   test('Ctrl-C saves the adapter with its head, ends with code 130, and --resume ends as a run that was not stopped', async () => {
     const args = (out: string): string[] => [
-      ...['finetune', bert, opinions, '--out', out, '--lora-r', '4', '--lora-dropout', '0.1', '--steps', '120'],
-      ...['--learning-rate', '0.01', '--batch-size', '8', '--save-steps', '40', '--json'],
+      ...['finetune', bert, opinions, '--out', out, '--lora-r', '4', '--lora-dropout', '0.1', '--steps', '60'],
+      ...['--learning-rate', '0.01', '--batch-size', '8', '--save-steps', '20', '--json'],
     ]
     const [whole, stopped] = [join(folder, 'whole'), join(folder, 'stopped')]
     const [result, interrupted] = await Promise.all([
