@@ -1,7 +1,7 @@
 import { HeedError } from '@heed/tensor-backend'
 import type { Batch } from './data/batch.ts'
 import type { DatasetLike } from './data/sources.ts'
-import { type BatchPlan, batchesPerEpoch, updatesOf } from './data/updates.ts'
+import { type BatchPlan, batchesPerEpoch, updatesOf, updatesPerEpoch } from './data/updates.ts'
 
 /** How far a run has come in its data. */
 export class DataPosition<T> {
@@ -33,14 +33,19 @@ export class DataPosition<T> {
     return `${numbers.length === 1 ? 'batch' : 'batches'} ${numbers.join(', ')} of epoch ${this.epoch}`
   }
 
-  /** Goes on to the next epoch. Throws HEED_ARGUMENT_INVALID when this one had no example. */
-  endEpoch(): void {
+  /**
+   * Goes on to the next epoch, unless the run stops within this one, where it can be taken up again. Throws HEED_ARGUMENT_INVALID
+   * when this epoch had no example.
+   */
+  endEpoch(isStopping: boolean): void {
     if (this.updates === 0) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
         `Trainer: trainDataset gave no example in epoch ${this.epoch}, expected some. A stream must start anew each time it is iterated.`,
       )
     }
+    const isWhole = this.updates === updatesPerEpoch(this.plan)
+    if (isStopping && !isWhole) return
     this.epoch += 1
     this.updates = 0
   }

@@ -235,7 +235,7 @@ export class TrainingRun<T> {
 
   async endEpoch(signal: AbortSignal | undefined): Promise<void> {
     if (this.#isInterrupted) return
-    this.#position.endEpoch()
+    this.#position.endEpoch(this.#control.shouldTrainingStop)
     if (this.#numLabels === 0 && this.state.globalStep > this.#firstStep) throw noLabels()
     await this.emit('onEpochEnd')
     await this.logEvaluateSave(signal)

@@ -162,6 +162,18 @@ test('what to resume from is a path, or true where there is a folder', async () 
   ;(trainer.model as TinyModel).dispose()
 })
 
+test.each(['steps', 'epoch'] as const)(
+  'a run that had all its steps goes on where they ended when it is given more, saved by %s',
+  async saveStrategy => {
+    const extra: Partial<TrainingArguments> = { lrSchedulerType: 'constant', warmupSteps: 0, saveStrategy }
+    const [whole, parted] = [temporaryFolder(), temporaryFolder()]
+    await run(parted, { ...extra, maxSteps: 5 })
+    const { weights, output } = await run(parted, { ...extra, maxSteps: 14 }, undefined, true)
+    expect(output.globalStep).toBe(14)
+    expect(weights).toEqual((await run(whole, { ...extra, maxSteps: 14 })).weights)
+  },
+)
+
 test('resuming a finished run trains no further, and resuming in an empty folder begins one', async () => {
   const folder = temporaryFolder()
   const first = await run(folder, {}, undefined, true)
