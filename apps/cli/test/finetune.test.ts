@@ -232,6 +232,9 @@ describe('a data set on the hub', () => {
     writeFileSync(file, 'one\ntwo\nthree\nfour\n')
     args[0] = file
     expect(await prepare('train[1:3]')).toBe('two\nthree\n'.length)
+    args[0] = join(folder, 'lines.csv')
+    writeFileSync(args[0], 'id,story\n1,one\n2,three\n') // rows by the file's name
+    expect(await prepare('train')).toBe('onethree'.length)
   })
 })
 

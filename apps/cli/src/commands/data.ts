@@ -13,12 +13,13 @@ import { wholeNumber } from '../arguments.ts'
 import { isDataset, splitHelp } from '../dataset-name.ts'
 import { encodeByThreads } from '../encode-threads.ts'
 import { action } from '../failure.ts'
+import { formatOf } from '../file-format.ts'
 import { formatCount, formatSeconds } from '../terminal/format.ts'
 
 interface PrepareOptions {
   tokenizer: string
   out: string
-  format: DatasetFormat
+  format?: DatasetFormat
   split?: string
   config?: string
   textColumn: string
@@ -42,9 +43,13 @@ function prepareSubcommand(): Command {
     .requiredOption('--tokenizer <folder>', 'the tokenizer; it is copied into the folder')
     .requiredOption('--out <folder>', 'where the tokens go')
     .addOption(
-      new Option('--format <name>', 'of the files; a data set tells its own')
-        .choices(['text', 'json', 'csv', 'parquet', 'arrow'])
-        .default('text'),
+      new Option('--format <name>', 'of the files; by their names when left out').choices([
+        'text',
+        'json',
+        'csv',
+        'parquet',
+        'arrow',
+      ]),
     )
     .option('--split <name>', splitHelp)
     .option('--config <name>', 'of a data set that has several')
@@ -83,7 +88,7 @@ async function* piecesOf(files: string[], options: PrepareOptions): AsyncGenerat
   const { format, textColumn, split, config } = options
   for (const file of files) {
     if (await isDataset(file, options)) yield* readDatasetPieces(file, { split, config, textColumn })
-    else yield* readTextPieces(format, [file], textColumn, split)
+    else yield* readTextPieces(format ?? formatOf(file) ?? 'text', [file], textColumn, split)
   }
 }
 

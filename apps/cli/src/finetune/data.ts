@@ -19,6 +19,7 @@ import {
   type TokenExample,
 } from '@heed/trainer'
 import { isDataset } from '../dataset-name.ts'
+import { formatOf } from '../file-format.ts'
 import { withoutUndefined } from '../without-undefined.ts'
 import type { FinetuneRecipe } from './recipe.ts'
 
@@ -263,16 +264,6 @@ async function splitRows({
   const { train, test } = rows.trainTestSplit({ testSize, seed: training.seed ?? 42 })
   return { train, validation: test }
 }
-
-/** How files are read, by their endings. */
-const formats: ReadonlyArray<[ending: RegExp, format: DatasetFormat]> = [
-  [/\.jsonl?(\.(gz|zst))?$/i, 'json'],
-  [/\.[ct]sv(\.(gz|zst))?$/i, 'csv'],
-  [/\.parquet$/i, 'parquet'],
-  [/\.arrow$/i, 'arrow'],
-]
-
-const formatOf = (file: string): DatasetFormat | undefined => formats.find(([ending]) => ending.test(file))?.[1]
 
 async function rowsOf({ names, split, usualSplit, config, textColumn = 'text' }: Sources): Promise<Dataset<Row>> {
   const rows: Row[] = []
