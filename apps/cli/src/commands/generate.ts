@@ -47,16 +47,6 @@ export async function generateText(
   return text
 }
 
-/** Says beforehand that a text may become longer than those that the model was trained on. */
-function warnBeyondTraining(model: CausalLm, length: number): void {
-  const { maxPositionEmbeddings: trained = Infinity } = model.config as { maxPositionEmbeddings?: number }
-  if (length <= trained) return
-  console.warn(
-    `heed generate: the text may reach ${length} tokens, but the model was trained on ${trained} (maxPositionEmbeddings), so that ` +
-      'what it writes beyond may make no sense. Give a smaller --max-new-tokens or a shorter prompt.',
-  )
-}
-
 interface GenerateCommandOptions extends GenerationOptions {
   file?: string
   json?: boolean
@@ -93,12 +83,12 @@ export function generateCommand(): Command {
         const start = prompt ?? (await inputText(file === undefined ? [] : [file]))
         const onText = (text: string): void => void (json || process.stdout.write(text))
         const { ids } = tokenizer.encode(start)
-        warnBeyondTraining(model, ids.length + generation.maxNewTokens)
         onText(start)
         const { signal } = interruptSignal()
+        const warnings: string[] = []
         const text = await generateText(model, tokenizer, ids, generation, {
           onText,
-          onWarning() {}, // it would come within the text
+          onWarning: warning => void warnings.push(warning), // said after the text, not within it
           signal,
         }).catch(error => {
           onText('\n') // what went wrong is no part of the text
@@ -106,6 +96,7 @@ export function generateCommand(): Command {
         })
         if (json) console.log(JSON.stringify({ prompt: start, text, numTensors: tf.memory().numTensors }))
         else console.log()
+        for (const warning of warnings) console.warn(`heed ${warning}`)
         model.dispose()
       }),
     )
