@@ -222,56 +222,86 @@ describe('a JSON schema', () => {
   })
 
   test.each<[JsonSchema, string]>([
-    [false, '# is false, expected a schema: an object, or true.'],
-    [{ type: 'text' }, '#/type is "text", expected object, array, string, integer, number, boolean, null.'],
+    [false, '# is false, expected a schema: an object, or true. Write true for any value.'],
+    [
+      { type: 'text' },
+      '#/type is "text", expected object, array, string, integer, number, boolean, null. Choose one, or a list of them.',
+    ],
     [
       { type: 'object', properties: { a: { type: 'number', multipleOf: 3 } } },
-      '#/properties/a/multipleOf is 3, expected no such keyword: it cannot be kept while a text is written.',
+      '#/properties/a/multipleOf is 3, expected no such keyword: it cannot be kept while a text is written. Leave it out, and check the value once it is written.',
     ],
-    [{ $ref: '#/$defs/a' }, '#/$ref is "#/$defs/a", expected a place within the schema, such as "#/$defs/name".'],
-    [{ type: 'integer', minimum: 3, maximum: 2 }, '#/maximum is 2, expected at least the minimum, 3.'],
-    [{ type: 'array', minItems: -1 }, '#/minItems is -1, expected an integer of at least 0.'],
+    [
+      { $ref: '#/$defs/a' },
+      '#/$ref is "#/$defs/a", expected a place within the schema, such as "#/$defs/name". Write the schema that is meant there.',
+    ],
+    [
+      { type: 'integer', minimum: 3, maximum: 2 },
+      '#/maximum is 2, expected at least the minimum, 3. Change one of the two.',
+    ],
+    [
+      { type: 'array', minItems: -1 },
+      '#/minItems is -1, expected an integer of at least 0. Change it or leave it out.',
+    ],
     [
       { type: 'object', properties: {}, required: ['a'], additionalProperties: false },
-      '#/required is "a", expected a name that properties holds.',
+      '#/required is "a", expected a name that properties holds. Add it there, or leave it out here.',
     ],
-    [{ $ref: 'value' }, '#/$ref is "value", expected a place within the schema, such as "#/$defs/name".'],
+    [
+      { $ref: 'value' },
+      '#/$ref is "value", expected a place within the schema, such as "#/$defs/name". Write the schema that is meant there.',
+    ],
     [
       { $ref: '#/a', maximum: 3, a: true },
-      '#/maximum is 3, expected none beside $ref: the two cannot be kept together.',
+      '#/maximum is 3, expected none beside $ref: the two cannot be kept together. Leave one of the two out.',
     ],
-    [{ enum: [] }, '#/enum is [], expected a value that the keywords beside it allow.'],
-    [{ type: 'string', const: 5 }, '#/const is 5, expected a value that the keywords beside it allow.'],
-    [{ enum: ['a'], pattern: 'b' }, '#/pattern is "b", expected none beside enum: the two cannot be kept together.'],
-    [{ anyOf: [] }, '#/anyOf is [], expected a list of schemas.'],
-    [{ anyOf: [true], oneOf: [true] }, '#/oneOf is [true], expected none beside anyOf.'],
+    [
+      { enum: [] },
+      '#/enum is [], expected a value that the keywords beside it allow. Add one, or change those keywords.',
+    ],
+    [
+      { type: 'string', const: 5 },
+      '#/const is 5, expected a value that the keywords beside it allow. Add one, or change those keywords.',
+    ],
+    [
+      { enum: ['a'], pattern: 'b' },
+      '#/pattern is "b", expected none beside enum: the two cannot be kept together. Leave one of the two out.',
+    ],
+    [{ anyOf: [] }, '#/anyOf is [], expected a list of schemas. Give at least one.'],
+    [{ anyOf: [true], oneOf: [true] }, '#/oneOf is [true], expected none beside anyOf. Leave one of the two out.'],
     [
       { type: 'object', required: ['a'], anyOf: [{ $ref: '#/$defs/a' }], $defs: { a: true } },
-      '#/anyOf/0/$ref is "#/$defs/a", expected none where keywords stand beside the list.',
+      '#/anyOf/0/$ref is "#/$defs/a", expected none where keywords stand beside the list. Move those keywords into the schema that it names.',
     ],
     [
       { type: 'string', anyOf: [{ type: 'null' }] },
-      '#/anyOf/0/type is "null", expected one of string, as beside the list.',
+      '#/anyOf/0/type is "null", expected one of string, as beside the list. Leave this schema, or the other type, out.',
     ],
     [
       { properties: { a: true }, additionalProperties: false, anyOf: [{ properties: { b: true } }] },
-      '#/anyOf/0/additionalProperties is false, expected none where properties stand in two places.',
+      '#/anyOf/0/additionalProperties is false, expected none where properties stand in two places. Write all properties in one place.',
     ],
     [
       { properties: { a: { type: 'null' } }, anyOf: [{ properties: { a: true } }] },
-      '#/anyOf/0/properties/a is true, expected the {"type":"null"} beside the list.',
+      '#/anyOf/0/properties/a is true, expected the {"type":"null"} beside the list. Make the two equal, or leave one out.',
     ],
     [
       { type: 'array', items: false, minItems: 2 },
-      '#/minItems is 2, expected at most the 0 of prefixItems, as items is false.',
+      '#/minItems is 2, expected at most the 0 of prefixItems, as items is false. Lower it, or give items a schema.',
     ],
-    [{ type: 'array', minItems: 3, maxItems: 2 }, '#/maxItems is 2, expected at least minItems, 3.'],
-    [{ type: 'string', minLength: 3, maxLength: 2 }, '#/maxLength is 2, expected at least minLength, 3.'],
-    [{ type: 'object', required: 'a' }, '#/required is "a", expected a list of names.'],
-    [{ type: 'object', properties: [] }, '#/properties is [], expected an object of schemas.'],
+    [
+      { type: 'array', minItems: 3, maxItems: 2 },
+      '#/maxItems is 2, expected at least minItems, 3. Change one of the two.',
+    ],
+    [
+      { type: 'string', minLength: 3, maxLength: 2 },
+      '#/maxLength is 2, expected at least minLength, 3. Change one of the two.',
+    ],
+    [{ type: 'object', required: 'a' }, '#/required is "a", expected a list of names. Write ["name"].'],
+    [{ type: 'object', properties: [] }, '#/properties is [], expected an object of schemas. Write {"name": schema}.'],
     [
       { type: ['integer', 'number'], minimum: 3 },
-      '#/minimum is 3, expected no such keyword: it cannot be kept while a text is written.',
+      '#/minimum is 3, expected no such keyword: it cannot be kept while a text is written. Leave it out, and check the value once it is written.',
     ],
   ])('%j is refused', (value, message) => {
     expect(messageOf(() => schema(value))).toBe(`HEED_ARGUMENT_INVALID json schema: ${message}`)

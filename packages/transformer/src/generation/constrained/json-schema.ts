@@ -42,7 +42,7 @@ class SchemaCompiler {
   #value(schema: JsonSchema, at: string): Expression {
     if (schema === true) return rule('value')
     if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
-      throw invalid(at, '', schema, 'a schema: an object, or true')
+      throw invalid(at, '', schema, 'a schema: an object, or true', 'Write true for any value.')
     }
     if ('$ref' in schema) {
       checkBeside('$ref', [], schema, at)
@@ -59,8 +59,9 @@ class SchemaCompiler {
   #anyOf(schema: Schema, at: string): Expression {
     const name = 'anyOf' in schema ? 'anyOf' : 'oneOf'
     const { [name]: options, ...shared } = schema
-    if ('oneOf' in shared) throw invalid(at, 'oneOf', shared.oneOf, 'none beside anyOf')
-    if (!Array.isArray(options) || options.length === 0) throw invalid(at, name, options, 'a list of schemas')
+    if ('oneOf' in shared) throw invalid(at, 'oneOf', shared.oneOf, 'none beside anyOf', 'Leave one of the two out.')
+    if (!Array.isArray(options) || options.length === 0)
+      throw invalid(at, name, options, 'a list of schemas', 'Give at least one.')
     const isBare = constraining(shared).length === 0
     return choice(
       ...options.map((option, i) => {
@@ -90,7 +91,14 @@ class SchemaCompiler {
   /** A rule for each place that is referred to, so that schemas may hold themselves. */
   #reference(pointer: unknown, at: string): Expression {
     const target = typeof pointer === 'string' ? targetOf(this.root, pointer) : undefined
-    if (target === undefined) throw invalid(at, '$ref', pointer, 'a place within the schema, such as "#/$defs/name"')
+    if (target === undefined)
+      throw invalid(
+        at,
+        '$ref',
+        pointer,
+        'a place within the schema, such as "#/$defs/name"',
+        'Write the schema that is meant there.',
+      )
     return this.#place(pointer as string, target)
   }
 
@@ -108,7 +116,8 @@ class SchemaCompiler {
     const needed = requiredOf(schema, at)
     const isOpen = additionalProperties ?? names.length + needed.length === 0
     const missing = needed.find(name => !names.includes(name))
-    if (missing !== undefined && !isOpen) throw invalid(at, 'required', missing, 'a name that properties holds')
+    if (missing !== undefined && !isOpen)
+      throw invalid(at, 'required', missing, 'a name that properties holds', 'Add it there, or leave it out here.')
     const others = isOpen
       ? this.#value(typeof isOpen === 'object' ? (isOpen as Schema) : true, `${at}/additionalProperties`)
       : undefined
@@ -145,16 +154,29 @@ class SchemaCompiler {
     const { prefixItems = [], items = true, minItems, maxItems } = schema
     const min = bound(schema, 'minItems', minItems, 0, at)
     const max = bound(schema, 'maxItems', maxItems, POSITIVE_INFINITY, at)
-    if (min > max) throw invalid(at, 'maxItems', maxItems, `at least minItems, ${min}`)
+    if (min > max) throw invalid(at, 'maxItems', maxItems, `at least minItems, ${min}`, 'Change one of the two.')
     if (!Array.isArray(prefixItems)) throw invalid(at, 'prefixItems', prefixItems, 'a list of schemas')
     if (items === false && min > prefixItems.length) {
-      throw invalid(at, 'minItems', minItems, `at most the ${prefixItems.length} of prefixItems, as items is false`)
+      throw invalid(
+        at,
+        'minItems',
+        minItems,
+        `at most the ${prefixItems.length} of prefixItems, as items is false`,
+        'Lower it, or give items a schema.',
+      )
     }
     const first = (prefixItems as readonly JsonSchema[]).map((item, i) => this.#value(item, `${at}/prefixItems/${i}`))
     const rest = items === false ? undefined : this.#value(items as JsonSchema, `${at}/items`)
     if (first.length === 0) return inBrackets(rest ? listOf(rest, min, max) : sequence())
     const [count, most] = [first.length, rest ? max - first.length : 0]
-    if (most < 0) throw invalid(at, 'maxItems', maxItems, `at least the ${count} of prefixItems`)
+    if (most < 0)
+      throw invalid(
+        at,
+        'maxItems',
+        maxItems,
+        `at least the ${count} of prefixItems`,
+        'Raise it, or leave some of them out.',
+      )
     const tail = rest && repeat(sequence(spaced(','), rest), Math.max(0, min - count), most)
     const list = first.flatMap((item, i) => (i === 0 ? [item] : [spaced(','), item]))
     return inBrackets(sequence(...list, ...(tail ? [tail] : [])))
@@ -177,7 +199,14 @@ function valuesOf(schema: Schema, at: string): string[] {
     .filter(value => !types || types.some(type => isOfType(value, type)))
     .map(value => JSON.stringify(value))
     .filter(value => !('const' in schema) || value === JSON.stringify(schema.const))
-  if (texts.length === 0) throw invalid(at, name, schema[name], 'a value that the keywords beside it allow')
+  if (texts.length === 0)
+    throw invalid(
+      at,
+      name,
+      schema[name],
+      'a value that the keywords beside it allow',
+      'Add one, or change those keywords.',
+    )
   return texts
 }
 
@@ -221,12 +250,19 @@ function stringValue(schema: Schema, at: string): Expression {
   if (source === undefined) {
     const min = bound(schema, 'minLength', minLength, 0, at)
     const max = bound(schema, 'maxLength', maxLength, POSITIVE_INFINITY, at)
-    if (min > max) throw invalid(at, 'maxLength', maxLength, `at least minLength, ${min}`)
+    if (min > max) throw invalid(at, 'maxLength', maxLength, `at least minLength, ${min}`, 'Change one of the two.')
     return sequence(text('"'), repeat(rule('character'), min, max), text('"'))
   }
   if (typeof source !== 'string') throw invalid(at, 'pattern', pattern, 'a regular expression')
   const length = ['minLength', 'maxLength'].find(name => name in schema)
-  if (length !== undefined) throw invalid(at, length, schema[length], 'none beside a pattern')
+  if (length !== undefined)
+    throw invalid(
+      at,
+      length,
+      schema[length],
+      'none beside a pattern',
+      'Write the length into the pattern, such as ^[a-z]{2,5}$.',
+    )
   const { expression, isAnchoredAtStart, isAnchoredAtEnd } = parseRegex(source)
   const any = repeat(rule('character'), 0, POSITIVE_INFINITY)
   const content = sequence(...(isAnchoredAtStart ? [] : [any]), expression, ...(isAnchoredAtEnd ? [] : [any]))
@@ -246,6 +282,13 @@ function integerValue(schema: Schema, at: string): Expression {
   }
   const min = Math.max(limit('minimum', 0, NEGATIVE_INFINITY), limit('exclusiveMinimum', 1, NEGATIVE_INFINITY))
   const max = Math.min(limit('maximum', 0, POSITIVE_INFINITY), limit('exclusiveMaximum', -1, POSITIVE_INFINITY))
-  if (min > max) throw invalid(at, 'maximum', schema.maximum ?? schema.exclusiveMaximum, `at least the minimum, ${min}`)
+  if (min > max)
+    throw invalid(
+      at,
+      'maximum',
+      schema.maximum ?? schema.exclusiveMaximum,
+      `at least the minimum, ${min}`,
+      'Change one of the two.',
+    )
   return integersBetween(min, max)
 }

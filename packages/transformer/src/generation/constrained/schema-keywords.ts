@@ -30,9 +30,19 @@ export const formats: Readonly<Record<string, string>> = {
   uuid: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
 }
 
-export function invalid(at: string, keyword: string, value: unknown, rule: string): HeedError {
+/** What a schema is refused with: the place in it, what stands there, what was expected, and how to mend it. */
+export function invalid(
+  at: string,
+  keyword: string,
+  value: unknown,
+  rule: string,
+  mend = 'Change it or leave it out.',
+): HeedError {
   const place = keyword === '' ? at : `${at}/${keyword}`
-  return new HeedError('HEED_ARGUMENT_INVALID', `json schema: ${place} is ${JSON.stringify(value)}, expected ${rule}.`)
+  return new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `json schema: ${place} is ${JSON.stringify(value)}, expected ${rule}. ${mend}`,
+  )
 }
 
 /** The keywords of a schema that say which values are valid. */
@@ -45,7 +55,13 @@ export function constraining(schema: Schema): string[] {
 export function checkBeside(name: string, kept: readonly string[], schema: Schema, at: string): void {
   const wrong = constraining(schema).find(key => key !== name && !kept.includes(key))
   if (wrong !== undefined)
-    throw invalid(at, wrong, schema[wrong], `none beside ${name}: the two cannot be kept together`)
+    throw invalid(
+      at,
+      wrong,
+      schema[wrong],
+      `none beside ${name}: the two cannot be kept together`,
+      'Leave one of the two out.',
+    )
 }
 
 export const isObject = (value: unknown): value is Schema =>
@@ -53,12 +69,12 @@ export const isObject = (value: unknown): value is Schema =>
 
 export function propertiesOf({ properties = {} }: Schema, at: string): Readonly<Record<string, JsonSchema>> {
   if (isObject(properties)) return properties as Readonly<Record<string, JsonSchema>>
-  throw invalid(at, 'properties', properties, 'an object of schemas')
+  throw invalid(at, 'properties', properties, 'an object of schemas', 'Write {"name": schema}.')
 }
 
 export function requiredOf({ required = [] }: Schema, at: string): readonly string[] {
   if (Array.isArray(required) && required.every(name => typeof name === 'string')) return required
-  throw invalid(at, 'required', required, 'a list of names')
+  throw invalid(at, 'required', required, 'a list of names', 'Write ["name"].')
 }
 
 /** Types that are named, or that keywords tell of. */
@@ -67,7 +83,8 @@ export function typesOf(schema: Schema, at: string): string[] {
   if (type === undefined) return Object.keys(keywordsOf).filter(name => keywordsOf[name]!.some(key => key in schema))
   const types = Array.isArray(type) ? type : [type]
   const wrong = types.find(name => !Object.hasOwn(keywordsOf, name))
-  if (wrong !== undefined || types.length === 0) throw invalid(at, 'type', type, Object.keys(keywordsOf).join(', '))
+  if (wrong !== undefined || types.length === 0)
+    throw invalid(at, 'type', type, Object.keys(keywordsOf).join(', '), 'Choose one, or a list of them.')
   return types
 }
 
@@ -79,5 +96,11 @@ export function checkKeywords(schema: Schema, types: readonly string[], at: stri
   const everywhere = new Set(Object.values(keywordsOf).flat())
   const wrong = Object.keys(schema).find(key => !known.has(key) && !(everywhere.has(key) && !types.includes('number')))
   if (wrong === undefined) return
-  throw invalid(at, wrong, schema[wrong], 'no such keyword: it cannot be kept while a text is written')
+  throw invalid(
+    at,
+    wrong,
+    schema[wrong],
+    'no such keyword: it cannot be kept while a text is written',
+    'Leave it out, and check the value once it is written.',
+  )
 }
