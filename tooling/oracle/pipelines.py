@@ -5,7 +5,7 @@ Run: python tooling/oracle/pipelines.py   (torch, transformers, tokenizers; seed
 
 import torch
 from fixture import fixtures, write_json
-from tiny import new_folder, save, seeded
+from tiny import camel, new_folder, save, seeded
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -94,27 +94,43 @@ def keep(model, tokens, name):
         path.chmod(0o644)
 
 
-def answers(model, tokens, question, context):
-    """The best span of the context, as transformers 4's question-answering pipeline scores it, window by window."""
+def answers(model, tokens, question, context, top_k=1, align_to_words=True, handle_impossible_answer=False):
+    """As transformers 4.57's question-answering pipeline, which transformers 5 has no more, window by window."""
     windows = tokens(
         question, context, truncation="only_second", max_length=48, stride=24, return_overflowing_tokens=True,
         return_offsets_mapping=True, return_token_type_ids=True,
     )
-    best = {"score": -1.0}
+    found, no_answer = [], 1.0
     for i, offsets in enumerate(windows["offset_mapping"]):
         inputs = {name: torch.tensor([windows[name][i]]) for name in ["input_ids", "attention_mask", "token_type_ids"]}
         with torch.no_grad():
             output = model(**inputs)
-        inside = torch.tensor([sequence == 1 for sequence in windows.sequence_ids(i)])
-        start = output.start_logits[0].masked_fill(~inside, -1e4).softmax(-1)
-        end = output.end_logits[0].masked_fill(~inside, -1e4).softmax(-1)
+        counted = inputs["input_ids"][0] == tokens.cls_token_id
+        counted |= torch.tensor([sequence == 1 for sequence in windows.sequence_ids(i)])
+        start = output.start_logits[0].masked_fill(~counted, -1e4).softmax(-1)
+        end = output.end_logits[0].masked_fill(~counted, -1e4).softmax(-1)
+        no_answer = min(no_answer, float(start[0] * end[0]))
+        start[0] = end[0] = 0.0
         spans = torch.outer(start, end).triu().tril(14)
-        score, at = spans.flatten().max(0)
-        first, last = divmod(int(at), spans.shape[1])
-        begin, stop = offsets[first][0], offsets[last][1]
-        if score > best["score"]:
-            best = {"score": float(score), "start": begin, "end": stop, "answer": context[begin:stop]}
-    return best
+        scores, places = spans.flatten().topk(2 * top_k + 10 if align_to_words else top_k)
+        for score, at in zip(scores.tolist(), places.tolist()):
+            first, last = divmod(at, spans.shape[1])
+            if score == 0:
+                continue  # no span of the context
+            begin, stop = offsets[first][0], offsets[last][1]
+            if align_to_words:
+                begin = windows[i].word_to_chars(windows[i].token_to_word(first), 1)[0]
+                stop = windows[i].word_to_chars(windows[i].token_to_word(last), 1)[1]
+            answer = context[begin:stop]
+            same = next((other for other in found if other["answer"].lower() == answer.lower()), None)
+            if same:
+                same["score"] += score
+            else:
+                found.append({"score": score, "start": begin, "end": stop, "answer": answer})
+    if handle_impossible_answer:
+        found.append({"score": no_answer, "start": 0, "end": 0, "answer": ""})
+    best = sorted(found, key=lambda answer: answer["score"], reverse=True)[:top_k]
+    return best[0] if len(best) == 1 else best
 
 
 expected = {"texts": TEXTS}
@@ -143,7 +159,15 @@ run = pipeline("token-classification", model=model, tokenizer=tokens, aggregatio
 expected["token-classification-stride"] = {"inputs": [" ".join(TEXTS)], "outputs": [run(" ".join(TEXTS), ignore_labels=[])]}
 
 model, tokens = make("question-answering", BertForQuestionAnswering, 4)
-expected["question-answering"] = {"inputs": QUESTIONS, "outputs": [answers(model, tokens, **question) for question in QUESTIONS]}
+asked = [
+    {}, {"align_to_words": False}, {"top_k": 3}, {"top_k": 4, "align_to_words": False},
+    {"top_k": 15, "handle_impossible_answer": True},
+]
+expected["question-answering"] = {"inputs": QUESTIONS, "outputs": [
+    {"options": {camel(name): value for name, value in options.items()},
+     "answers": [answers(model, tokens, **question, **options) for question in QUESTIONS]}
+    for options in asked
+]}
 
 tokens = byte_level_tokenizer()
 config = RobertaConfig(

@@ -71,7 +71,13 @@ export interface PipelineTasks {
     options: TokenClassificationOptions
     output: (TokenLabel | EntityGroup)[]
   }
-  'question-answering': { input: Question; options: QuestionAnsweringOptions; output: Answer }
+  'question-answering': {
+    input: Question
+    options: QuestionAnsweringOptions
+    output: Answer | Answer[]
+    one: Answer
+    each: Answer
+  }
   'feature-extraction': { input: string; options: FeatureExtractionOptions; output: number[][][] | number[] }
   translation: { input: string; options: GenerateOptions; output: TranslatedText; one: TranslatedText[] }
   summarization: { input: string; options: GenerateOptions; output: SummarizedText; one: SummarizedText[] }
@@ -90,6 +96,8 @@ type OutputOfOne<T extends PipelineTask> = PipelineTasks[T] extends { one: infer
 type OutputOfEach<T extends PipelineTask> = PipelineTasks[T] extends { each: infer Each } ? Each : Output<T>
 /** What only text-generation takes besides texts. */
 type Chat<T extends PipelineTask> = T extends 'text-generation' ? readonly ChatMessage[] : never
+/** With `topK` question-answering gives a list, unless there is one answer only. */
+type SeveralAnswers<T extends PipelineTask> = T extends 'question-answering' ? { topK: number } : never
 type WithoutTopK<T extends PipelineTask> = PipelineTasks[T] extends { each: unknown } ? { topK?: undefined } : unknown
 
 export interface BatchOptions {
@@ -99,6 +107,7 @@ export interface BatchOptions {
 
 /** A task ready to run: call it with one input, or with an array of them. */
 export interface Pipeline<T extends PipelineTask> {
+  (input: Input<T>, options: PipelineTasks[T]['options'] & BatchOptions & SeveralAnswers<T>): Promise<Output<T>>
   (input: Input<T>, options?: PipelineTasks[T]['options'] & BatchOptions): Promise<OutputOfOne<T>>
   /** Of a text-to-text task: a list for each text that has more than one. */
   (

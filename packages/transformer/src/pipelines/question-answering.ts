@@ -2,7 +2,7 @@ import { tf } from '@heed/tensor-backend'
 import type { Encoding, Tokenizer } from '@heed/tokenizer'
 import type { QuestionAnswerer } from '../auto.ts'
 import { invalidArgument } from '../invalid-argument.ts'
-import { count, countOrNone, type Rule, type Rules } from './options.ts'
+import { count, countOrNone, flag, type Rule, type Rules } from './options.ts'
 import { inBatches, longestInput, probabilities, type TextBatch, type TextModel } from './text-batch.ts'
 
 export interface Question {
@@ -19,9 +19,9 @@ export const questionRule: Rule = {
 }
 
 export interface Answer {
-  /** Probability of its first token times that of its last. */
+  /** Probability of its first token times that of its last; the sum of these where the same words are found in several places. */
   score: number
-  /** Where it stands in the context, in UTF-16 units. */
+  /** Where it stands in the context, in UTF-16 units; both 0, and no text, where the context holds no answer. */
   start: number
   end: number
   answer: string
@@ -34,32 +34,67 @@ export interface QuestionAnsweringOptions {
   maxSeqLen?: number
   /** How many tokens of the context a window repeats of the one before; 128 by default, and no more than half of `maxSeqLen`. */
   docStride?: number
+  /** How many answers are given, the likeliest first, as a list if there are several; 1 by default. */
+  topK?: number
+  /** Whether an answer is widened to whole words; true by default. Set it to false for languages without spaces. */
+  alignToWords?: boolean
+  /** Whether there may be no answer, for models trained on such questions; false by default. */
+  handleImpossibleAnswer?: boolean
 }
 
 export const questionAnsweringOptions: Rules<QuestionAnsweringOptions> = {
   maxAnswerLen: count,
   maxSeqLen: count,
   docStride: countOrNone,
+  topK: count,
+  alignToWords: flag,
+  handleImpossibleAnswer: flag,
 }
 
 /**
- * The likeliest stretch of the context that answers each question. A context longer than the model takes is read in windows,
- * each with its own probabilities, as in HF. Throws HEED_ARGUMENT_INVALID.
+ * The likeliest stretches of the context that answer each question; same scores as transformers 4, whose task this was. A context
+ * longer than the model takes is read in windows, each with its own probabilities. Throws HEED_ARGUMENT_INVALID.
  */
 export async function answerQuestions(
   { model, tokenizer }: TextModel<QuestionAnswerer>,
   questions: readonly Question[],
-  { maxAnswerLen = 15, maxSeqLen = 384, docStride }: QuestionAnsweringOptions = {},
-): Promise<Answer[]> {
+  options: QuestionAnsweringOptions = {},
+): Promise<(Answer | Answer[])[]> {
+  const { maxAnswerLen = 15, maxSeqLen = 384, docStride, topK = 1, alignToWords = true } = options
   const maxLength = Math.min(maxSeqLen, longestInput({ model, tokenizer }) ?? maxSeqLen)
   const windows = questions.map(question => windowsOf(tokenizer, question, maxLength, docStride))
-  const spanOf = (batch: TextBatch): Promise<Span[]> => bestSpans(model, batch, maxAnswerLen)
-  const spans = (await inBatches({ model, tokenizer }, windows.flat(), questions.length, spanOf)).values()
+  const most = alignToWords ? 2 * topK + 10 : topK // as HF: several may become one as whole words
+  const cls = tokenizer.specialTokenId('cls_token')
+  const spansOf = (batch: TextBatch): Promise<WindowSpans[]> =>
+    likeliestSpans(model, batch, { maxAnswerLen, most, cls })
+  const found = (await inBatches({ model, tokenizer }, windows.flat(), questions.length, spansOf)).values()
   return questions.map(({ context }, i) => {
-    const answers = windows[i]!.map(() => spans.next().value!)
-    const { start, end, score } = answers.reduce((best, span) => (span.score > best.score ? span : best))
-    return { score, start, end, answer: context.slice(start, end) }
+    const answers: Answer[] = []
+    let noAnswer = Number.POSITIVE_INFINITY
+    for (const window of windows[i]!) {
+      const { spans, noAnswerScore } = found.next().value!
+      noAnswer = Math.min(noAnswer, noAnswerScore)
+      for (const { first, last, score } of spans) {
+        const [start, end] = charsOf(window, first, last, alignToWords)
+        const answer = context.slice(start, end)
+        const same = answers.find(other => other.answer.toLowerCase() === answer.toLowerCase())
+        if (same) same.score += score
+        else answers.push({ score, start, end, answer })
+      }
+    }
+    if (options.handleImpossibleAnswer) answers.push({ score: noAnswer, start: 0, end: 0, answer: '' })
+    const best = answers.sort((a, b) => b.score - a.score).slice(0, topK)
+    return best.length === 1 ? best[0]! : best
   })
+}
+
+/** Where tokens first to last stand in the context. */
+function charsOf(window: Encoding, first: number, last: number, alignToWords: boolean): [start: number, end: number] {
+  const [firstWord, lastWord] = [window.wordIds[first], window.wordIds[last]]
+  if (alignToWords && typeof firstWord === 'number' && typeof lastWord === 'number') {
+    return [window.wordToChars(firstWord, 1)![0], window.wordToChars(lastWord, 1)![1]]
+  }
+  return [window.offsets[first]![0], window.offsets[last]![1]]
 }
 
 /** The question with each window of its context. */
@@ -88,35 +123,45 @@ function windowsOf(tokenizer: Tokenizer, asked: Question, maxLength: number, doc
   throw invalidArgument('question-answering', 'context', context, 'a text with a token', 'Give the text to look in.')
 }
 
-/** Where in the context an answer stands. */
-type Span = Pick<Answer, 'score' | 'start' | 'end'>
+/** Tokens `first` to `last`, as an answer. */
+interface Span {
+  first: number
+  last: number
+  score: number
+}
 
-async function bestSpans(
+interface WindowSpans {
+  /** The likeliest first. */
+  spans: Span[]
+  /** Probability that the window holds no answer, as its first token says. */
+  noAnswerScore: number
+}
+
+async function likeliestSpans(
   model: QuestionAnswerer,
   { encodings, inputs }: TextBatch,
-  maxLength: number,
-): Promise<Span[]> {
+  { maxAnswerLen, most, cls }: { maxAnswerLen: number; most: number; cls: number | undefined },
+): Promise<WindowSpans[]> {
   const [starts, ends] = tf.tidy(() => {
     const { startLogits, endLogits } = model.forward(inputs)
     return [startLogits, endLogits] as const
   })
   const rows = (await Promise.all([starts.array(), ends.array()])) as [number[][], number[][]]
   tf.dispose([starts, ends])
-  return encodings.map(({ sequenceIds, offsets }, i) => {
+  return encodings.map(({ sequenceIds, ids }, i) => {
+    // The token [CLS] stands for no answer and has its share of the probability.
+    const counts = ids.map((id, j) => sequenceIds[j] === 1 || id === cls)
     const within = (logits: number[]): number[] =>
-      probabilities(logits.map((logit, j) => (sequenceIds[j] === 1 ? logit : Number.NEGATIVE_INFINITY)))
-    const [first, last, score] = bestSpan(within(rows[0][i]!), within(rows[1][i]!), maxLength)
-    return { score, start: offsets[first]![0], end: offsets[last]![1] }
-  })
-}
-
-function bestSpan(starts: readonly number[], ends: readonly number[], maxLength: number): [number, number, number] {
-  let best: [first: number, last: number, score: number] = [0, 0, -1]
-  for (let first = 0; first < starts.length; first++) {
-    for (let last = first; last < Math.min(first + maxLength, ends.length); last++) {
-      const score = starts[first]! * ends[last]!
-      if (score > best[2]) best = [first, last, score]
+      probabilities(logits.map((logit, j) => (counts[j] ? logit : Number.NEGATIVE_INFINITY)))
+    const [start, end] = [within(rows[0][i]!), within(rows[1][i]!)]
+    const spans: Span[] = []
+    for (let first = 0; first < start.length; first++) {
+      if (sequenceIds[first] !== 1) continue
+      for (let last = first; last < first + maxAnswerLen && sequenceIds[last] === 1; last++) {
+        spans.push({ first, last, score: start[first]! * end[last]! })
+      }
     }
-  }
-  return best
+    spans.sort((a, b) => b.score - a.score)
+    return { spans: spans.slice(0, most), noAnswerScore: start[0]! * end[0]! }
+  })
 }
