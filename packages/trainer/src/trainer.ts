@@ -50,6 +50,7 @@ export class Trainer<T = TokenExample> {
   readonly world: World | undefined
   /** How far the last run came. */
   state: TrainerState = newState()
+  #isTraining = false
 
   /** Throws HEED_CONFIG_INVALID, and in an MPI job as `joinWorld`. */
   constructor(options: TrainerOptions<T>) {
@@ -73,6 +74,21 @@ export class Trainer<T = TokenExample> {
    * HEED_IO when the disk is full or another run has the folder, and what the model and loading a checkpoint throw.
    */
   async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
+    if (this.#isTraining) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        'Trainer: train() was called while a run of this trainer goes on, expected one at a time. Await it first.',
+      )
+    }
+    this.#isTraining = true
+    try {
+      return await this.#train(resumeFromCheckpoint, signal)
+    } finally {
+      this.#isTraining = false
+    }
+  }
+
+  async #train(resumeFromCheckpoint: string | boolean, signal: AbortSignal | undefined): Promise<TrainOutput> {
     const dataset = this.#trainDataset
     if (!dataset) throw missing('trainDataset', 'train() was called')
     const plan = await batchPlan(dataset, this.#collator, this.args, this.world)

@@ -425,6 +425,15 @@ describe('bad input', () => {
     )
   })
 
+  test('a trainer trains one run at a time', async () => {
+    const trainer = new Trainer({ model: new TinyModel(), args: quick, trainDataset: tinyDataset() })
+    const first = trainer.train()
+    await expect(trainer.train()).rejects.toThrow('train() was called while a run of this trainer goes on')
+    await first
+    expect((await trainer.train()).globalStep).toBe(6)
+    ;(trainer.model as TinyModel).dispose()
+  })
+
   test('a model that cannot be trained or saved is named', async () => {
     const model = new TinyModel()
     const bare: TrainableModel = {
