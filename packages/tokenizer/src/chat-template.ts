@@ -1,5 +1,5 @@
 import { Template } from '@huggingface/jinja'
-import { HeedError } from './errors.ts'
+import { HeedError, invalidArgument } from './errors.ts'
 import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 
 /** One turn of a conversation; templates may read other keys, such as `tool_calls`. */
@@ -40,10 +40,13 @@ export function renderChat(
   config: TokenizerConfig,
   options: ChatTemplateOptions = {},
 ): RenderedChat {
-  if (messages.length === 0) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      'applyChatTemplate: messages is [], expected at least one message. Pass { role, content }.',
+  const isMessage = (message: unknown) => typeof message === 'object' && message !== null
+  if (!(Array.isArray(messages) && messages.length > 0 && (messages as unknown[]).every(isMessage))) {
+    throw invalidArgument(
+      'applyChatTemplate: messages',
+      messages,
+      'a list of at least one message',
+      'Pass [{ role, content }].',
     )
   }
   const { tools = null, documents = null, addGenerationPrompt = false, continueFinalMessage = false } = options

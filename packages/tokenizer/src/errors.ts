@@ -24,3 +24,16 @@ export class HeedError extends Error {
     this.code = code
   }
 }
+
+/** The error for an argument of the wrong type or outside its range. */
+export function invalidArgument(name: string, value: unknown, expected: string, mend: string): HeedError {
+  return new HeedError('HEED_ARGUMENT_INVALID', `${name} is ${shown(value)}, expected ${expected}. ${mend}`)
+}
+
+/** A value as messages show it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'number' || value === undefined) return String(value)
+  const text = JSON.stringify(value) ?? `a ${typeof value}`
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text
+}

@@ -1,4 +1,4 @@
-import { HeedError } from './errors.ts'
+import { HeedError, shown } from './errors.ts'
 
 /** One object of a file, read key by key; each wrong value is an error that names the place. */
 export class JsonObject {
@@ -85,7 +85,5 @@ export class JsonObject {
 }
 
 function show(value: unknown): string {
-  if (value === undefined) return 'missing'
-  const text = JSON.stringify(value)
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text
+  return value === undefined ? 'missing' : shown(value)
 }

@@ -6,7 +6,7 @@ import type { Decoder } from './decoders/decoder.ts'
 import { closeUpEnglish } from './decoders/english-spacing.ts'
 import { Encoding, type PadToken } from './encoding.ts'
 import { changeColumns, type EncodingColumns } from './encoding-columns.ts'
-import { HeedError } from './errors.ts'
+import { HeedError, invalidArgument, shown } from './errors.ts'
 import { BpeModel } from './models/bpe.ts'
 import type { Model } from './models/model.ts'
 import type { Normalizer } from './normalizers/normalizer.ts'
@@ -17,7 +17,14 @@ import type { PreTokenizer } from './pre-tokenizers/pre-tokenizer.ts'
 import { sideOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 import { loadTokenizerFile, loadTokenizerFolder, saveTokenizerFolder } from './tokenizer-files.ts'
 import { parseTokenizer, tokenizerToJson } from './tokenizer-json.ts'
-import { type Padding, padEncodings, type Truncation, truncateEncodings } from './truncation.ts'
+import {
+  checkPadding,
+  checkTruncation,
+  type Padding,
+  padEncodings,
+  type Truncation,
+  truncateEncodings,
+} from './truncation.ts'
 import { WordEncoder } from './word-encoder.ts'
 
 export interface TokenizerParts {
@@ -149,16 +156,17 @@ export class Tokenizer {
     return size
   }
 
-  /** Adds tokens that are found before the model sees the text; returns how many were new or changed. */
+  /**
+   * Adds tokens that are found before the model sees the text; returns how many were new or changed.
+   * Throws HEED_ARGUMENT_INVALID.
+   */
   addTokens(tokens: Iterable<AddedToken | string>): number {
-    const given = [...tokens].map(token => (typeof token === 'string' ? { content: token } : token))
-    return this.added.add(given, this.model.vocabulary, this.normalize)
+    return this.added.add(asAddedTokens(tokens), this.model.vocabulary, this.normalize)
   }
 
   /** The same for tokens that decode leaves out. */
   addSpecialTokens(tokens: Iterable<AddedToken | string>): number {
-    const given = [...tokens].map(token => (typeof token === 'string' ? { content: token } : token))
-    return this.addTokens(given.map(token => ({ ...token, special: true })))
+    return this.addTokens(asAddedTokens(tokens).map(token => ({ ...token, special: true })))
   }
 
   /** Added tokens with their ids, by ascending id. */
@@ -203,11 +211,17 @@ export class Tokenizer {
     inputs: readonly (string | readonly [text: TextInput, pair: TextInput])[],
     options: Omit<EncodeOptions, 'pair'> = {},
   ): Encoding[] {
-    const encodings = inputs.map(input =>
-      typeof input === 'string'
-        ? this.encodeUnpadded(input, options)
-        : this.encodeUnpadded(input[0], { ...options, pair: input[1] }),
-    )
+    if (!Array.isArray(inputs)) {
+      throw invalidArgument('encodeBatch: inputs', inputs, 'a list of texts', 'Pass [text].')
+    }
+    const encodings = inputs.map((input: (typeof inputs)[number], i) => {
+      if (typeof input !== 'string' && !(Array.isArray(input) && (input.length === 1 || input.length === 2))) {
+        const mend = 'Encode a text that is cut into words with encode.'
+        throw invalidArgument(`encodeBatch: inputs[${i}]`, input, 'a text or [text, pair]', mend)
+      }
+      const [text, pair] = typeof input === 'string' ? [input] : input
+      return this.encodeUnpadded(text, pair === undefined ? options : { ...options, pair })
+    })
     return this.pad(encodings, options)
   }
 
@@ -216,15 +230,18 @@ export class Tokenizer {
     return this.cut(text.toWellFormed(), true)
   }
 
-  /** The text of tokens; ids that are no token are left out, as HF does. Throws HEED_ID_OUT_OF_RANGE for no integer. */
+  /** The text of tokens; ids that are no token are left out, as HF does. Throws HEED_ID_OUT_OF_RANGE for no integer, HEED_ARGUMENT_INVALID for no list. */
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
     const { skipSpecialTokens = true } = options
     const tokens: string[] = []
+    if (typeof ids === 'string' || !(Symbol.iterator in Object(ids))) {
+      throw invalidArgument('decode: ids', ids, 'a list of integers', 'Pass [id] for a single one.')
+    }
     for (const id of ids) {
       if (!Number.isInteger(id) || id < 0) {
         throw new HeedError(
           'HEED_ID_OUT_OF_RANGE',
-          `decode: an id is ${id}, expected an integer from 0 on. Leave out labels that mask positions.`,
+          `decode: an id is ${shown(id)}, expected an integer from 0 on. Leave out labels that mask positions.`,
         )
       }
       const token = this.idToToken(id)
@@ -302,11 +319,8 @@ export class Tokenizer {
   }
 
   private encodeOne(text: TextInput, typeId: number, options: EncodeOptions): Encoding {
-    if (typeof text !== 'string' && !Array.isArray(text)) {
-      throw new HeedError(
-        'HEED_ARGUMENT_INVALID',
-        `encode: the text is ${JSON.stringify(text)} of type ${typeof text}, expected a string or a list of strings. Convert it first.`,
-      )
+    if (typeof text !== 'string' && !(Array.isArray(text) && text.every(word => typeof word === 'string'))) {
+      throw invalidArgument('encode: the text', text, 'a string or a list of strings', 'Convert it first.')
     }
     if (typeof text !== 'string') {
       const words = text.map((word, i) => new Encoding(this.columnsOf(word, typeId, options, i), this.tokenText))
@@ -344,7 +358,10 @@ export class Tokenizer {
     const { truncation = this.truncation } = options
     if (truncation === false || truncation === null) return null
     const direction = this.truncation?.direction ?? sideOf(this.config, 'truncation_side') ?? 'right'
-    if (truncation !== true) return { direction, ...truncation }
+    if (truncation !== true) {
+      checkTruncation(truncation)
+      return { direction, ...truncation }
+    }
     if (this.truncation) return this.truncation
     const maxLength = this.config.model_max_length
     if (typeof maxLength === 'number' && maxLength < Number.MAX_SAFE_INTEGER) return { maxLength, direction }
@@ -359,13 +376,15 @@ export class Tokenizer {
     const { padding = this.padding ?? false } = options
     if (padding === false) return [...encodings]
     const direction = this.padding?.direction ?? sideOf(this.config, 'padding_side') ?? 'right'
+    if (padding !== true) checkPadding(padding)
     const chosen = { direction, ...(padding === true ? this.padding : padding) }
     return padEncodings(encodings, chosen, this.padToken(chosen))
   }
 
   private padToken(padding: Padding): PadToken {
     const padToken = padding.padToken ?? this.padding?.padToken ?? this.specialToken('pad_token') ?? '[PAD]'
-    const padId = padding.padId ?? this.padding?.padId ?? this.tokenToId(padToken)
+    const ownId = padToken === this.padding?.padToken ? this.padding.padId : undefined
+    const padId = padding.padId ?? ownId ?? this.tokenToId(padToken)
     if (padId === undefined) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
@@ -375,6 +394,17 @@ export class Tokenizer {
     }
     return { padToken, padId, padTypeId: padding.padTypeId ?? this.padding?.padTypeId ?? 0 }
   }
+}
+
+function asAddedTokens(tokens: Iterable<AddedToken | string>): AddedToken[] {
+  if (typeof tokens === 'string' || !(Symbol.iterator in Object(tokens))) {
+    throw invalidArgument('addTokens: tokens', tokens, 'a list of tokens', 'Pass [token] for a single one.')
+  }
+  return Array.from(tokens, token => {
+    const added = typeof token === 'string' ? { content: token } : token
+    if (typeof added?.content === 'string') return added
+    throw invalidArgument('addTokens: a token', token, 'a string or an object with content', 'Name its text.')
+  })
 }
 
 const surrogate = /[\ud800-\udfff]/

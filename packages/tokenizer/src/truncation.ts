@@ -1,5 +1,5 @@
 import type { Direction, Encoding, PadToken } from './encoding.ts'
-import { HeedError } from './errors.ts'
+import { HeedError, invalidArgument } from './errors.ts'
 
 export interface Truncation {
   /** Most tokens in the result, special tokens included. */
@@ -23,16 +23,31 @@ export interface Padding extends Partial<PadToken> {
 
 function checkCount(name: string, value: number): void {
   if (Number.isInteger(value) && value >= 0) return
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `${name} is ${value}, expected an integer from 0 on. Correct the option.`,
-  )
+  throw invalidArgument(`encode: ${name}`, value, 'an integer from 0 on', 'Correct the option.')
 }
+
+function checkChoice(name: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return
+  throw invalidArgument(`encode: ${name}`, value, `one of ${choices.join(', ')}`, 'Correct the option.')
+}
+
+/** What an option given as an object is; another value would be taken for an empty one. */
+function checkObject(name: string, value: unknown): void {
+  if (typeof value === 'object') return
+  throw invalidArgument(`encode: ${name}`, value, 'an object, true or false', 'Correct the option.')
+}
+
+const sides = ['left', 'right']
+const strategies = ['longestFirst', 'onlyFirst', 'onlySecond']
 
 /** Throws HEED_ARGUMENT_INVALID. */
 export function checkTruncation(truncation: Truncation): void {
-  checkCount('encode: truncation.maxLength', truncation.maxLength)
-  checkCount('encode: truncation.stride', truncation.stride ?? 0)
+  checkObject('truncation', truncation)
+  const { maxLength, stride = 0, strategy = 'longestFirst', direction = 'right' } = truncation
+  checkCount('truncation.maxLength', maxLength)
+  checkCount('truncation.stride', stride)
+  checkChoice('truncation.strategy', strategy, strategies)
+  checkChoice('truncation.direction', direction, sides)
 }
 
 /**
@@ -98,10 +113,20 @@ function shareRoom(first: number, second: number, room: number): [number, number
   return first > second ? [large, small] : [small, large]
 }
 
+/** Throws HEED_ARGUMENT_INVALID. */
+export function checkPadding(padding: Padding): void {
+  checkObject('padding', padding)
+  const { length = 0, direction = 'right', padToMultipleOf, padId = 0, padTypeId = 0 } = padding
+  checkCount('padding.length', length)
+  checkCount('padding.padToMultipleOf', padToMultipleOf ?? 0)
+  checkCount('padding.padId', padId)
+  checkCount('padding.padTypeId', padTypeId)
+  checkChoice('padding.direction', direction, sides)
+}
+
 /** Brings encodings to one length. */
 export function padEncodings(encodings: readonly Encoding[], padding: Padding, padToken: PadToken): Encoding[] {
   const { direction = 'right', padToMultipleOf } = padding
-  if (padding.length !== undefined) checkCount('encode: padding.length', padding.length)
   let length = padding.length ?? encodings.reduce((longest, encoding) => Math.max(longest, encoding.length), 0)
   if (padToMultipleOf) length = Math.ceil(length / padToMultipleOf) * padToMultipleOf
   return encodings.map(encoding => encoding.pad(length, padToken, direction))

@@ -146,13 +146,19 @@ describe('patterns that may run for ever or mean something else in JavaScript ar
   )
 })
 
+/** A tokenizer as JavaScript without types calls it. */
+type Loose = Record<
+  'encode' | 'encodeBatch' | 'decode' | 'addTokens' | 'applyChatTemplate',
+  (...args: unknown[]) => unknown
+>
+
 describe('wrong arguments are refused', () => {
   const tokenizer = new Tokenizer({ model: new WordLevelModel({ vocab: { a: 0, '<unk>': 1 } }) })
 
   test('a text that is no string', () => {
     expect(errorOf(() => tokenizer.encode(undefined as unknown as string))).toEqual([
       'HEED_ARGUMENT_INVALID',
-      'encode: the text is undefined of type undefined, expected a string or a list of strings. Convert it first.',
+      'encode: the text is undefined, expected a string or a list of strings. Convert it first.',
     ])
   })
 
@@ -161,6 +167,60 @@ describe('wrong arguments are refused', () => {
       'HEED_ID_OUT_OF_RANGE',
       `decode: an id is ${id}, expected an integer from 0 on. Leave out labels that mask positions.`,
     ])
+  })
+
+  test.each<[string, (it: Loose) => unknown]>([
+    [
+      'encode: the text is ["a",5], expected a string or a list of strings. Convert it first.',
+      it => it.encode(['a', 5]),
+    ],
+    [
+      'encode: truncation.strategy is "longest_first", expected one of longestFirst, onlyFirst, onlySecond. Correct the option.',
+      it => it.encode('a', { truncation: { maxLength: 2, strategy: 'longest_first' } }),
+    ],
+    [
+      'encode: truncation.direction is "Right", expected one of left, right. Correct the option.',
+      it => it.encode('a', { truncation: { maxLength: 2, direction: 'Right' } }),
+    ],
+    [
+      'encode: padding.padToMultipleOf is 2.5, expected an integer from 0 on. Correct the option.',
+      it => it.encode('a', { padding: { padId: 0, padToMultipleOf: 2.5 } }),
+    ],
+    [
+      'encode: padding is "max_length", expected an object, true or false. Correct the option.',
+      it => it.encode('a', { padding: 'max_length' }),
+    ],
+    ['encodeBatch: inputs is "ab", expected a list of texts. Pass [text].', it => it.encodeBatch('ab')],
+    [
+      'encodeBatch: inputs[0] is ["a","b","c"], expected a text or [text, pair]. Encode a text that is cut into words with encode.',
+      it => it.encodeBatch([['a', 'b', 'c']]),
+    ],
+    ['decode: ids is 1, expected a list of integers. Pass [id] for a single one.', it => it.decode(1)],
+    [
+      'addTokens: tokens is "xyz", expected a list of tokens. Pass [token] for a single one.',
+      it => it.addTokens('xyz'),
+    ],
+    [
+      'addTokens: a token is {"token":"x"}, expected a string or an object with content. Name its text.',
+      it => it.addTokens([{ token: 'x' }]),
+    ],
+    [
+      'applyChatTemplate: messages is "hi", expected a list of at least one message. Pass [{ role, content }].',
+      it => it.applyChatTemplate('hi'),
+    ],
+  ])('%s', (message, call) => {
+    expect(errorOf(() => call(tokenizer as unknown as Loose))).toEqual(['HEED_ARGUMENT_INVALID', message])
+  })
+
+  test('a pad token of a call has its own id, not that of the file', () => {
+    const padding = { padId: 1, padToken: '<unk>' }
+    const model = new WordLevelModel({ vocab: { a: 0, '<unk>': 1 } })
+    expect(new Tokenizer({ model, padding }).encode('a', { padding: { length: 2, padToken: 'a' } }).ids).toEqual([0, 0])
+  })
+
+  test('an initial alphabet counts by first characters, as in HF', () => {
+    const { vocabulary } = new BpeTrainer({ initialAlphabet: ['zb', 'c', ''] }).learn(new Map([['a', 1]]))
+    expect([...vocabulary.entries()].map(([token]) => token)).toEqual(['a', 'c', 'z'])
   })
 
   test('ids beyond the vocabulary are left out, as HF does', () => {
@@ -221,7 +281,7 @@ describe('wrong arguments are refused', () => {
     ])
     expect(await rejectionOf(new BpeTrainer().train(createByteLevelBpe(), 'one string'))).toEqual([
       'HEED_ARGUMENT_INVALID',
-      'train: the texts are one string, expected an iterable of strings. Pass [text], or its lines.',
+      'train: texts is "one string", expected an iterable of strings. Pass [text], or its lines.',
     ])
   })
 })

@@ -78,7 +78,7 @@ describe('bad input', () => {
       'no messages',
       () => renderChat([], { chat_template: 'x' }),
       'HEED_ARGUMENT_INVALID',
-      'applyChatTemplate: messages is [], expected at least one message. Pass { role, content }.',
+      'applyChatTemplate: messages is [], expected a list of at least one message. Pass [{ role, content }].',
     ],
     [
       'no template',

@@ -4,6 +4,7 @@ import type { Tokenizer } from '../tokenizer.ts'
 import { Vocabulary } from '../vocabulary.ts'
 import { type Candidate, PairCounts } from './pair-counts.ts'
 import {
+  alphabetOf,
   checkCounts,
   completeSpecialTokens,
   countPieces,
@@ -125,7 +126,7 @@ export class BpeTrainer {
     for (const [word, count] of wordCounts) {
       for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count)
     }
-    for (const character of initialAlphabet) counts.set(character, Infinity)
+    for (const character of alphabetOf(initialAlphabet)) counts.set(character, Infinity)
     let kept = [...counts]
     if (kept.length > limitAlphabet) {
       kept.sort(([a, countA], [b, countB]) => countB - countA || a.codePointAt(0)! - b.codePointAt(0)!)

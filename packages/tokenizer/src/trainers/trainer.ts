@@ -1,6 +1,6 @@
 import type { AddedToken } from '../added-tokens.ts'
 import { toByteCharacters } from '../byte-alphabet.ts'
-import { HeedError } from '../errors.ts'
+import { HeedError, invalidArgument } from '../errors.ts'
 import type { Model } from '../models/model.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 
@@ -18,8 +18,11 @@ export interface TrainOptions {
 
 export type TextSource = Iterable<string> | AsyncIterable<string>
 
-/** Special tokens as users give them: a string is one that the text's normalization leaves alone. */
+/** Special tokens as users give them: a string is one that the text's normalization leaves alone. Throws HEED_ARGUMENT_INVALID. */
 export function completeSpecialTokens(tokens: readonly (string | AddedToken)[]): AddedToken[] {
+  if (!Array.isArray(tokens)) {
+    throw invalidArgument('train: specialTokens', tokens, 'a list of tokens', 'Pass [token] for a single one.')
+  }
   return tokens.map(token => (typeof token === 'string' ? { content: token, special: true } : token))
 }
 
@@ -42,6 +45,11 @@ export function checkCounts(trainer: string, options: Readonly<Record<string, nu
   }
 }
 
+/** The first character of each text, as HF takes them. */
+export function alphabetOf(texts: Iterable<string>): string[] {
+  return Array.from(texts, text => [...text][0] ?? '').filter(character => character !== '')
+}
+
 /** Texts between two progress reports. */
 const REPORT_EVERY = 256
 
@@ -51,17 +59,16 @@ export async function countPieces(
   texts: TextSource,
   options: TrainOptions,
 ): Promise<Map<string, number>> {
-  if (typeof texts === 'string') {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      'train: the texts are one string, expected an iterable of strings. Pass [text], or its lines.',
-    )
+  const isIterable = Symbol.iterator in Object(texts) || Symbol.asyncIterator in Object(texts)
+  if (typeof texts === 'string' || !isIterable) {
+    throw invalidArgument('train: texts', texts, 'an iterable of strings', 'Pass [text], or its lines.')
   }
   const counts = new Map<string, number>()
   const byteLevelCounts = new Map<string, number>()
   const stage = 'Pre-processing sequences'
   let done = 0
   const count = (text: string) => {
+    if (typeof text !== 'string') throw invalidArgument(`train: text ${done}`, text, 'a string', 'Convert it first.')
     const cut = tokenizer.preTokenize(text)
     for (const { pieces, addedToken } of cut.segments) {
       const target = cut.isByteLevel && addedToken === undefined ? byteLevelCounts : counts

@@ -4,6 +4,7 @@ import { type ScoredToken, UnigramModel } from '../models/unigram.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { compareByCodePoints } from './code-points.ts'
 import {
+  alphabetOf,
   checkCounts,
   completeSpecialTokens,
   countPieces,
@@ -114,7 +115,7 @@ export class UnigramTrainer {
 
   /** By descending code point: of those without a piece, the lower gets the better score. */
   private requiredCharacters(words: Words): string[] {
-    const characters = new Set<string>(this.options.initialAlphabet)
+    const characters = new Set(alphabetOf(this.options.initialAlphabet))
     for (const [word] of words) for (const character of word) characters.add(character)
     return [...characters].sort((a, b) => compareByCodePoints(b, a))
   }
