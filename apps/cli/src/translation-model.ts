@@ -147,7 +147,12 @@ function makeTrainer(
     collator,
     async sampleTexts() {
       const translate = await pipeline('translation', { model, tokenizer })
-      const made = await translate(sources, { batchSize: sources.length, numBeams: 1, maxNewTokens: 64 })
+      const made = await translate(sources, {
+        batchSize: sources.length,
+        numBeams: 1,
+        maxNewTokens: 64,
+        truncation: true,
+      })
       return shown.map(({ source, target }, i) => ({
         ...{ prompt: source, text: made[i]!.translationText, expected: target },
       }))
@@ -182,7 +187,7 @@ async function testTranslation(
   await runInBatches(
     pairs.map(({ source }) => source),
     { label: 'test', batchSize: testBatchSize, isQuiet: isJson },
-    batch => translate(batch, { batchSize: batch.length, ...translationSettings(parts.model, {}) }),
+    batch => translate(batch, { batchSize: batch.length, truncation: true, ...translationSettings(parts.model, {}) }),
     (_text, { translationText }) => translations.push(translationText),
   )
   const file = join(out, 'test.txt')

@@ -166,7 +166,7 @@ export type { Answer, Question, QuestionAnsweringOptions } from './pipelines/que
 export type { TextModel, TextOrPair } from './pipelines/text-batch.ts'
 export type { LabelScore, TextClassificationOptions } from './pipelines/text-classification.ts'
 export type { GeneratedChat, GeneratedText, TextGenerationOptions } from './pipelines/text-generation.ts'
-export type { SummarizedText, TranslatedText } from './pipelines/text-to-text.ts'
+export type { SummarizedText, TextToTextOptions, TranslatedText } from './pipelines/text-to-text.ts'
 export type { EntityGroup, TokenClassificationOptions, TokenLabel } from './pipelines/token-classification.ts'
 export type { ZeroShotOptions, ZeroShotResult } from './pipelines/zero-shot.ts'
 export { predictTokens, type TokenLabels } from './predict-tokens.ts'

@@ -10,14 +10,13 @@ import {
   AutoModelForSequenceClassification,
   AutoModelForTokenClassification,
 } from '../auto.ts'
-import type { GenerateOptions } from '../generation/plan.ts'
 import { invalidArgument } from '../invalid-argument.ts'
 import type { LoadOptions } from '../loading/from-pretrained.ts'
 import { loadTokenizer } from '../loading/load-tokenizer.ts'
 import type { PretrainedModel } from '../model.ts'
 import { extractFeatures, type FeatureExtractionOptions, featureExtractionOptions } from './feature-extraction.ts'
 import { type FillMaskOptions, type FillMaskResult, fillMaskOptions, fillMasks } from './fill-mask.ts'
-import { anything, checkOptions, count, generateOptions, type Rule, type Rules, text } from './options.ts'
+import { anything, checkOptions, count, type Rule, type Rules, text } from './options.ts'
 import {
   type Answer,
   answerQuestions,
@@ -43,7 +42,14 @@ import {
   type TextGenerationOptions,
   textGenerationOptions,
 } from './text-generation.ts'
-import { type SummarizedText, summarizeTexts, type TranslatedText, translateTexts } from './text-to-text.ts'
+import {
+  type SummarizedText,
+  summarizeTexts,
+  type TextToTextOptions,
+  type TranslatedText,
+  textToTextOptions,
+  translateTexts,
+} from './text-to-text.ts'
 import {
   classifyTokens,
   type EntityGroup,
@@ -79,8 +85,8 @@ export interface PipelineTasks {
     each: Answer
   }
   'feature-extraction': { input: string; options: FeatureExtractionOptions; output: number[][][] | number[] }
-  translation: { input: string; options: GenerateOptions; output: TranslatedText; one: TranslatedText[] }
-  summarization: { input: string; options: GenerateOptions; output: SummarizedText; one: SummarizedText[] }
+  translation: { input: string; options: TextToTextOptions; output: TranslatedText; one: TranslatedText[] }
+  summarization: { input: string; options: TextToTextOptions; output: SummarizedText; one: SummarizedText[] }
   'zero-shot-classification': { input: string; options: ZeroShotOptions; output: ZeroShotResult }
   /** HF's other name of `token-classification`. */
   ner: PipelineTasks['token-classification']
@@ -160,7 +166,7 @@ const classifiesTokens: TaskEntry<TokenClassificationOptions> = {
 const textToText = {
   model: AutoModelForSeq2SeqLM,
   input: text,
-  options: generateOptions,
+  options: textToTextOptions,
   givesLists: true,
 } as const
 

@@ -24,12 +24,17 @@ interface ModelLimits {
   modelType: string
 }
 
-/** The most tokens that tokenizer and model can take. */
-export function longestInput({ model, tokenizer }: TextModel): number | undefined {
+/** The tokens that the model has positions for. */
+export function positionsOf({ model }: TextModel): number | undefined {
   const { maxPositionEmbeddings, padTokenId, modelType } = model.config as ModelLimits
   // RoBERTa's positions begin after that of padding
   const unused = bertLayouts[modelType]?.countsTokensOnly ? (padTokenId ?? 0) + 1 : 0
-  const positions = maxPositionEmbeddings === undefined ? undefined : maxPositionEmbeddings - unused
+  return maxPositionEmbeddings === undefined ? undefined : maxPositionEmbeddings - unused
+}
+
+/** The most tokens that tokenizer and model can take. */
+export function longestInput({ model, tokenizer }: TextModel): number | undefined {
+  const positions = positionsOf({ model, tokenizer })
   const named = tokenizer.config.model_max_length
   const limits = [positions, typeof named === 'number' ? named : undefined]
   const known = limits.filter(limit => limit !== undefined && limit < Number.MAX_SAFE_INTEGER) as number[]

@@ -235,6 +235,30 @@ describe('text-generation by a tokenizer of its own', () => {
 })
 
 describe('translation and summarization', () => {
+  test('cut no text unasked: one that the model has no positions for is refused, one too long for the tokenizer warned of', async () => {
+    const model = (await AutoModelForSeq2SeqLM.fromPretrained(
+      fileURLToPath(new URL('../fixtures/bart-tiny', import.meta.url)),
+    )) as Seq2SeqLm
+    const tokenizer = letterTokenizer()
+    const translate = await pipeline('translation', { model, tokenizer })
+    const long = 'fghi'.repeat(10)
+    await expect(translate([long, 'a'])).rejects.toThrow(
+      'translation: the number of tokens of a text is 40, expected at most the 32 that model and tokenizer take. ' +
+        'Shorten it, or set truncation: true to leave out its end.',
+    )
+    const cut = await translate(long, { truncation: true, maxNewTokens: 3 })
+    expect(cut).toEqual(await translate(long.slice(0, 32), { maxNewTokens: 3 }))
+    Object.assign(tokenizer.config, { model_max_length: 8 })
+    const warnings: string[] = []
+    const options = { maxNewTokens: 3, onWarning: (warning: string) => void warnings.push(warning) }
+    expect(await translate(long.slice(0, 32), options)).toEqual(cut)
+    expect(warnings).toEqual([
+      'translation: a text has 32 tokens, but the tokenizer names 8 as the most (model_max_length), so that what the model ' +
+        'writes may make no sense. Shorten it, or set truncation: true to leave out its end.',
+    ])
+    model.dispose()
+  })
+
   test('keep what is written for each text of a list together', async () => {
     const model = (await AutoModelForSeq2SeqLM.fromPretrained(
       fileURLToPath(new URL('../fixtures/bart-tiny', import.meta.url)),
