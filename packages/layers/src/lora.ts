@@ -242,23 +242,21 @@ function completeConfig(config: LoraConfig): Required<LoraConfig> {
   return all
 }
 
-function findTargets(model: Module, names: readonly string[]): Array<[path: string, layer: Linear | Conv1D]> {
+function findTargets(model: Module, names: readonly string[] = []): Array<[path: string, layer: Linear | Conv1D]> {
   const modules = [...model.namedModules()]
+  const isLayer = (module: Module): module is Linear | Conv1D => module instanceof Linear || module instanceof Conv1D
   const isTarget = (path: string, name: string): boolean => path === name || path.endsWith(`.${name}`)
+  const refusal = (what: string): HeedError => {
+    const layers = modules.flatMap(([path, module]) => (isLayer(module) ? [path.slice(path.lastIndexOf('.') + 1)] : []))
+    const choices = [...new Set(layers)].join(', ')
+    return new HeedError('HEED_CONFIG_INVALID', `LoraConfig: ${what}, expected names of linear layers: ${choices}.`)
+  }
+  if (names.length === 0) throw refusal('targetModules name no layer')
   for (const name of names) {
     const found = modules.filter(([path]) => isTarget(path, name))
-    if (found.length > 0 && found.every(([, layer]) => layer instanceof Linear || layer instanceof Conv1D)) continue
-    const linear = modules.flatMap(([path, layer]) =>
-      layer instanceof Linear || layer instanceof Conv1D ? [path] : [],
-    )
-    const choices = [...new Set(linear.map(path => path.slice(path.lastIndexOf('.') + 1)))]
-    throw new HeedError(
-      'HEED_CONFIG_INVALID',
-      `LoraConfig: targetModules include "${name}", expected names of linear layers: ${choices.join(', ')}.`,
-    )
+    if (found.length === 0 || !found.every(([, module]) => isLayer(module)))
+      throw refusal(`targetModules include "${name}"`)
   }
-  if (names.length === 0)
-    throw new HeedError('HEED_CONFIG_INVALID', 'LoraConfig: targetModules is [], expected at least one name.')
   return modules.filter(([path]) => names.some(name => isTarget(path, name))) as Array<[string, Linear | Conv1D]>
 }
 

@@ -288,9 +288,11 @@ describe('an adapter', () => {
     expect(() => new LoraModel(model, { targetModules: ['norm'] })).toThrow(
       'LoraConfig: targetModules include "norm", expected names of linear layers: lm_head.',
     )
-    expect(() => new LoraModel(model, { targetModules: [] })).toThrow(
-      'LoraConfig: targetModules is [], expected at least one name.',
-    )
+    for (const targetModules of [[], undefined as unknown as string[]]) {
+      expect(() => new LoraModel(model, { targetModules })).toThrow(
+        'LoraConfig: targetModules name no layer, expected names of linear layers: lm_head.',
+      )
+    }
     expect(() => new LoraModel(model, { targetModules: ['lm_head'], r: 0 })).toThrow(
       'LoraConfig: r is 0, expected an integer at least 1.',
     )
