@@ -176,6 +176,16 @@ describe('a translation recipe', () => {
     const withGap = await heed(['translate', join(out, 'model')], { input: `${source}\n \n${source}\n` })
     expect(withGap.stdout).toBe(`${translations[5]}\n\n${translations[5]}\n`)
     expect(objects<Record<string, number>>(resumed).at(-1)).toMatchObject({ globalStep: 120, bleu: done.bleu })
+
+    writeFileSync(join(out, 'model', 'tokenizer_config.json'), JSON.stringify({ model_max_length: 2 }))
+    const [whole, cut] = await Promise.all(
+      [[], ['--truncation']].map(option => heed(['translate', join(out, 'model'), source, ...option])),
+    )
+    expect([whole!.stderr, whole!.stdout]).toEqual([
+      expect.stringContaining('model_max_length'),
+      `${translations[5]}\n`,
+    ])
+    expect([cut!.code, cut!.stderr]).toEqual([0, ''])
   })
 
   test('says what is wrong with it', async () => {

@@ -35,6 +35,11 @@ test('superscripts and fractions of Latin-1 are letters to \\w, but not in a cla
   expect(matched('[^\\w\\s]+')).toEqual(['²½'])
 })
 
+test('\\N is any character but a line break, \\O any at all, and in a class they are letters', () => {
+  const matched = (pattern: string) => 'N\n'.match(translatePattern(pattern))
+  expect([matched('\\N'), matched('\\O'), matched('[\\N]')]).toEqual([['N'], ['N', '\n'], ['N']])
+})
+
 test('what a normalizer puts before a text behind an added token stands where that text begins', () => {
   const { tokens, offsets } = Tokenizer.fromJSON({
     added_tokens: [{ id: 3, content: '<x>', special: true }],

@@ -7,7 +7,9 @@ import { translationSettings } from '../translation-settings.ts'
 
 interface TranslateOptions
   extends TextOptions,
-    Pick<GenerationSettings, 'numBeams' | 'lengthPenalty' | 'maxNewTokens'> {}
+    Pick<GenerationSettings, 'numBeams' | 'lengthPenalty' | 'maxNewTokens'> {
+  truncation?: boolean
+}
 
 /** `heed translate`: each text in another language. */
 export function translateCommand(): Command {
@@ -22,21 +24,25 @@ export function translateCommand(): Command {
     )
     .option('--length-penalty <x>', 'above 0 favours long translations, with beams', numberBetween(-10, 10))
     .option('--max-new-tokens <n>', 'tokens of a translation at most', wholeNumber(1))
+    .option('--truncation', 'cut a text that is longer than the model reads, instead of refusing it')
     .addHelpText('after', '\nExample:\n  heed translate runs/multi30k/model --file sentences.en > sentences.de')
     .action(
-      action(async (model: string, texts: string[], { file, batchSize, json, ...given }: TranslateOptions) => {
-        await runTask(
-          'translation',
-          model,
-          texts,
-          { batchSize, ...(file && { file }), ...(json && { json }) },
-          (pipe, batch) => pipe(batch, { batchSize: batch.length, ...translationSettings(pipe.model, given) }),
-          {
-            nothing: { translationText: '' },
-            json: (text, { translationText }) => ({ text, translation: translationText }),
-            lines: (_text, { translationText }) => translationText,
-          },
-        )
-      }),
+      action(
+        async (model: string, texts: string[], { file, batchSize, json, truncation, ...given }: TranslateOptions) => {
+          await runTask(
+            'translation',
+            model,
+            texts,
+            { batchSize, ...(file && { file }), ...(json && { json }) },
+            (pipe, batch) =>
+              pipe(batch, { batchSize: batch.length, truncation, ...translationSettings(pipe.model, given) }),
+            {
+              nothing: { translationText: '' },
+              json: (text, { translationText }) => ({ text, translation: translationText }),
+              lines: (_text, { translationText }) => translationText,
+            },
+          )
+        },
+      ),
     )
 }

@@ -98,6 +98,10 @@ export class PatternParser {
       this.index += 2
       return raw(next === 'R' ? '(?:\\r\\n|[\\n-\\r\\x85\\u2028\\u2029])' : '(?:\\r\\n|\\P{M}\\p{M}*|\\p{M}+)', false)
     }
+    if (next === 'N' || next === 'O') {
+      this.index += 2
+      return raw(next === 'N' ? '[^\\n]' : '[^]', true)
+    }
     const reference = /^\\(?:[1-9]\d?|k<[A-Za-z_]\w*>)/.exec(pattern.slice(this.index))
     if (reference) {
       this.index += reference[0].length

@@ -54,7 +54,7 @@ export async function fillMasks(
         return best(probabilities(values.slice(start, start + vocabSize)), topK, wanted).map(([token, score]) => ({
           score,
           token,
-          tokenStr: tokenizer.decode([token]),
+          tokenStr: tokenizer.decode([token], { skipSpecialTokens: false }),
           // A text with other masks keeps its special tokens, so that they stay visible, as in HF.
           sequence: tokenizer.decode(ids.with(place, token), { skipSpecialTokens: places.length === 1 }),
         }))

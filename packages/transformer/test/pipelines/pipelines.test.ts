@@ -145,6 +145,7 @@ describe('fill-mask', () => {
     expectLike(await fill(inputs[0]!, { targets: [third!.tokenStr, first!.tokenStr] }), [first, third])
     await fill(inputs[0]!, { targets: 'foxes', onWarning: text => warnings.push(text) })
     expect(warnings).toEqual(['fill-mask: target "foxes" is no token of the vocabulary, "fox" is taken instead.'])
+    expect(await fill(inputs[0]!, { targets: '[CLS]' })).toMatchObject([{ tokenStr: '[CLS]' }])
     fill.dispose()
   })
 
