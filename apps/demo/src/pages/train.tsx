@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { useText } from '../language/language.ts'
 import { download } from '../parts/download.ts'
 import { exampleText } from '../parts/example-text.ts'
@@ -41,7 +41,7 @@ function RecipeForm() {
   const [recipe, setRecipe] = useState(draft.recipe)
   const [corpus, setCorpus] = useState(draft.corpus)
   const [error, setError] = useState<unknown>()
-  useEffect(() => void Object.assign(draft, { recipe, corpus }), [recipe, corpus])
+  useLayoutEffect(() => void Object.assign(draft, { recipe, corpus }), [recipe, corpus]) // before the page can be left
   const set = (changes: Partial<Recipe>): void => setRecipe({ ...recipe, ...changes })
   const take = async ([file]: File[]): Promise<void> => {
     try {
