@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
@@ -487,10 +489,19 @@ describe('bad input', () => {
       `HEED_IO: ${outputDir}: process ${process.pid} on ${hostname()} is training in this folder, expected no other run. ` +
         `Choose another outputDir, or remove ${outputDir}/.heed-lock if that run is over.`,
     )
-    const other = temporaryFolder()
-    writeFileSync(`${other}/.heed-lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }))
-    await train({ outputDir: other, maxSteps: 1 })
-    expect(readdirSync(other)).not.toContain('.heed-lock')
+  })
+
+  test('the folder of a process that is gone, is ending, or is a zombie is free', async () => {
+    const ending = spawn('sleep', ['0.2'])
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1'])
+    const [zombie] = await once(parent.stdout, 'data')
+    for (const pid of [2 ** 22 + 1, ending.pid, Number(zombie)]) {
+      const outputDir = temporaryFolder()
+      writeFileSync(`${outputDir}/.heed-lock`, JSON.stringify({ pid, host: hostname() }))
+      await train({ outputDir, maxSteps: 1 })
+      expect(readdirSync(outputDir)).not.toContain('.heed-lock')
+    }
+    parent.kill()
   })
 
   test('a checkpoint of another model, or of other settings, is refused and changes nothing', async () => {

@@ -1,6 +1,7 @@
 import { appendFile, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fullDiskReason, HeedError, makeFolder } from '@heed/tensor-backend'
 import type { FolderAccess } from './folder.ts'
 
@@ -35,15 +36,32 @@ interface Holder {
 /** Locks of this process: another one with its number, before a restart, is gone. */
 const held = new Set<string>()
 
-function isAlive({ pid, host }: Holder, file: string): boolean {
-  if (host !== hostname()) return true
-  if (pid === process.pid) return held.has(file)
+/** Milliseconds in which a process that was killed may still be ending, as under mpirun, which does not wait for all. */
+const endingTime = 2000
+
+/** Whether a process has ended, and its parent has only not asked how. Linux tells. */
+async function isZombie(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return stat.slice(stat.lastIndexOf(')')).startsWith(') Z')
+}
+
+async function isAlive(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0)
-    return true
+    return !(await isZombie(pid))
   } catch (error) {
     return codeOf(error) === 'EPERM'
   }
+}
+
+/** Whether the holder of a lock still has it; one that is ending gets the time for it. */
+async function isHeld({ pid, host }: Holder, file: string): Promise<boolean> {
+  if (host !== hostname()) return true
+  if (pid === process.pid) return held.has(file)
+  for (const start = performance.now(); await isAlive(pid); await setTimeout(50)) {
+    if (performance.now() - start > endingTime) return true
+  }
+  return false
 }
 
 async function readHolder(file: string): Promise<Holder | undefined> {
@@ -71,7 +89,7 @@ async function lock(folder: string): Promise<() => Promise<void>> {
       if (codeOf(cause) !== 'EEXIST') return attempt(file, 'locking', () => Promise.reject(cause))
     }
     const holder = await readHolder(file)
-    if (holder && isAlive(holder, file)) {
+    if (holder && (await isHeld(holder, file))) {
       throw new HeedError(
         'HEED_IO',
         `${folder}: process ${holder.pid} on ${holder.host} is training in this folder, expected no other run. ` +
