@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { HeedError } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import {
@@ -10,6 +9,7 @@ import {
   TokenShards,
   textCorpus,
 } from '@heed/trainer'
+import { isFolder } from './path-kind.ts'
 import { formatCount } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { trainTokenizer } from './train-tokenizer.ts'
@@ -46,8 +46,6 @@ const mostValidationTokens = 2 ** 18
 export async function trainingData(files: readonly string[]): Promise<TrainingData> {
   const [folder, ...others] = files
   if (folder !== undefined && others.length === 0 && (await isTokenShards(folder))) return { folder }
-  const isFolder = async (file: string): Promise<boolean> =>
-    (await stat(file).catch(() => undefined))?.isDirectory() ?? false
   const areFolders = await Promise.all(files.map(isFolder))
   if (files.length === 0 || areFolders.includes(true)) {
     const found = files.length === 0 ? 'files are missing' : `a file is ${files[areFolders.indexOf(true)]}, a folder`

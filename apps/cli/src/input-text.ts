@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { HeedError } from '@heed/tensor-backend'
 import { readTextFiles } from '@heed/trainer'
 import { glob, isDynamicPattern } from 'tinyglobby'
+import { isFile } from './path-kind.ts'
 
 const STANDARD_INPUT = 'standard input'
 
@@ -21,13 +22,6 @@ export async function filesOf(patterns: readonly string[]): Promise<string[]> {
     }
   }
   return [...new Set(files)]
-}
-
-function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    found => found.isFile(),
-    () => false,
-  )
 }
 
 /** The text of the files, paths or globs, or of standard input when there are none. Throws as `readTextFiles`. */

@@ -11,7 +11,7 @@ export interface Contestant {
   readonly name: string
   /** Whether it can do this task. */
   takes(task: Task): boolean
-  /** Seconds of each of `repeats` runs of the task, or of as many as 5 seconds hold. The first request of a task also prepares and warms it up. */
+  /** Seconds of each of `repeats` runs of the task, or of as many as 5 seconds hold. The first request of a task also prepares it. */
   measure(task: Task, repeats: number): Promise<number[]>
   /** The most bytes of memory the process has had resident; where /proc tells, NaN elsewhere. */
   peakMemory(): number

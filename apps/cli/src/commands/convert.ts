@@ -5,6 +5,7 @@ import { openPretrained } from '@heed/transformer'
 import { Command, Option } from 'commander'
 import { AutoModelForCausalLM, HeedError, loadTokenizer, writeGgufModel } from 'heed'
 import { action, failWhenInterrupted } from '../failure.ts'
+import { isFile } from '../path-kind.ts'
 import { formatBytes } from '../terminal/format.ts'
 import { ProgressBar } from '../terminal/progress.ts'
 
@@ -83,12 +84,6 @@ async function convert(
   else console.log(`${out}${bytes === undefined ? '' : `: ${formatBytes(bytes)}`}`)
   if (!tokenizer) process.stderr.write('It has no tokenizer, since the model came without one: give --tokenizer.\n')
 }
-
-const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    found => found.isFile(),
-    () => false,
-  )
 
 async function findTokenizer(path: string, isGiven: boolean): Promise<Tokenizer | undefined> {
   try {

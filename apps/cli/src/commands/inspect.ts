@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   dtypeBits,
@@ -12,6 +11,7 @@ import {
 } from '@heed/tensor-backend'
 import { Command } from 'commander'
 import { action } from '../failure.ts'
+import { isFile } from '../path-kind.ts'
 import { formatBytes, formatCount, formatTable } from '../terminal/format.ts'
 import { bold } from '../terminal/style.ts'
 
@@ -70,13 +70,6 @@ async function openGgufFile(path: string): Promise<Opened> {
 }
 
 const elements = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
-
-function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    found => found.isFile(),
-    () => false,
-  )
-}
 
 /** Undefined when there is no such file. Throws HEED_FILE_INVALID. */
 async function readConfig(path: string): Promise<Report['config']> {
