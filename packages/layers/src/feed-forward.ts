@@ -67,9 +67,10 @@ export class GatedFeedForward extends Module {
 
   /** x: [..., hiddenSize] -> same shape. Throws HEED_SHAPE_MISMATCH. */
   forward(x: tf.Tensor): tf.Tensor {
-    return tf.tidy(() =>
-      this.downProj.forward(gated(this.gateProj.forward(x), this.upProj.forward(x), this.activation)),
-    )
+    return tf.tidy(() => {
+      const h = tf.tidy(() => gated(this.gateProj.forward(x), this.upProj.forward(x), this.activation)) // [..., intermediateSize]
+      return this.downProj.forward(h)
+    })
   }
 }
 

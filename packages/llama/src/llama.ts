@@ -102,11 +102,13 @@ export class LlamaAttention extends Module {
   /** x: [batch, seqLen, hiddenSize] -> same shape. */
   forward(x: tf.Tensor, step: LlamaStep, cache?: AttentionCache): tf.Tensor {
     const { numAttentionHeads, numKeyValueHeads } = this.config
-    const q = splitHeads(this.qProj.forward(x), numAttentionHeads) // [batch, seqLen, numHeads, headDim]
-    const k = splitHeads(this.kProj.forward(x), numKeyValueHeads)
-    const v = splitHeads(this.vProj.forward(x), numKeyValueHeads)
-    const [qn, kn] = [this.qNorm?.forward(q) ?? q, this.kNorm?.forward(k) ?? k]
-    return this.oProj.forward(rotaryAttention([qn, kn, v], step, cache, { ...this.options, ...this.dropout.option }))
+    return tf.tidy(() => {
+      const q = splitHeads(this.qProj.forward(x), numAttentionHeads) // [batch, seqLen, numHeads, headDim]
+      const k = splitHeads(this.kProj.forward(x), numKeyValueHeads)
+      const v = splitHeads(this.vProj.forward(x), numKeyValueHeads)
+      const [qn, kn] = [this.qNorm?.forward(q) ?? q, this.kNorm?.forward(k) ?? k]
+      return this.oProj.forward(rotaryAttention([qn, kn, v], step, cache, { ...this.options, ...this.dropout.option }))
+    })
   }
 }
 

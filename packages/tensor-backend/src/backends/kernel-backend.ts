@@ -221,9 +221,20 @@ export class KernelBackend extends MathBackendCPU {
     const data = this.tensorData(dataId)
     if (!isNumeric(data.dtype)) return super.readSync(dataId)
     const values = (data.values as Float32Array).slice()
+    this.checkRead(data, values)
+    return values
+  }
+
+  /** As `readSync`, into an array of as many numbers. */
+  readInto({ dataId }: tf.TensorInfo, into: Float32Array): void {
+    const data = this.tensorData(dataId)
+    into.set(data.values as Float32Array)
+    this.checkRead(data, into)
+  }
+
+  private checkRead(data: TensorData, values: unknown): void {
     checkLost(this.library, values)
     data.owner?.checkUnchanged()
-    return values
   }
 
   override disposeData(dataId: object, force = false): boolean {

@@ -8,10 +8,12 @@ export function inPlaceBackend(): KernelBackend | undefined {
   return backend instanceof KernelBackend ? backend : undefined
 }
 
-/**
- * Gives memory that tensors had, and that is kept for others, back to the system, unless this is called again within two
- * seconds: after work that may not come again soon.
- */
+/** Gives memory that tensors had, and that is kept for others, back to the system. */
+export function trimMemory(): void {
+  inPlaceBackend()?.library.trim?.()
+}
+
+/** `trimMemory` in two seconds, unless this is called again before: after work that may not come again soon. */
 export function trimMemorySoon(): void {
   inPlaceBackend()?.library.trimSoon?.()
 }

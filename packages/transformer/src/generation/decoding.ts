@@ -1,5 +1,5 @@
 import { hidesKeys, type KvCache, positionsFromMask } from '@heed/layers'
-import { Turns, tf } from '@heed/tensor-backend'
+import { readInto, Turns, tf, trimMemory } from '@heed/tensor-backend'
 import type { CacheOptions } from '../cache-options.ts'
 import type { CausalLm, CausalLmOutput } from '../model.ts'
 import type { Seq2SeqCache, Seq2SeqLm } from '../seq2seq.ts'
@@ -8,7 +8,7 @@ import type { PromptCache } from './prompt-cache.ts'
 
 /** One generation under way: what a model keeps between tokens. */
 export interface Decoding {
-  /** Appends tokens to each sequence and gives the logits after the last one, or after each of the last `logitsToKeep`: rows of vocabSize. */
+  /** Appends tokens to each sequence and gives the logits after the last one, or after each of the last `logitsToKeep`: rows of vocabSize, which hold until the next step. */
   step(tokens: readonly (readonly number[])[], logitsToKeep?: number): Promise<Float32Array[]>
   /** Forgets all tokens from `length` on and gives how many are left, `length` or none: those must come again with the next step. */
   truncate(length: number): number
@@ -20,7 +20,10 @@ export interface Decoding {
 }
 
 /** Tokens of a prompt that go through a model at once: enough to fill the processor, few enough that a long prompt takes little memory. */
-const PREFILL_CHUNK = 256
+function prefillChunk({ config }: CausalLm): number {
+  const { hiddenSize = 0 } = config as { hiddenSize?: number }
+  return hiddenSize < 2048 ? 256 : 128
+}
 
 export interface CausalDecodingOptions extends CacheOptions {
   onWarning?: ((message: string) => void) | undefined
@@ -34,6 +37,7 @@ export class CausalDecoding implements Decoding {
   #mask: number[][] | undefined // of all tokens so far; undefined while nothing is hidden
 
   readonly #turns = new Turns()
+  readonly #logits = new LogitRows()
   readonly #onWarning: (message: string) => void
   readonly #signal: AbortSignal | undefined
   #isWarned = false
@@ -61,13 +65,16 @@ export class CausalDecoding implements Decoding {
     this.#held = 0
     this.#warnBeyond(this.#cache.length + count)
     for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
+    const chunk = prefillChunk(this.model)
     let begin = 0
-    for (; count - begin > PREFILL_CHUNK + logitsToKeep; begin += PREFILL_CHUNK) {
-      tf.dispose(this.#forward(inputIds, begin, begin + PREFILL_CHUNK, 1))
+    for (; count - begin > chunk + logitsToKeep; begin += chunk) {
+      tf.dispose(this.#forward(inputIds, begin, begin + chunk, 1))
       await this.#turns.next()
       checkAborted(this.#signal)
     }
-    return logitRows(this.#forward(inputIds, begin, count, logitsToKeep))
+    const rows = await this.#logits.read(this.#forward(inputIds, begin, count, logitsToKeep))
+    if (begin > 0) trimMemory() // what a long prompt took is not kept beside the text
+    return rows
   }
 
   /** Tokens begin to end - 1 of each row. */
@@ -124,6 +131,7 @@ function longestText(mask: readonly (readonly number[])[]): number {
 /** Decoding with an encoder-decoder model: the source is encoded once. */
 export class Seq2SeqDecoding implements Decoding {
   readonly #cache: Seq2SeqCache
+  readonly #logits = new LogitRows()
   #memory: tf.Tensor
   /** Of which prompt each row is. */
   #prompts: readonly number[]
@@ -150,7 +158,7 @@ export class Seq2SeqDecoding implements Decoding {
       cache: this.#cache,
       logitsToKeep,
     })
-    return logitRows(output)
+    return this.#logits.read(output)
   }
 
   truncate(length: number): number {
@@ -179,10 +187,18 @@ export class Seq2SeqDecoding implements Decoding {
   }
 }
 
-/** Reads logits [batch, seqLen, vocabSize], a row for each sequence and position, and disposes of the output. */
-export async function logitRows(output: CausalLmOutput): Promise<Float32Array[]> {
-  const [batch, seqLen, vocabSize] = output.logits.shape as [number, number, number]
-  const values = (await output.logits.data()) as Float32Array
-  tf.dispose(output)
-  return Array.from({ length: batch * seqLen }, (_, i) => values.subarray(i * vocabSize, (i + 1) * vocabSize))
+/** Reads logits [batch, seqLen, vocabSize], a row for each sequence and position, always into the same memory. */
+export class LogitRows {
+  #values = new Float32Array()
+
+  /** Disposes of the output. Rows hold until the next call. */
+  async read(output: CausalLmOutput): Promise<Float32Array[]> {
+    const { shape, size } = output.logits
+    const [batch, seqLen, vocabSize] = shape as [number, number, number]
+    if (this.#values.length !== size) this.#values = new Float32Array(size)
+    const values = this.#values
+    await readInto(output.logits, values)
+    tf.dispose(output)
+    return Array.from({ length: batch * seqLen }, (_, i) => values.subarray(i * vocabSize, (i + 1) * vocabSize))
+  }
 }

@@ -3,7 +3,8 @@ import { softmax } from './sampling.ts'
 
 /**
  * Changes the scores of the next token of one sequence in place: -Infinity forbids a token. `ids` is the sequence so far,
- * prompt included; `prompt` tells which prompt it goes on from. Names, formulas and order as HF's `LogitsProcessor` classes.
+ * prompt included; `prompt` tells which prompt it goes on from. The array is used again for the next token: keep a copy. Names,
+ * formulas and order as HF's `LogitsProcessor` classes.
  */
 export type LogitsProcessor = (scores: Float32Array, ids: readonly number[], prompt: number) => void
 

@@ -8,7 +8,7 @@ import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
 import { checkNames } from '../conflicts.ts'
-import { logitRows } from '../decoding.ts'
+import { LogitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
 import { BatchSequence, type SequenceOptions, sequenceOptionNames } from './batch-sequence.ts'
@@ -33,6 +33,7 @@ const MIN_SHARED_TOKENS = 16
 export class BatchScheduler {
   readonly contextLength: number
   readonly #options: Required<Omit<BatchSchedulerOptions, 'contextLength'>>
+  readonly #logits = new LogitRows()
   #waiting: BatchSequence[] = []
   #live: BatchSequence[] = []
   #kept: PromptCache[] = [] // the last used first
@@ -188,14 +189,16 @@ export class BatchScheduler {
     const output = this.model.forward({ inputIds: [chunk], cache: cache!.cache, textLength, logitsToKeep: 1 })
     cache!.record(chunk, textLength)
     if (chunk.length < unseen.length) tf.dispose(output)
-    else sequence.take((await logitRows(output))[0]!)
+    else sequence.take((await this.#logits.read(output))[0]!)
   }
 
   /** The next token of each sequence, by one pass. */
   async #write(sequences: readonly BatchSequence[]): Promise<void> {
     const caches = sequences.map(({ cache }) => cache!)
     const inputIds = sequences.map(({ unseen }) => unseen)
-    const rows = await logitRows(this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }))
+    const rows = await this.#logits.read(
+      this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }),
+    )
     for (const [i, sequence] of sequences.entries()) {
       caches[i]!.record(inputIds[i]!, caches[i]!.length + 1)
       await this.#guarded([sequence], async () => sequence.take(rows[i]!))
