@@ -196,9 +196,7 @@ export class BatchScheduler {
   async #write(sequences: readonly BatchSequence[]): Promise<void> {
     const caches = sequences.map(({ cache }) => cache!)
     const inputIds = sequences.map(({ unseen }) => unseen)
-    const rows = await this.#logits.read(
-      this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }),
-    )
+    const rows = await this.#logits.read(this.model.forward({ inputIds, ...this.#pastOf(caches), logitsToKeep: 1 }))
     for (const [i, sequence] of sequences.entries()) {
       caches[i]!.record(inputIds[i]!, caches[i]!.length + 1)
       await this.#guarded([sequence], async () => sequence.take(rows[i]!))
