@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError } from '@heed/tensor-backend/errors'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 
 /** Where defaults of options may lie: the file that HEED_CONFIG names, else one of the project, else the user's. */

@@ -15,7 +15,3 @@ export async function isDataset(name: string, { split, config }: DatasetChoice):
   const isMeant = split !== undefined || config !== undefined || extname(name) === ''
   return isMeant && isHubId(name) && name.includes('/')
 }
-
-/** `--split`, for commands that take data sets. */
-export const splitHelp =
-  'of a data set, or a part of it or of a file, such as "train[:10%]" or "train[100:200]+test" (default: "train")'

@@ -1,4 +1,3 @@
-import { HeedError, isHeedError } from '@heed/tensor-backend'
 import { red } from './terminal/style.ts'
 
 /** Exit codes: 0 success, 1 failure, 2 wrong use, 130 stopped by Ctrl-C. */
@@ -16,7 +15,6 @@ export function fail(error: unknown, isJson: boolean): never {
 }
 
 function codeOf(error: unknown): string | undefined {
-  if (isHeedError(error)) return error.code
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return undefined
 }
@@ -32,15 +30,5 @@ export function action<Args extends unknown[]>(
     } catch (error) {
       fail(error, options?.json === true)
     }
-  }
-}
-
-/**
- * Lets Ctrl-C or SIGTERM end the process at once as an aborted command, saying `message`; files that are not written to their
- * end go with it.
- */
-export function failWhenInterrupted(message: string, isJson: boolean): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => fail(new HeedError('HEED_ABORTED', message), isJson))
   }
 }

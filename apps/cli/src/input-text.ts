@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { HeedError } from '@heed/tensor-backend'
-import { readTextFiles } from '@heed/trainer'
+import { HeedError } from '@heed/tensor-backend/errors'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { isFile } from './path-kind.ts'
 
@@ -26,7 +25,10 @@ export async function filesOf(patterns: readonly string[]): Promise<string[]> {
 
 /** The text of the files, paths or globs, or of standard input when there are none. Throws as `readTextFiles`. */
 export async function inputText(patterns: readonly string[]): Promise<string> {
-  if (patterns.length > 0) return readTextFiles(await filesOf(patterns))
+  if (patterns.length > 0) {
+    const { readTextFiles } = await import('@heed/trainer') // commands on tokenizers need no more of it
+    return readTextFiles(await filesOf(patterns))
+  }
   let text = ''
   for await (const part of decoded(process.stdin, STANDARD_INPUT)) text += part
   return text

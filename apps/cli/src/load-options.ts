@@ -20,3 +20,10 @@ export function cacheDtypeOption(): Option {
     .choices(['float32', 'float16', 'q8_0'])
     .default('float32')
 }
+
+/** `--split`, for commands that take data sets. */
+export const splitHelp =
+  'of a data set, or a part of it or of a file, such as "train[:10%]" or "train[100:200]+test" (default: "train")'
+
+/** What commands on tokenizers take. */
+export const tokenizerHelp = 'a folder, a tokenizer.json, or a .model, .tiktoken, .gguf or vocab.txt file'

@@ -1,10 +1,10 @@
-import { HeedError } from '@heed/tensor-backend'
 import {
   BpeTrainer,
   bertSpecialTokens,
   byteLevelAlphabet,
   createBertWordPiece,
   createByteLevelBpe,
+  HeedError,
   MetaspaceDecoder,
   MetaspacePreTokenizer,
   TemplatePostProcessor,
@@ -16,13 +16,10 @@ import {
   UnigramTrainer,
   WordPieceTrainer,
 } from '@heed/tokenizer'
+import type { TokenizerType } from './commands/tokenizer/train.ts'
 
 /** The token that ends a text, as in GPT-2's vocabulary. */
 export const endOfText = '<|endoftext|>'
-
-/** Kinds of tokenizers, each with the parts of a model that everybody knows. */
-export const tokenizerTypes = ['bpe', 'wordpiece', 'unigram'] as const
-export type TokenizerType = (typeof tokenizerTypes)[number]
 
 export interface NewTokenizerOptions extends TrainOptions {
   readonly type: TokenizerType

@@ -38,6 +38,21 @@ describe('help and wrong use', () => {
     expect(one!.stdout).toContain('Usage: heed translate [options] <model> [texts...]')
   })
 
+  test('help, the version and wrong use load no package of Heed, but for its errors', async () => {
+    const refusing = `export const resolve = (name, context, next) => {
+      if (/^(heed|@heed\\/.*)$/.test(name) && !name.endsWith('/errors')) throw new Error(name + ' was loaded')
+      return next(name, context)
+    }`
+    const url = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`
+    const env = {
+      NODE_OPTIONS: `--import ${url(`import { register } from 'node:module'; register(${JSON.stringify(url(refusing))})`)}`,
+    }
+    const calls = [['--help'], ['--version'], ['train', '--help'], ['generate'], ['completion', 'bash'], ['doctor']]
+    const found = await Promise.all(calls.map(args => heed(args, { env })))
+    expect(found.map(({ code }) => code)).toEqual([0, 0, 0, 2, 0, 1])
+    expect(found.at(-1)!.stderr).toContain('@heed/tensor-backend was loaded')
+  })
+
   test('an unknown option ends with code 2 and names it', async () => {
     const { code, stderr } = await heed(['doctor', '--jsn'])
     expect(code).toBe(2)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readRecipe } from '../src/recipe.ts'
-import { runInBatches } from '../src/text-command.ts'
+import { runInBatches } from '../src/text-task.ts'
 import { type CliResult, heed } from './run-cli.ts'
 
 const fixtures = join(import.meta.dirname, '..', '..', '..', 'packages', 'transformer', 'test', 'fixtures', 'pipelines')

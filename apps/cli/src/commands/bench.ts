@@ -1,25 +1,16 @@
-import { init, tf } from '@heed/tensor-backend'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, BatchScheduler, type CausalLm, type LoadOptions } from 'heed'
+import type { LoadOptions } from 'heed'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { dtypeOption } from '../load-options.ts'
-import { formatBytes, formatTable } from '../terminal/format.ts'
 
-interface BenchOptions {
+export interface BenchOptions {
   promptTokens: number
   newTokens: number
   streams: number
   rounds: number
   dtype?: NonNullable<LoadOptions['dtype']>
   json?: boolean
-}
-
-/** Tokens per second of each way to use a model. */
-interface Rates {
-  prefill: number
-  decode: number
-  batch: number
 }
 
 /** `heed bench`: how fast a model reads and writes on this machine. */
@@ -35,74 +26,9 @@ export function benchCommand(): Command {
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  heed bench my-model\n  heed bench my-model.gguf --streams 16 --json')
     .action(
-      action(async (path: string, { json, dtype, ...options }: BenchOptions) => {
-        const { backend } = await init()
-        const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
-        const weights = { numParameters: model.numParameters, numBytes: tf.memory().numBytes }
-        const rates = await measure(model, options)
-        model.dispose()
-        if (json) {
-          console.log(JSON.stringify({ backend, ...weights, ...options, tokensPerSecond: rates }))
-          return
-        }
-        const { promptTokens, newTokens, streams } = options
-        const rate = (value: number): string => `${value.toPrecision(3)} tokens/s`
-        console.log(
-          formatTable([
-            ['Model', `${weights.numParameters.toLocaleString('en')} parameters, ${formatBytes(weights.numBytes)}`],
-            ['Backend', backend],
-            [`Reads ${promptTokens} tokens`, rate(rates.prefill)],
-            [`Writes ${newTokens} tokens`, rate(rates.decode)],
-            [
-              `Writes ${streams} texts at once`,
-              `${rate(rates.batch)}, ${(rates.batch / rates.decode).toFixed(1)} times one text`,
-            ],
-          ]),
-        )
+      action(async (path: string, options: BenchOptions) => {
+        const { bench } = await import('../actions/bench.ts')
+        await bench(path, options)
       }),
     )
-}
-
-/** The median of each rate, after a round that is not counted. Throws HEED_ARGUMENT_INVALID where a text does not fit the context. */
-async function measure(
-  model: CausalLm,
-  { promptTokens, newTokens, streams, rounds }: Omit<BenchOptions, 'dtype' | 'json'>,
-): Promise<Rates> {
-  const scheduler = new BatchScheduler(model, { maxSequences: streams, prefillChunk: promptTokens })
-  const { vocabSize } = model.config
-  const found: Rates[] = []
-  try {
-    for (let round = 0; round <= rounds; round++) {
-      const one = await run(scheduler, 1, { vocabSize, promptTokens, newTokens })
-      const many = await run(scheduler, streams, { vocabSize, promptTokens, newTokens })
-      found.push({ ...one, batch: many.decode })
-    }
-  } finally {
-    await scheduler.dispose()
-  }
-  const median = (name: keyof Rates): number =>
-    found
-      .slice(1)
-      .map(rates => rates[name])
-      .sort((a, b) => a - b)[Math.floor(rounds / 2)]!
-  return { prefill: median('prefill'), decode: median('decode'), batch: median('batch') }
-}
-
-/** Writes some texts at once: until each has its first token prompts are read, from then on all write. */
-async function run(
-  scheduler: BatchScheduler,
-  count: number,
-  { vocabSize, promptTokens, newTokens }: { vocabSize: number; promptTokens: number; newTokens: number },
-): Promise<{ prefill: number; decode: number }> {
-  const begin = performance.now()
-  const sequences = Array.from({ length: count }, (_, i) => {
-    const prompt = Array.from({ length: promptTokens }, (_, j) => (7 * i + 13 * j) % vocabSize)
-    return scheduler.submit(prompt, { maxNewTokens: newTokens, eosTokenId: -1, maxUnread: newTokens + 1 })
-  })
-  for (const sequence of sequences) await sequence.next()
-  const written = (): number => sequences.reduce((sum, { ids }) => sum + ids.length - promptTokens, 0)
-  const [middle, before] = [performance.now(), written()]
-  for (const sequence of sequences) for await (const _ of sequence);
-  const decode = (written() - before) / ((performance.now() - middle) / 1000)
-  return { prefill: (count * promptTokens) / ((middle - begin) / 1000), decode }
 }

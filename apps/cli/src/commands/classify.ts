@@ -1,10 +1,9 @@
-import { HeedError, shown } from '@heed/tensor-backend'
 import type { Command } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
-import { runTask, type TextOptions, textCommand } from '../text-command.ts'
+import { type TextOptions, textCommand } from '../text-command.ts'
 
-interface ClassifyOptions extends TextOptions {
+export interface ClassifyOptions extends TextOptions {
   topK: number
   pairs?: boolean
 }
@@ -16,30 +15,9 @@ export function classifyCommand(): Command {
     .option('--pairs', 'each text is two, with a tab between them, such as a premise and a hypothesis')
     .addHelpText('after', '\nExample:\n  heed classify my-classifier --file reviews.txt --json')
     .action(
-      action(async (model: string, texts: string[], { topK, pairs, ...options }: ClassifyOptions) => {
-        await runTask(
-          'text-classification',
-          model,
-          texts,
-          options,
-          (pipe, batch) => pipe(pairs ? batch.map(splitPair) : batch, { topK, batchSize: batch.length }),
-          {
-            nothing: [],
-            json: (text, labels) => ({ text, labels }),
-            lines: (text, labels) =>
-              labels.map(({ label, score }) => `${label}\t${score.toFixed(4)}\t${text}`).join('\n'),
-          },
-        )
+      action(async (model: string, texts: string[], options: ClassifyOptions) => {
+        const { classify } = await import('../actions/classify.ts')
+        await classify(model, texts, options)
       }),
     )
-}
-
-/** The two texts of a line, cut at its first tab. */
-function splitPair(line: string): [string, string] {
-  const tab = line.indexOf('\t')
-  if (tab >= 0) return [line.slice(0, tab), line.slice(tab + 1)]
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `heed classify: text is ${shown(line)}, expected a tab in it with --pairs. Put one between the two texts.`,
-  )
 }

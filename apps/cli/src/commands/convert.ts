@@ -1,29 +1,10 @@
-import { stat } from 'node:fs/promises'
-import { init } from '@heed/tensor-backend'
-import { exportGgufVocabulary, Tokenizer } from '@heed/tokenizer'
-import { openPretrained } from '@heed/transformer'
 import { Command, Option } from 'commander'
-import { AutoModelForCausalLM, HeedError, loadTokenizer, writeGgufModel } from 'heed'
-import { action, failWhenInterrupted } from '../failure.ts'
-import { isFile } from '../path-kind.ts'
-import { formatBytes } from '../terminal/format.ts'
-import { ProgressBar } from '../terminal/progress.ts'
+import { action } from '../failure.ts'
 
-const ggufTypes = {
-  f32: 'F32',
-  f16: 'F16',
-  bf16: 'BF16',
-  q8_0: 'Q8_0',
-  q6_k: 'Q6_K',
-  q5_k: 'Q5_K',
-  q4_k: 'Q4_K',
-  q4_0: 'Q4_0',
-  q3_k: 'Q3_K',
-  q2_k: 'Q2_K',
-} as const
-type TypeName = keyof typeof ggufTypes
+const types = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k', 'q4_k', 'q4_0', 'q3_k', 'q2_k'] as const
+export type TypeName = (typeof types)[number]
 
-interface ConvertOptions {
+export interface ConvertOptions {
   type: TypeName
   tokenizer?: string
   json?: boolean
@@ -42,7 +23,12 @@ export function convertCommand(): Command {
       'after',
       '\nExamples:\n  heed convert my-model my-model.gguf --type f16\n  heed convert stories.bin stories --tokenizer tok512.bin',
     )
-    .action(action((model: string, out: string, options: ConvertOptions) => convert(model, out, options)))
+    .action(
+      action(async (model: string, out: string, options: ConvertOptions) => {
+        const { convert } = await import('../actions/convert.ts')
+        await convert(model, out, options)
+      }),
+    )
 }
 
 /** `heed quantize`: a GGUF file in few bits. */
@@ -57,74 +43,12 @@ export function quantizeCommand(): Command {
     .addHelpText('after', '\nExample:\n  heed quantize my-model my-model-q4.gguf --type q4_k')
     .action(
       action(async (model: string, out: string, options: ConvertOptions) => {
-        if (isGguf(out)) return convert(model, out, options)
-        throw new HeedError('HEED_ARGUMENT_INVALID', `quantize: out is ${out}, expected a name that ends in .gguf.`)
+        const { quantize } = await import('../actions/convert.ts')
+        await quantize(model, out, options)
       }),
     )
 }
 
 function typeOption(type: TypeName): Option {
-  return new Option('--type <type>', 'what matrices are written as').choices(Object.keys(ggufTypes)).default(type)
-}
-
-const isGguf = (path: string): boolean => /\.gguf$/i.test(path)
-
-async function convert(
-  path: string,
-  out: string,
-  { type, json, tokenizer: tokenizerPath }: ConvertOptions,
-): Promise<void> {
-  failWhenInterrupted(`${out}: writing it was interrupted. Run the command again to have it.`, json === true)
-  await init()
-  const tokenizer = await findTokenizer(tokenizerPath ?? path, tokenizerPath !== undefined)
-  if (isGguf(out)) await toGguf(path, out, type, tokenizer, json)
-  else await toFolder(path, out, type, tokenizer)
-  const bytes = isGguf(out) ? (await stat(out)).size : undefined
-  if (json) console.log(JSON.stringify({ model: path, out, type, bytes, hasTokenizer: tokenizer !== undefined }))
-  else console.log(`${out}${bytes === undefined ? '' : `: ${formatBytes(bytes)}`}`)
-  if (!tokenizer) process.stderr.write('It has no tokenizer, since the model came without one: give --tokenizer.\n')
-}
-
-async function findTokenizer(path: string, isGiven: boolean): Promise<Tokenizer | undefined> {
-  try {
-    return isGiven && (await isFile(path)) ? await Tokenizer.fromFile(path) : await loadTokenizer(path)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (!isGiven && code === 'HEED_FILE_NOT_FOUND') return undefined
-    throw error
-  }
-}
-
-async function toGguf(
-  path: string,
-  out: string,
-  type: TypeName,
-  tokenizer: Tokenizer | undefined,
-  isQuiet = false,
-): Promise<void> {
-  const checkpoint = await openPretrained(path)
-  let bar: ProgressBar | undefined
-  await writeGgufModel(out, checkpoint, {
-    type: ggufTypes[type],
-    ...(tokenizer && { vocabulary: exportGgufVocabulary(tokenizer, Number(checkpoint.config.vocab_size)) }),
-    onProgress({ key, written, total }) {
-      bar ??= new ProgressBar('convert', total, isQuiet)
-      bar.update(written, key)
-    },
-  })
-  bar?.clear()
-}
-
-async function toFolder(path: string, out: string, type: TypeName, tokenizer: Tokenizer | undefined): Promise<void> {
-  const dtype = ggufTypes[type]
-  if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `convert: type is ${type}, expected f32, f16 or bf16 for a HuggingFace folder.`,
-    )
-  }
-  const model = await AutoModelForCausalLM.fromPretrained(path, { dtype: 'float32' })
-  await model.savePretrained(out, { dtype })
-  await tokenizer?.save(out)
-  model.dispose()
+  return new Option('--type <type>', 'what matrices are written as').choices(types).default(type)
 }

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander'
 import { action } from '../failure.ts'
-import { runTask, type TextOptions, textCommand } from '../text-command.ts'
+import { type TextOptions, textCommand } from '../text-command.ts'
 
-interface EmbedOptions extends TextOptions {
+export interface EmbedOptions extends TextOptions {
   pooling: 'mean' | 'cls'
   normalize: boolean
 }
@@ -18,19 +18,9 @@ export function embedCommand(): Command {
     .option('--no-normalize', 'leave the vectors as long as they are; by default their length is 1')
     .addHelpText('after', '\nExample:\n  heed embed sentence-transformers/all-MiniLM-L6-v2 "A cat sits." --json')
     .action(
-      action(async (model: string, texts: string[], { pooling, normalize, ...options }: EmbedOptions) => {
-        await runTask(
-          'feature-extraction',
-          model,
-          texts,
-          options,
-          async (pipe, batch) => (await pipe(batch, { pooling, normalize, batchSize: batch.length })) as number[][],
-          {
-            nothing: [],
-            json: (text, embedding) => ({ text, embedding }),
-            lines: (_text, embedding) => embedding.map(value => value.toPrecision(7)).join(' '),
-          },
-        )
+      action(async (model: string, texts: string[], options: EmbedOptions) => {
+        const { embed } = await import('../actions/embed.ts')
+        await embed(model, texts, options)
       }),
     )
 }

@@ -1,8 +1,11 @@
 import type { Command } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
-import { formatTable } from '../terminal/format.ts'
-import { runTask, type TextOptions, textCommand } from '../text-command.ts'
+import { type TextOptions, textCommand } from '../text-command.ts'
+
+export interface FillMaskOptions extends TextOptions {
+  topK: number
+}
 
 /** `heed fill-mask`: the likeliest words for a gap. */
 export function fillMaskCommand(): Command {
@@ -10,20 +13,9 @@ export function fillMaskCommand(): Command {
     .option('--top-k <n>', 'words to give for each mask', wholeNumber(1), 5)
     .addHelpText('after', '\nExample:\n  heed fill-mask google-bert/bert-base-uncased "Paris is the [MASK] of France."')
     .action(
-      action(async (model: string, texts: string[], { topK, ...options }: TextOptions & { topK: number }) => {
-        await runTask(
-          'fill-mask',
-          model,
-          texts,
-          options,
-          (pipe, batch) => pipe(batch, { topK, batchSize: batch.length }),
-          {
-            nothing: [],
-            json: (text, masks) => ({ text, masks: masks.length === 0 || Array.isArray(masks[0]) ? masks : [masks] }),
-            lines: (_text, masks) =>
-              formatTable(masks.flat().map(({ score, tokenStr, sequence }) => [score.toFixed(4), tokenStr, sequence])),
-          },
-        )
+      action(async (model: string, texts: string[], options: FillMaskOptions) => {
+        const { fillMask } = await import('../actions/fill-mask.ts')
+        await fillMask(model, texts, options)
       }),
     )
 }

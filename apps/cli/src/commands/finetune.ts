@@ -1,29 +1,11 @@
 import { Command, Option } from 'commander'
 import { numberBetween, repeated, wholeNumber } from '../arguments.ts'
-import { splitHelp } from '../dataset-name.ts'
-import { printDryRun } from '../dry-run.ts'
-import { action, exitCodes } from '../failure.ts'
-import {
-  completeRecipe,
-  type FinetuneTask,
-  finetuneTasks,
-  type GivenRecipe,
-  type QuantizedType,
-  quantizedTypes,
-  readFinetuneRecipe,
-} from '../finetune/recipe.ts'
-import { dryRunFinetune, finetune } from '../finetune/run.ts'
-import {
-  argumentsOf,
-  type RunFlags,
-  samplePromptOption,
-  type TrainingFlags,
-  trainingOptions,
-} from '../training-options.ts'
-import { checkOutputDir } from '../training-session.ts'
-import { withoutUndefined } from '../without-undefined.ts'
+import { action } from '../failure.ts'
+import { type FinetuneTask, finetuneTasks, type QuantizedType, quantizedTypes } from '../finetune/choices.ts'
+import { splitHelp } from '../load-options.ts'
+import { type RunFlags, samplePromptOption, type TrainingFlags, trainingOptions } from '../training-options.ts'
 
-interface FinetuneOptions extends RunFlags, TrainingFlags {
+export interface FinetuneOptions extends RunFlags, TrainingFlags {
   recipe?: string
   data?: string
   split?: string
@@ -112,35 +94,10 @@ export function finetuneCommand(): Command {
     )
     .action(
       action(async (model: string | undefined, files: string[], options: FinetuneOptions) => {
-        const isJson = options.json === true
-        await checkOutputDir(options.out)
-        const file = options.recipe === undefined ? {} : await readFinetuneRecipe(options.recipe, options.data)
-        const recipe = await completeRecipe(file, givenBy(model, files, options))
-        if (options.dryRun) return printDryRun(await dryRunFinetune(recipe, options), isJson)
-        const result = await finetune(recipe, options)
-        if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
-        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+        const { finetune } = await import('../actions/finetune.ts')
+        await finetune(model, files, options)
       }),
     )
 }
 
 const list = (names: string): string[] => names.split(',').map(name => name.trim())
-
-/** What the command line says of a recipe; what it leaves open is absent. */
-function givenBy(model: string | undefined, files: readonly string[], options: FinetuneOptions): GivenRecipe {
-  const { task, blockSize, freezeLayers, quantize, merge, validation, validationSplit, epochs } = options
-  const { recipe, data, split, config, textColumn, evalSplit } = options
-  const train = [...files, ...(recipe === undefined && data !== undefined ? [data] : [])]
-  const { loraR: r, loraAlpha, loraDropout, targetModules, samplePrompt: samplePrompts } = options
-  const lora = withoutUndefined({ r, loraAlpha, loraDropout, targetModules })
-  return {
-    ...withoutUndefined({ model, task, blockSize, freezeLayers, quantize, merge, samplePrompts }),
-    data: withoutUndefined({
-      ...{ train: train.length > 0 ? train : undefined, split, config, textColumn },
-      ...{ validation, evalSplit, validationSplit },
-    }),
-    ...(Object.keys(lora).length > 0 && { lora }),
-    ...(options.dpoBeta !== undefined && { dpo: { beta: options.dpoBeta } }),
-    training: { ...argumentsOf(options), ...withoutUndefined({ numTrainEpochs: epochs }) },
-  }
-}

@@ -1,27 +1,8 @@
-import { join } from 'node:path'
-import { HeedError, init } from '@heed/tensor-backend'
-import type { Tokenizer } from '@heed/tokenizer'
-import { interruptSignal, type TrainingArguments } from '@heed/trainer'
 import { Command } from 'commander'
-import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
 import { wholeNumber } from '../arguments.ts'
-import { type Corpus, type CorpusRecipe, makeCorpus, type TrainingData, trainingData } from '../corpus.ts'
-import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
-import { action, exitCodes } from '../failure.ts'
-import { readRecipe, type TranslationRecipe } from '../recipe.ts'
-import { sampleTexts } from '../sample-texts.ts'
-import { formatCount } from '../terminal/format.ts'
-import { endOfText } from '../train-tokenizer.ts'
-import {
-  argumentsOf,
-  type RunFlags,
-  samplePromptOption,
-  type TrainingFlags,
-  trainingOptions,
-} from '../training-options.ts'
-import { describeBackend, sayTo } from '../training-report.ts'
-import { checkOutputDir, runTraining, type TrainingResult } from '../training-session.ts'
-import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
+import type { CorpusRecipe } from '../corpus.ts'
+import { action } from '../failure.ts'
+import { type RunFlags, samplePromptOption, type TrainingFlags, trainingOptions } from '../training-options.ts'
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
 export interface TrainRecipe extends CorpusRecipe, Required<TrainingFlags> {
@@ -88,165 +69,13 @@ export function trainCommand(): Command {
     )
     .action(
       action(async (files: string[], options: TrainOptions, command: Command) => {
-        const isJson = options.json === true
-        checkGiven(command, options)
-        if (!isGiven(command, 'warmupSteps')) options.warmupSteps = usualWarmup(options.steps)
-        await checkOutputDir(options.out)
-        if (options.dryRun) return printDryRun(await dryRunOf(files, options), isJson)
-        const result = options.recipe
-          ? await trainByRecipe(files, options, options.recipe)
-          : await runRecipe(await trainingData(files), options, isJson)
-        if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
-        if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+        const { train } = await import('../actions/train.ts')
+        await train(files, options, command)
       }),
     )
 }
 
-interface TrainOptions extends Omit<TrainRecipe, keyof RunFlags>, RunFlags {
+export interface TrainOptions extends Omit<TrainRecipe, keyof RunFlags>, RunFlags {
   recipe?: string
   data?: string
-}
-
-const isGiven = (command: Command, option: string): boolean => command.getOptionValueSource(option) === 'cli'
-
-/** Options that a recipe does not say itself. */
-const besideRecipe = ['recipe', 'data', 'out', 'resume', 'dryRun', 'json']
-/** Options of a new model and its tokenizer. */
-const ofNewModel = [
-  'vocabSize',
-  'hiddenSize',
-  'intermediateSize',
-  'numHiddenLayers',
-  'numAttentionHeads',
-  'numKeyValueHeads',
-]
-
-/** Throws HEED_ARGUMENT_INVALID at an option that would change nothing beside others. */
-function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions): void {
-  const refuse = (names: readonly string[], other: string, mend: string): void => {
-    const option = command.options.find(
-      each => names.includes(each.attributeName()) && isGiven(command, each.attributeName()),
-    )
-    if (!option) return
-    throw new HeedError('HEED_ARGUMENT_INVALID', `heed train: ${option.long} is given, expected it ${other}. ${mend}`)
-  }
-  const all = command.options.map(option => option.attributeName())
-  if (recipe)
-    refuse(
-      all.filter(name => !besideRecipe.includes(name)),
-      'in the file with --recipe',
-      'Write it there.',
-    )
-  else refuse(['data'], 'with --recipe only', 'Leave it out.')
-  if (model) refuse(ofNewModel, 'without --model, which has its own sizes', 'Leave one of them out.')
-  if (tokenizer) refuse(['vocabSize'], 'without --tokenizer, which has its own', 'Leave one of them out.')
-}
-
-async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
-  if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options.json === true)
-  const { model, corpus } = await makeParts(await trainingData(files), options, options.json === true)
-  try {
-    return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
-  } finally {
-    model.dispose()
-  }
-}
-
-/** The recipe that a file holds; with it no other files are given. */
-function recipeOf(files: readonly string[], { data }: TrainOptions, recipeFile: string): Promise<TranslationRecipe> {
-  if (files.length === 0) return readRecipe(recipeFile, data)
-  throw new HeedError(
-    'HEED_ARGUMENT_INVALID',
-    `heed train: files are ${files.join(', ')}, expected none with --recipe, which names its own. Give their folder by --data.`,
-  )
-}
-
-async function trainByRecipe(
-  files: readonly string[],
-  options: TrainOptions,
-  recipeFile: string,
-): Promise<TranslationResult> {
-  const { out, resume, json } = options
-  const recipe = await recipeOf(files, options, recipeFile)
-  const { signal, release } = interruptSignal()
-  try {
-    return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
-  } finally {
-    release()
-  }
-}
-
-interface RunParts {
-  model: CausalLm
-  corpus: Corpus
-}
-
-/** Tokenizer, data and model of a run. */
-async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
-  const say = sayTo(isJson)
-  say('backend', describeBackend(await init()))
-  const corpus = await makeCorpus(data, recipe, isJson)
-  const { tokenizer } = corpus
-  say(
-    'data',
-    `${formatCount(corpus.numBytes)} bytes, ${formatCount(corpus.numTokens)} tokens of a vocabulary of ${formatCount(tokenizer.vocabSize)}`,
-  )
-  const model = recipe.model ? await AutoModelForCausalLM.fromPretrained(recipe.model) : newLlama(recipe, tokenizer)
-  say('model', `${model.config.modelType}, ${formatCount(model.numParameters)} parameters`)
-  return { model, corpus }
-}
-
-function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outputDir: string } {
-  return {
-    ...argumentsOf(recipe),
-    outputDir: recipe.out,
-    overwriteOutputDir: !recipe.resume,
-    lrSchedulerType: 'cosine',
-    adamBeta2: 0.99,
-    loggingSteps: 10,
-    saveTotalLimit: 1,
-  }
-}
-
-/** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
-export async function runRecipe(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
-  const { model, corpus } = await makeParts(data, recipe, isJson)
-  const { tokenizer, train, validation } = corpus
-  try {
-    return await runTraining({
-      ...{ model, tokenizer, trainDataset: train, evalDataset: validation },
-      trainer: {
-        sampleTexts: sampleTexts({
-          ...{ model, tokenizer, validation },
-          ...{ prompts: recipe.samplePrompt, blockSize: recipe.blockSize },
-        }),
-      },
-      args: runArguments(recipe),
-      resume: recipe.resume,
-      isJson,
-      folder: join(recipe.out, 'model'),
-      async save(folder) {
-        await model.savePretrained(folder)
-        await tokenizer.save(folder)
-      },
-    })
-  } finally {
-    model.dispose()
-  }
-}
-
-function newLlama(recipe: TrainRecipe, tokenizer: Tokenizer): CausalLm {
-  const endOfTextId = tokenizer.specialTokenId('eos_token') ?? tokenizer.tokenToId(endOfText)
-  const config = llamaConfig.complete({
-    vocabSize: tokenizer.vocabSize,
-    hiddenSize: recipe.hiddenSize,
-    intermediateSize: recipe.intermediateSize,
-    numHiddenLayers: recipe.numHiddenLayers,
-    numAttentionHeads: recipe.numAttentionHeads,
-    numKeyValueHeads: recipe.numKeyValueHeads,
-    maxPositionEmbeddings: recipe.blockSize,
-    tieWordEmbeddings: true,
-    ...(endOfTextId !== undefined && { bosTokenId: endOfTextId, eosTokenId: [endOfTextId] }),
-  })
-  return new LlamaForCausalLM(config, { seed: recipe.seed })
 }

@@ -2,10 +2,9 @@ import type { Command } from 'commander'
 import type { GenerationSettings } from 'heed'
 import { numberBetween, wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
-import { runTask, type TextOptions, textCommand } from '../text-command.ts'
-import { translationSettings } from '../translation-settings.ts'
+import { type TextOptions, textCommand } from '../text-command.ts'
 
-interface TranslateOptions
+export interface TranslateOptions
   extends TextOptions,
     Pick<GenerationSettings, 'numBeams' | 'lengthPenalty' | 'maxNewTokens'> {
   truncation?: boolean
@@ -27,22 +26,9 @@ export function translateCommand(): Command {
     .option('--truncation', 'cut a text that is longer than the model reads, instead of refusing it')
     .addHelpText('after', '\nExample:\n  heed translate runs/multi30k/model --file sentences.en > sentences.de')
     .action(
-      action(
-        async (model: string, texts: string[], { file, batchSize, json, truncation, ...given }: TranslateOptions) => {
-          await runTask(
-            'translation',
-            model,
-            texts,
-            { batchSize, ...(file && { file }), ...(json && { json }) },
-            (pipe, batch) =>
-              pipe(batch, { batchSize: batch.length, truncation, ...translationSettings(pipe.model, given) }),
-            {
-              nothing: { translationText: '' },
-              json: (text, { translationText }) => ({ text, translation: translationText }),
-              lines: (_text, { translationText }) => translationText,
-            },
-          )
-        },
-      ),
+      action(async (model: string, texts: string[], options: TranslateOptions) => {
+        const { translate } = await import('../actions/translate.ts')
+        await translate(model, texts, options)
+      }),
     )
 }

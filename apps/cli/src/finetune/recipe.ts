@@ -5,16 +5,7 @@ import { type DpoConfig, type LoraConfig, streamDataset, type TrainingArguments 
 import { type DatasetChoice, isDataset } from '../dataset-name.ts'
 import { checkKeys, readRecipeFile } from '../recipe-file.ts'
 import { withoutUndefined } from '../without-undefined.ts'
-
-/**
- * What a model is taught: to go on with texts, to answer as the assistant of chats does, to tell which label a text has, or
- * which of two answers people prefer (DPO).
- */
-export const finetuneTasks = ['text', 'chat', 'classification', 'preference'] as const
-export type FinetuneTask = (typeof finetuneTasks)[number]
-
-export const quantizedTypes = ['q8_0', 'q4_0'] as const
-export type QuantizedType = (typeof quantizedTypes)[number]
+import { type FinetuneTask, finetuneTasks, type QuantizedType, quantizedTypes } from './choices.ts'
 
 /** The part of PEFT's `LoraConfig` that is for a recipe to choose. */
 export type LoraChoice = Partial<Pick<LoraConfig, 'r' | 'loraAlpha' | 'loraDropout' | 'targetModules' | 'useRslora'>>

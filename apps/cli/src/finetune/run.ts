@@ -159,7 +159,7 @@ function runArguments(
   }
 }
 
-/** What a fine-tuning would take. Throws as `finetune`. */
+/** What a fine-tuning would take. Throws as `finetuneByRecipe`. */
 export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<DryRun> {
   const { base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
   try {
@@ -175,7 +175,7 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
  * Fine-tunes a model by a recipe, and saves it under `model/`, or its adapter under `adapter/`. Throws as the steps it is
  * made of.
  */
-export async function finetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
+export async function finetuneByRecipe(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
   const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
   const { out, resume, json } = flags
   const mergedFolder = recipe.merge ? join(out, 'model') : undefined

@@ -1,22 +1,18 @@
-import type { TrainingProgress } from '@heed/tokenizer'
 import { Command, Option } from 'commander'
 import { wholeNumber } from '../../arguments.ts'
 import { action } from '../../failure.ts'
-import { formatCount } from '../../terminal/format.ts'
-import { ProgressBar } from '../../terminal/progress.ts'
-import { type TokenizerType, tokenizerTypes, trainTokenizer } from '../../train-tokenizer.ts'
-import { linesWithProgress } from './lines.ts'
 
-interface TrainOptions {
+/** Kinds of tokenizers, each with the parts of a model that everybody knows. */
+export const tokenizerTypes = ['bpe', 'wordpiece', 'unigram'] as const
+export type TokenizerType = (typeof tokenizerTypes)[number]
+
+export interface TrainOptions {
   out: string
   type: TokenizerType
   vocabSize: number
   minFrequency?: number
   json?: boolean
 }
-
-/** The stage in which the trainer counts what it reads. */
-const READING = 'Pre-processing sequences'
 
 export function trainCommand(): Command {
   return new Command('train')
@@ -37,18 +33,9 @@ export function trainCommand(): Command {
         '\n  zcat corpus.gz | heed tokenizer train --out my-tokenizer --type wordpiece',
     )
     .action(
-      action(async (files: string[], { out, json, ...options }: TrainOptions) => {
-        const isQuiet = json === true
-        const texts = linesWithProgress('read', files, isQuiet)
-        const bar = new ProgressBar('learn', 1, isQuiet || !process.stderr.isTTY)
-        const onProgress = ({ stage, done, total }: TrainingProgress) => {
-          if (stage !== READING && total !== undefined) bar.update(done / total, `${stage}: ${formatCount(done)}`)
-        }
-        const tokenizer = await trainTokenizer(texts, { ...options, onProgress })
-        bar.clear()
-        await tokenizer.save(out)
-        if (json) console.log(JSON.stringify({ out, vocabSize: tokenizer.vocabSize }))
-        else console.log(`saved ${out}: ${formatCount(tokenizer.vocabSize)} tokens`)
+      action(async (files: string[], options: TrainOptions) => {
+        const { train } = await import('../../actions/tokenizer/train.ts')
+        await train(files, options)
       }),
     )
 }
