@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
@@ -44,6 +44,38 @@ test('a model without a tokenizer is converted, which is said, and is not genera
   expect((await heed(['generate', gguf, 'x'])).stderr).toBe(
     `error: ${gguf}: this model comes without a tokenizer, expected a folder with both. ` +
       `Make it, and load that: heed convert ${gguf} <folder> --tokenizer <path>.\n`,
+  )
+})
+
+/** A llama2.c file of version 2, one layer of width 8: seven sizes, a shared head, groups of 4, then zeros. */
+function llama2cFile(): Buffer {
+  const file = Buffer.alloc(256 + 4 * (3 * 8) + 2 * (10 * 8 + 4 * 8 * 8 + 3 * 16 * 8))
+  for (const [i, value] of [0x616b3432, 2, 8, 16, 1, 2, 2, 10, 4].entries()) file.writeInt32LE(value, 4 * i)
+  file[36] = 1
+  file.writeInt32LE(4, 37)
+  return file
+}
+
+test('inspect shows what a llama2.c file holds, and says when one is truncated', async () => {
+  const [whole, cut, headless] = ['whole.bin', 'cut.bin', 'headless.bin'].map(name => join(folder, name))
+  writeFileSync(whole!, llama2cFile())
+  writeFileSync(cut!, llama2cFile().subarray(0, 1000))
+  writeFileSync(headless!, llama2cFile().subarray(0, 100))
+  const inspected = JSON.parse((await heed(['inspect', whole!, '--json'])).stdout)
+  const sizes = { dim: 8, hidden_dim: 16, n_layers: 1, n_heads: 2, n_kv_heads: 2, vocab_size: 10, max_seq_len: 4 }
+  expect(inspected.config).toEqual({ version: 2, ...sizes, shared_classifier: true, group_size: 4 })
+  expect(inspected).toMatchObject({ numParameters: 744, numBytes: 1536 })
+  expect(inspected.tensors).toContainEqual({ name: 'model.norm.weight', dtype: 'F32', shape: [8] })
+  expect(inspected.tensors).toContainEqual({ name: 'model.embed_tokens.weight', dtype: 'Q8_0', shape: [10, 8] })
+  expect(await heed(['inspect', cut!])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      `error: ${cut}: it has 1000 bytes, expected 1792 for a llama2.c checkpoint of version 2 with its sizes. ` +
+      'The file is truncated or of another format.\n',
+  })
+  expect((await heed(['inspect', headless!])).stderr).toContain(
+    'it has 100 bytes, expected at least 256 as in the header',
   )
 })
 

@@ -20,7 +20,15 @@ registerArchitecture(
 )
 registerCheckpointFormat(...llamaFormats)
 
-export { type LlamaConfig, LlamaForCausalLM, LlamaModel, llamaConfig, writeGgufModel } from '@heed/llama'
+export {
+  inspectLlama2c,
+  type Llama2cFile,
+  type LlamaConfig,
+  LlamaForCausalLM,
+  LlamaModel,
+  llamaConfig,
+  writeGgufModel,
+} from '@heed/llama'
 export {
   type BackendName,
   type BackendReport,

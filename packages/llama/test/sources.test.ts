@@ -3,8 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { llamaArchitectures, llamaFormats, writeGgufModel } from '@heed/llama'
-import { type GgufField, init, openGguf, tf, type WritableGgmlTensor, writeGguf } from '@heed/tensor-backend'
+import { inspectLlama2c, llamaArchitectures, llamaFormats, writeGgufModel } from '@heed/llama'
+import {
+  type GgufField,
+  init,
+  openCheckpoint,
+  openGguf,
+  tf,
+  type WritableGgmlTensor,
+  writeGguf,
+} from '@heed/tensor-backend'
 import {
   AutoModelForCausalLM,
   type CausalLm,
@@ -286,6 +294,39 @@ isThere(llama2c)(
     model.dispose()
   },
 )
+
+isThere(llama2c)('the header of llama2.c files tells the sizes and tensors of the HF folder', async () => {
+  const config = JSON.parse(readFileSync(join(stories, 'config.json'), 'utf8'))
+  const checkpoint = await openCheckpoint(stories)
+  const tensors = new Map([...checkpoint.tensors].map(([name, { shape }]) => [name, shape]))
+  await checkpoint.close()
+  for (const [version, path] of [llama2c, llama2cV1].entries()) {
+    const found = (await inspectLlama2c(path))!
+    expect(found.header).toEqual({
+      version,
+      dim: config.hidden_size,
+      hidden_dim: config.intermediate_size,
+      n_layers: config.num_hidden_layers,
+      n_heads: config.num_attention_heads,
+      n_kv_heads: config.num_key_value_heads,
+      vocab_size: config.vocab_size,
+      max_seq_len: config.max_position_embeddings,
+      shared_classifier: config.tie_word_embeddings,
+    })
+    expect(new Map([...found.tensors].map(([name, { shape }]) => [name, shape]))).toEqual(tensors)
+  }
+})
+
+test('a file of PyTorch is none of llama2.c', async () => {
+  const torch = fileURLToPath(new URL('../../tensor-backend/test/fixtures/files/torch/', import.meta.url))
+  const path = join(folder, 'pytorch_model.bin')
+  const files = readdirSync(torch).filter(name => !name.endsWith('.safetensors'))
+  expect(files).toContain('legacy.bin')
+  for (const file of files) {
+    writeFileSync(path, readFileSync(join(torch, file)))
+    expect(await inspectLlama2c(path)).toBeUndefined()
+  }
+})
 
 isThere(meta)("Meta's layout loads when the number of heads is told, by params.json or by the caller", async () => {
   await expect(logits(meta)).rejects.toThrow(

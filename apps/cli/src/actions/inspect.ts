@@ -9,6 +9,7 @@ import {
   parseStrictJson,
   readText,
 } from '@heed/tensor-backend'
+import type { Llama2cFile } from 'heed'
 import { tensorFiles } from '../commands/inspect.ts'
 import { isFile } from '../path-kind.ts'
 import { formatBytes, formatCount, formatTable } from '../terminal/format.ts'
@@ -30,9 +31,14 @@ interface Opened {
   close(): Promise<void>
 }
 
-/** A GGUF file, or the weights of a folder or file, else of an adapter's folder, with the configuration if there is one. Throws as `openCheckpoint`. */
+/** A GGUF or llama2.c file, or the weights of a folder or file, else of an adapter's folder, with the configuration if there is one. Throws as `openCheckpoint`. */
 async function open(path: string): Promise<Opened> {
   if (/\.gguf$/i.test(path)) return openGgufFile(path)
+  if (/\.bin$/i.test(path) && (await isFile(path))) {
+    const { inspectLlama2c } = await import('heed') // PyTorch's files and folders need no architectures
+    const file = await inspectLlama2c(path)
+    if (file) return ofLlama2c(file)
+  }
   if ((await isFile(path)) && !/\.(safetensors|bin|pt|pth)$/.test(path)) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
@@ -48,6 +54,16 @@ async function open(path: string): Promise<Opened> {
     tensors,
     numBytes: tensors.reduce((sum, { dtype, shape }) => sum + (elements(shape) * dtypeBits[dtype]) / 8, 0),
     close: () => file.close(),
+  }
+}
+
+/** The header is the configuration. */
+function ofLlama2c({ header, tensors }: Llama2cFile): Opened {
+  return {
+    config: header,
+    tensors: [...tensors].map(([name, { type, shape }]) => ({ name, dtype: type, shape })),
+    numBytes: [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    close: async () => {},
   }
 }
 

@@ -3,7 +3,7 @@
  * holds the rotary angles too; 1 begins with "ak42"; 2 keeps matrices in 8 bits, in groups of values with a float32 scale.
  * What the format does not say is built into llama2.c: rmsNormEps 1e-5, ropeTheta 10000, begin and end tokens 1 and 2.
  */
-import { type ByteSource, HeedError, openByteSource } from '@heed/tensor-backend'
+import { type ByteSource, HeedError, openByteSource, type TensorInfo } from '@heed/tensor-backend'
 import type { Checkpoint, CheckpointFormat } from '@heed/transformer'
 import { type LazyTensor, lazyTensors } from './lazy-tensors.ts'
 import { halvesFromPairs } from './rotary-rows.ts'
@@ -31,15 +31,65 @@ export const llama2cFormat: CheckpointFormat = {
   name: 'llama2.c',
   async open(location) {
     if (location instanceof Map || !/\.bin$/i.test(String(location))) return undefined
-    const source = await openByteSource(String(location))
-    try {
-      const header = readHeader(String(location), await source.read(0, Math.min(256, source.byteLength)))
-      return openLlama2c(String(location), header, source.byteLength)
-    } finally {
-      await source.close()
-    }
+    const path = String(location)
+    const { bytes, byteLength } = await readBeginning(path)
+    const header = readHeader(path, bytes)
+    return openLlama2c(path, header, placesOf(path, header, byteLength))
   },
 }
+
+/** What a llama2.c file holds. */
+export interface Llama2cFile {
+  /** The header, by the names of `export.py`; `group_size` in version 2 only. */
+  readonly header: Readonly<Record<string, number | boolean>>
+  /** By HF's names, in the order of the file; Q8_0 has signed bytes, and a float32 scale for each group of them. */
+  readonly tensors: ReadonlyMap<string, { type: 'F32' | 'Q8_0'; shape: TensorInfo['shape']; byteLength: number }>
+}
+
+/**
+ * What a llama2.c file holds, from its header; undefined when it begins as no such file does.
+ * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID (it is truncated, or its sizes are wrong), HEED_IO.
+ */
+export async function inspectLlama2c(path: string): Promise<Llama2cFile | undefined> {
+  const { bytes, byteLength } = await readBeginning(path)
+  // without a mark it begins with a size below 2^24, so with a fourth byte of 0; torch.save's files have another one there
+  if (!isMarked(bytes) && bytes[3] !== 0) return undefined
+  const header = readHeader(path, bytes)
+  const places = placesOf(path, header, byteLength).map(
+    ({ key, entry: { shape }, byteLength: size }) =>
+      [key, { type: isGrouped(header, shape) ? 'Q8_0' : 'F32', shape, byteLength: size }] as const,
+  )
+  return {
+    header: {
+      version: header.version,
+      dim: header.dim,
+      hidden_dim: header.hiddenDim,
+      n_layers: header.numLayers,
+      n_heads: header.numHeads,
+      n_kv_heads: header.numKeyValueHeads,
+      vocab_size: header.vocabSize,
+      max_seq_len: header.seqLen,
+      shared_classifier: header.isShared,
+      ...(header.version === 2 && { group_size: header.groupSize }),
+    },
+    tensors: new Map(places),
+  }
+}
+
+/** The bytes of the longest header, or all of a shorter file. */
+async function readBeginning(path: string): Promise<{ bytes: Uint8Array; byteLength: number }> {
+  const source = await openByteSource(path)
+  try {
+    const { byteLength } = source
+    return { bytes: await source.read(0, Math.min(HEADER_BYTES[1], byteLength)), byteLength }
+  } finally {
+    await source.close()
+  }
+}
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+const isMarked = (bytes: Uint8Array): boolean => bytes.length >= 4 && viewOf(bytes).getUint32(0, true) === MAGIC
 
 /** Throws HEED_FILE_INVALID when the bytes are no header of llama2.c's. */
 function readHeader(path: string, bytes: Uint8Array): Header {
@@ -49,14 +99,13 @@ function readHeader(path: string, bytes: Uint8Array): Header {
       `${path}: ${what}, expected ${rule} as in the header of a llama2.c checkpoint. The file is damaged or of another format: ` +
         'of a model in an HF folder, give the folder.',
     )
-  if (bytes.length < HEADER_BYTES[0]) {
-    throw refuse(`it has ${bytes.length} bytes`, `at least ${HEADER_BYTES[0]}`)
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const isMarked = view.getUint32(0, true) === MAGIC && bytes.length === 256
-  const version = isMarked ? view.getInt32(4, true) : 0
+  const hasMark = isMarked(bytes)
+  const least = HEADER_BYTES[hasMark ? 1 : 0]
+  if (bytes.length < least) throw refuse(`it has ${bytes.length} bytes`, `at least ${least}`)
+  const view = viewOf(bytes)
+  const version = hasMark ? view.getInt32(4, true) : 0
   if (version !== 0 && version !== 1 && version !== 2) throw refuse(`its version is ${version}`, '1 or 2')
-  const start = isMarked ? 8 : 0
+  const start = hasMark ? 8 : 0
   const [dim, hiddenDim, numLayers, numHeads, numKeyValueHeads, vocab, seqLen] = Array.from({ length: 7 }, (_, i) =>
     view.getInt32(start + 4 * i, true),
   ) as [number, number, number, number, number, number, number]
@@ -72,7 +121,7 @@ function readHeader(path: string, bytes: Uint8Array): Header {
   return {
     version,
     ...sizes,
-    isShared: isMarked ? bytes[36] === 1 : vocab > 0,
+    isShared: hasMark ? bytes[36] === 1 : vocab > 0,
     groupSize: version === 2 ? view.getInt32(37, true) : 0,
   }
 }
@@ -124,7 +173,18 @@ function orderOf(header: Header): (Entry | { skip: number })[] {
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
 
-function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoint {
+/** Whether a tensor is kept in 8 bits. */
+const isGrouped = ({ version }: Header, shape: readonly number[]): boolean => version === 2 && shape.length === 2
+
+interface Place {
+  key: string
+  entry: Entry
+  offset: number
+  byteLength: number
+}
+
+/** Where the tensors lie. Throws HEED_FILE_INVALID when the file is not as long as they are. */
+function placesOf(path: string, header: Header, fileBytes: number): Place[] {
   const { version, dim, numLayers, groupSize } = header
   if (version === 2 && !(groupSize > 0 && dim % groupSize === 0)) {
     throw new HeedError(
@@ -135,8 +195,7 @@ function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoin
   const entries = orderOf(header).map(entry => {
     if ('skip' in entry) return { ...entry, times: 1, byteLength: 4 * entry.skip }
     const count = sizeOf(entry.shape)
-    const isGrouped = version === 2 && entry.shape.length === 2
-    const byteLength = isGrouped ? count + (4 * count) / groupSize : 4 * count
+    const byteLength = isGrouped(header, entry.shape) ? count + (4 * count) / groupSize : 4 * count
     return { entry, times: entry.key.includes('*') ? numLayers : 1, byteLength }
   })
   // before anything is made for the layers that the header claims
@@ -151,7 +210,7 @@ function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoin
         'The file is truncated or of another format.',
     )
   }
-  const places: { key: string; entry: Entry; offset: number; byteLength: number }[] = []
+  const places: Place[] = []
   let offset: number = HEADER_BYTES[version]
   for (const { times, byteLength, ...of } of entries) {
     for (let i = 0; i < times; i++) {
@@ -159,6 +218,10 @@ function openLlama2c(path: string, header: Header, fileBytes: number): Checkpoin
       offset += byteLength
     }
   }
+  return places
+}
+
+function openLlama2c(path: string, header: Header, places: readonly Place[]): Checkpoint {
   return {
     source: path,
     config: configOf(header),
@@ -177,10 +240,10 @@ async function readFloats(
   source: ByteSource,
   { shape, pairedHeads }: Entry,
   { offset, byteLength }: { offset: number; byteLength: number },
-  { version, groupSize }: Header,
+  header: Header,
 ): Promise<Uint8Array> {
   const raw = await source.read(offset, byteLength)
-  const bytes = version === 2 && shape.length === 2 ? dequantized(raw, sizeOf(shape), groupSize) : raw
+  const bytes = isGrouped(header, shape) ? dequantized(raw, sizeOf(shape), header.groupSize) : raw
   return pairedHeads === undefined ? bytes : halvesFromPairs(bytes, shape[0]!, pairedHeads)
 }
 
