@@ -1,4 +1,4 @@
-import { Trainer, type TrainerOptions } from '@heed/trainer'
+import { completeArguments, followsMetric, Trainer, type TrainerOptions } from '@heed/trainer'
 import { formatBytes, formatCount, formatSeconds } from './terminal/format.ts'
 
 /** What a training would take. */
@@ -26,13 +26,18 @@ const timedSteps = 3
  */
 export async function dryRun<T>(options: TrainerOptions<T>): Promise<DryRun> {
   const { outputDir: _, ...args } = options.args ?? {}
+  const { lrSchedulerType } = completeArguments(options.args ?? {})
   const seconds: number[] = []
   let steps = 0
   let memoryBytes = 0
   let startedAt = 0
   const trainer = new Trainer({
     ...options,
-    args: { ...args, loggingStrategy: 'no', evalStrategy: 'no', saveStrategy: 'no', loadBestModelAtEnd: false },
+    args: {
+      ...args,
+      ...{ loggingStrategy: 'no', evalStrategy: 'no', saveStrategy: 'no', loadBestModelAtEnd: false },
+      ...(followsMetric(lrSchedulerType) && { lrSchedulerType: 'constant', lrSchedulerKwargs: {} }),
+    },
     callbacks: [
       {
         onTrainBegin({ state }) {

@@ -1,6 +1,12 @@
 import { HeedError, nearestName } from '@heed/tensor-backend'
 import { checkChoice, checkNumber, type NumberRule, show } from './checks.ts'
-import { type ScheduleOptions, type SchedulerType, schedulerTypes } from './optim/schedules.ts'
+import {
+  checkScheduleOptions,
+  followsMetric,
+  type ScheduleOptions,
+  type SchedulerType,
+  schedulerTypes,
+} from './optim/schedule-options.ts'
 
 const intervals = ['no', 'steps', 'epoch'] as const
 export type IntervalStrategy = (typeof intervals)[number]
@@ -30,6 +36,7 @@ export interface TrainingArguments {
   /** Updates to do; overrides numTrainEpochs when above 0. */
   maxSteps: number
   learningRate: number
+  /** `reduce_lr_on_plateau` and `greedy` follow `metricForBestModel` of the evaluations, and have no warm-up. */
   lrSchedulerType: SchedulerType
   lrSchedulerKwargs: ScheduleOptions
   warmupSteps: number
@@ -66,7 +73,7 @@ export interface TrainingArguments {
   saveTotalLimit: number
   /** Each evaluation that is the best so far makes a checkpoint then, also between those of saveSteps. */
   loadBestModelAtEnd: boolean
-  /** As evaluation names it, with or without `eval`: `loss`, `evalLoss`, `accuracy`. */
+  /** As evaluation names it, with or without `eval`: `loss`, `evalLoss`, `accuracy`. Schedules that follow a metric take it too. */
   metricForBestModel: string
   /** True unless the metric is a loss, a perplexity or bits per byte. */
   greaterIsBetter: boolean | undefined
@@ -216,11 +223,17 @@ function checkKinds({ outputDir, lrSchedulerKwargs, metricForBestModel, greaterI
 
 /** Rules between arguments. */
 function checkTogether(args: TrainingArguments): void {
-  const { outputDir, saveStrategy, evalStrategy, loadBestModelAtEnd, numTrainEpochs } = args
+  const { outputDir, saveStrategy, evalStrategy, loadBestModelAtEnd, numTrainEpochs, lrSchedulerType } = args
   if (outputDir === undefined && saveStrategy !== 'no') {
     throw invalid('saveStrategy', saveStrategy, 'no, since there is no outputDir to save to')
   }
   if (args.maxSteps === 0) throw invalid('maxSteps', 0, `at least 1, or -1 to train numTrainEpochs (${numTrainEpochs})`)
+  checkScheduleOptions(lrSchedulerType, args.lrSchedulerKwargs, {
+    ...{ where, prefix: 'lrSchedulerKwargs.', code: 'HEED_CONFIG_INVALID' },
+  })
+  if (followsMetric(lrSchedulerType) && evalStrategy === 'no') {
+    throw invalid('evalStrategy', evalStrategy, `steps or epoch, since ${lrSchedulerType} follows evaluations`)
+  }
   if (saveStrategy === 'best' && evalStrategy === 'no') {
     throw invalid('evalStrategy', evalStrategy, 'steps or epoch, since saveStrategy is "best"')
   }

@@ -14,6 +14,7 @@ import type { TrainingArguments } from './arguments.ts'
 import { checkNumber, show } from './checks.ts'
 import type { Share } from './data/updates.ts'
 import type { TrainableModel } from './model.ts'
+import type { MetricScheduleState } from './optim/metric-schedules.ts'
 import type { Optimizer } from './optim/optimizer.ts'
 import { stateFromJson, stateToJson, type TrainerState } from './trainer-state.ts'
 
@@ -29,6 +30,10 @@ export interface ResumePoint {
   /** Losses since the last log, whose mean the next log will give. */
   lossSum: number
   lossSteps: number
+  /** Whether the run was stopped before, or in, an evaluation at this step. */
+  isEvaluationDue?: boolean
+  /** What a learning rate that follows a metric goes on from. */
+  metricSchedule?: { type: string; state: MetricScheduleState }
   settings: Record<string, number | string | boolean>
 }
 
@@ -85,7 +90,7 @@ export async function writeCheckpoint(
   await model.savePretrained!(folder)
   if (optimizer) await writeSafetensors(`${folder}/${files.optimizer}`, optimizer.stateDict())
   await writeFileAtomic(`${folder}/${files.state}`, `${JSON.stringify(stateToJson(state, args), null, 2)}\n`)
-  await writeFileAtomic(`${folder}/${files.resume}`, `${JSON.stringify(point, null, 2)}\n`)
+  await writeFileAtomic(`${folder}/${files.resume}`, `${JSON.stringify(point, withNonFinite, 2)}\n`)
 }
 
 /** Loads model and optimizer in place. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_STATE_DICT_MISMATCH, HEED_CONFIG_INVALID. */
@@ -124,8 +129,24 @@ async function readResumePoint(folder: string): Promise<ResumePoint> {
     checkNumber(file, name, point[name], { min: 0, isInteger: true }, 'HEED_FILE_INVALID')
   }
   checkNumber(file, 'lossSum', point.lossSum, {}, 'HEED_FILE_INVALID')
-  return point as unknown as ResumePoint
+  const saved = point.metricSchedule as ResumePoint['metricSchedule']
+  if (saved === undefined) return point as unknown as ResumePoint
+  if (typeof saved?.type !== 'string' || typeof saved.state !== 'object' || saved.state === null) {
+    throw new HeedError(
+      'HEED_FILE_INVALID',
+      `${file}: metricSchedule is ${show(saved)}, expected an object with type and state. Resume from another checkpoint.`,
+    )
+  }
+  const state = JSON.parse(JSON.stringify(saved.state), fromNonFinite)
+  return { ...(point as unknown as ResumePoint), metricSchedule: { type: saved.type, state } }
 }
+
+/** JSON has no numbers that are infinite or NaN: they become their names. */
+const withNonFinite = (_: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+
+const fromNonFinite = (_: string, value: unknown): unknown =>
+  typeof value === 'string' && ['NaN', 'Infinity', '-Infinity'].includes(value) ? Number(value) : value
 
 async function readJson(file: string): Promise<Record<string, unknown>> {
   const value = parseStrictJson(await readText(file), file)

@@ -17,14 +17,27 @@ export interface NumberRule {
   isInteger?: boolean
 }
 
-/** Throws `code` unless `value` is a finite number that keeps the rule. */
+/** The rule in words: `an integer at least 1`. */
+export function describeNumber({ min, above, max, below, isInteger = false }: NumberRule): string {
+  const bounds = [
+    min === undefined ? '' : `at least ${min}`,
+    above === undefined ? '' : `above ${above}`,
+    max === undefined ? '' : `at most ${max}`,
+    below === undefined ? '' : `below ${below}`,
+  ].filter(bound => bound !== '')
+  return [isInteger ? 'an integer' : 'a finite number', bounds.join(' and ')].join(' ').trim()
+}
+
+/** Throws `code` unless `value` is a finite number that keeps the rule; `mend` ends the message. */
 export function checkNumber(
   where: string,
   name: string,
   value: unknown,
-  { min, above, max, below, isInteger = false }: NumberRule,
+  rule: NumberRule,
   code: HeedErrorCode = 'HEED_ARGUMENT_INVALID',
+  mend = '',
 ): void {
+  const { min, above, max, below, isInteger = false } = rule
   const isRight =
     typeof value === 'number' &&
     (isInteger ? Number.isSafeInteger(value) : Number.isFinite(value)) &&
@@ -33,14 +46,7 @@ export function checkNumber(
     (max === undefined || value <= max) &&
     (below === undefined || value < below)
   if (isRight) return
-  const bounds = [
-    min === undefined ? '' : `at least ${min}`,
-    above === undefined ? '' : `above ${above}`,
-    max === undefined ? '' : `at most ${max}`,
-    below === undefined ? '' : `below ${below}`,
-  ].filter(bound => bound !== '')
-  const rule = [isInteger ? 'an integer' : 'a finite number', bounds.join(' and ')].join(' ').trim()
-  throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected ${rule}.`)
+  throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected ${describeNumber(rule)}. ${mend}`.trim())
 }
 
 /** Throws HEED_ID_OUT_OF_RANGE unless `index` is one of `length` places. */
@@ -53,14 +59,18 @@ export function checkCount(where: string, count: unknown): void {
   checkNumber(where, 'count', count, { min: 0, isInteger: true })
 }
 
-/** Throws `code` unless `value` is one of `choices`. */
+/** Throws `code` unless `value` is one of `choices`; `mend` ends the message. */
 export function checkChoice(
   where: string,
   name: string,
   value: unknown,
   choices: readonly string[],
   code: HeedErrorCode = 'HEED_ARGUMENT_INVALID',
+  mend = '',
 ): void {
   if (typeof value === 'string' && choices.includes(value)) return
-  throw new HeedError(code, `${where}: ${name} is ${show(value)}, expected one of ${choices.join(', ')}.`)
+  throw new HeedError(
+    code,
+    `${where}: ${name} is ${show(value)}, expected one of ${choices.join(', ')}. ${mend}`.trim(),
+  )
 }

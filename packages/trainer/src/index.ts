@@ -94,16 +94,18 @@ export { AdamW, type AdamWConfig } from './optim/adamw.ts'
 export { CombinedOptimizer } from './optim/combined-optimizer.ts'
 export { clipFactor, gradientNorm } from './optim/gradient-clipping.ts'
 export { Lion, type LionConfig } from './optim/lion.ts'
+export { createMetricSchedule, type MetricSchedule, type MetricScheduleState } from './optim/metric-schedules.ts'
 export { Muon, type MuonConfig, suitsMuon } from './optim/muon.ts'
 export type { Gradients, NamedParameter, Optimizer, OptimizerStep } from './optim/optimizer.ts'
 export {
-  createSchedule,
-  type Schedule,
+  followsMetric,
+  type MetricSchedulerType,
   type ScheduleOptions,
   type SchedulerType,
-  type ScheduleSteps,
+  type StepSchedulerType,
   schedulerTypes,
-} from './optim/schedules.ts'
+} from './optim/schedule-options.ts'
+export { createSchedule, type Schedule, type ScheduleSteps } from './optim/schedules.ts'
 export { Sgd, type SgdConfig } from './optim/sgd.ts'
 export { StatefulOptimizer, type StateShapes } from './optim/stateful-optimizer.ts'
 export { WeightAverage } from './optim/weight-average.ts'

@@ -27,8 +27,8 @@ interface RunParts {
   numExamples: number | undefined
 }
 
-/** The place in the data and in the log that a run goes on from. */
-type SavedPlace = Pick<ResumePoint, 'epoch' | 'updatesInEpoch' | 'lossSum' | 'lossSteps'>
+/** The place in the data and in the log that a run goes on from, and what its schedule goes on from. */
+type SavedPlace = Omit<ResumePoint, 'optimizerSteps' | 'settings'>
 
 /** A run's folder, kept from other runs, and the checkpoints in it; without `outputDir` there is neither. */
 export class RunCheckpoints {

@@ -96,7 +96,7 @@ export class Trainer<T = TokenExample> {
     const run = new TrainingRun(this, plan, dataset)
     this.state = run.state
     try {
-      await run.begin(resumeFromCheckpoint)
+      await run.begin(resumeFromCheckpoint, signal)
       this.state = run.state
       while (run.hasEpochsLeft) {
         await run.emit('onEpochBegin')

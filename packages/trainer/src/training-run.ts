@@ -1,7 +1,7 @@
 import { HeedError, isHeedError, tf, type World } from '@heed/tensor-backend'
 import { memoryInUse } from '#folder'
 import type { TrainingArguments } from './arguments.ts'
-import { noteBest } from './best-model.ts'
+import { bestMetricName, noteBest } from './best-model.ts'
 import {
   CallbackList,
   defaultFlow,
@@ -23,7 +23,6 @@ import { nextTask } from './next-task.ts'
 import { createOptimizer } from './optim/create-optimizer.ts'
 import { gradientNorm } from './optim/gradient-clipping.ts'
 import type { NamedParameter, Optimizer } from './optim/optimizer.ts'
-import type { Schedule } from './optim/schedules.ts'
 import { WeightAverage } from './optim/weight-average.ts'
 import { hash } from './random.ts'
 import { metricsLog } from './report/metrics-log.ts'
@@ -31,7 +30,7 @@ import { type RunReport, runReport, type TextSample } from './report/run-report.
 import { RunCheckpoints } from './run-checkpoints.ts'
 import { RunLog } from './run-log.ts'
 import { StepGuard } from './step-guard.ts'
-import { planSteps } from './step-plan.ts'
+import { planSteps, type StepPlan } from './step-plan.ts'
 import { type LogRecord, newState, type TrainerState } from './trainer-state.ts'
 import { labelsOf, lossAndGradients } from './training-step.ts'
 
@@ -66,7 +65,7 @@ export class TrainingRun<T> {
   readonly #optimizer: Optimizer
   readonly #average: WeightAverage | undefined
   readonly #checkpointing: GradientCheckpointing | undefined
-  readonly #schedule: Schedule
+  readonly #plan: StepPlan
   readonly #callbacks: CallbackList
   readonly #guard: StepGuard
   readonly #log: RunLog
@@ -81,6 +80,8 @@ export class TrainingRun<T> {
     shouldSave: false,
   }
   #learningRate = 0
+  /** Whether the run was stopped before, or in, the evaluation of the last step. */
+  #isEvaluationDue = false
   #isInterrupted = false
   /** Whether some process was asked to stop. */
   #isStopAsked = false
@@ -113,9 +114,9 @@ export class TrainingRun<T> {
         `TrainingArguments: labelSmoothingFactor is ${args.labelSmoothingFactor}, expected 0 since the model has a loss of its own, which it would replace.`,
       )
     }
-    const { maxSteps, numTrainEpochs, schedule } = planSteps(args, plan)
+    this.#plan = planSteps(args, plan)
+    const { maxSteps, numTrainEpochs } = this.#plan
     Object.assign(this.state, { maxSteps, numTrainEpochs })
-    this.#schedule = schedule
     this.#parallel = new DataParallel(owner.world, this.#parameters, args.shardOptimizer)
     this.#guard = new StepGuard(model, this.#parallel, args.labelSmoothingFactor)
     this.#log = new RunLog(this.#parallel, this.#guard)
@@ -136,7 +137,7 @@ export class TrainingRun<T> {
   }
 
   /** Takes the run's folder, loads the checkpoint to go on from, and tells the callbacks. */
-  async begin(resumeFromCheckpoint: string | boolean): Promise<void> {
+  async begin(resumeFromCheckpoint: string | boolean, signal: AbortSignal | undefined): Promise<void> {
     const { model, args } = this.#owner
     const checkpoint = await this.#checkpoints.open(resumeFromCheckpoint)
     if (checkpoint === undefined) await this.#checkpoints.startAnew()
@@ -146,9 +147,9 @@ export class TrainingRun<T> {
     this.#timesBefore = this.#parallel.world?.times() ?? this.#timesBefore
     model.train()
     await this.emit('onTrainBegin')
-    if (args.evalOnStart && this.state.globalStep === 0) {
+    if (this.#isEvaluationDue || (args.evalOnStart && this.state.globalStep === 0)) {
       this.#control.shouldEvaluate = true
-      await this.logEvaluateSave()
+      await this.logEvaluateSave(signal)
     }
   }
 
@@ -161,6 +162,10 @@ export class TrainingRun<T> {
     this.#firstStep = state.globalStep
     this.#log.lossSum = point.lossSum
     this.#log.lossSteps = point.lossSteps
+    this.#isEvaluationDue = point.isEvaluationDue ?? false
+    if (point.metricSchedule?.type === this.#owner.args.lrSchedulerType) {
+      this.#plan.metricSchedule?.loadStateDict(point.metricSchedule.state, checkpoint)
+    }
     this.#control.shouldTrainingStop = state.globalStep >= maxSteps
     this.#callbacks.loadStates(state.statefulCallbacks)
   }
@@ -183,7 +188,7 @@ export class TrainingRun<T> {
     const { model, args } = this.#owner
     const { globalStep } = this.state
     const { rank, world } = this.#parallel
-    this.#learningRate = args.learningRate * this.#schedule(globalStep)
+    this.#learningRate = this.#plan.learningRateAt(globalStep)
     const ownTokens = batches.reduce((sum, batch) => sum + countTokens(batch), 0)
     const [numLabels, tokens, stops] = this.#parallel.sum([labelsOf(batches), ownTokens, signal?.aborted ? 1 : 0]) as [
       number,
@@ -228,6 +233,7 @@ export class TrainingRun<T> {
   /** Ends the run after this step, with a checkpoint where there is a folder. */
   interrupt(): void {
     this.#isInterrupted = this.state.globalStep < this.state.maxSteps
+    this.#isEvaluationDue ||= this.#control.shouldEvaluate
     this.#control.shouldTrainingStop = true
     this.#control.shouldEvaluate = false
     this.#control.shouldSave = this.#owner.args.outputDir !== undefined
@@ -314,11 +320,14 @@ export class TrainingRun<T> {
       const metrics = await this.#owner.evaluate(undefined, signal && { signal })
       await this.#record(metrics)
       const isBest = noteBest(this.state, args, metrics)
+      this.#isEvaluationDue = false
+      if (this.state.globalStep > 0) this.#plan.metricSchedule?.step(metrics[bestMetricName(args)]!)
       await this.emit('onEvaluate', { metrics })
       return isBest
     } catch (error) {
-      if (signal?.aborted && isHeedError(error) && error.code === 'HEED_ABORTED') return false
-      throw error
+      if (!(signal?.aborted && isHeedError(error) && error.code === 'HEED_ABORTED')) throw error
+      this.#isEvaluationDue = true
+      return false
     } finally {
       this.#exchangeAverages('restore')
       model.train()
@@ -336,7 +345,12 @@ export class TrainingRun<T> {
     const { epoch, updates: updatesInEpoch } = this.#position
     const { lossSum, lossSteps } = this.#log
     this.state.statefulCallbacks = this.#callbacks.exportStates()
-    const checkpoint = await this.#checkpoints.save(this.state, { epoch, updatesInEpoch, lossSum, lossSteps })
+    const { metricSchedule } = this.#plan
+    const type = this.#owner.args.lrSchedulerType
+    const checkpoint = await this.#checkpoints.save(this.state, {
+      ...{ epoch, updatesInEpoch, lossSum, lossSteps, isEvaluationDue: this.#isEvaluationDue },
+      ...(metricSchedule && { metricSchedule: { type, state: metricSchedule.stateDict() } }),
+    })
     if (checkpoint === undefined) return
     await this.emit('onSave', { checkpoint })
     await this.#checkpoints.rotate(this.state.bestModelCheckpoint)

@@ -66,6 +66,19 @@ test.each([
     'TrainingArguments: lrSchedulerKwargs is null, expected an object such as { numCycles: 2 }.',
   ],
   [
+    { lrSchedulerKwargs: { power: 2 } },
+    'TrainingArguments: lrSchedulerKwargs.power is no option of linear, expected none. Leave it out, or choose polynomial.',
+  ],
+  [
+    { lrSchedulerType: 'cosine_with_min_lr' },
+    'TrainingArguments: lrSchedulerKwargs.minLrRate is undefined, expected a part of the highest learning rate for ' +
+      'cosine_with_min_lr. Set it, say to 0.1, or set minLr.',
+  ],
+  [
+    { lrSchedulerType: 'reduce_lr_on_plateau' },
+    'TrainingArguments: evalStrategy is "no", expected steps or epoch, since reduce_lr_on_plateau follows evaluations.',
+  ],
+  [
     { metricForBestModel: '' },
     'TrainingArguments: metricForBestModel is "", expected the name of a metric, such as loss or accuracy.',
   ],

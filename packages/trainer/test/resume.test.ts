@@ -41,15 +41,30 @@ function measured(history: LogRecord[]): Partial<LogRecord>[] {
     }))
 }
 
-async function run(folder: string, extra: Partial<TrainingArguments> = {}, stopAt?: number, resume = false) {
+async function run(
+  folder: string,
+  extra: Partial<TrainingArguments> = {},
+  stopAt?: number,
+  resume = false,
+  isStoppedInEvaluation = false,
+) {
   const model = new TinyModel()
   const controller = new AbortController()
-  const stop: TrainerCallback = { onStepEnd: ({ state }) => void (state.globalStep === stopAt && controller.abort()) }
-  const trainer = new Trainer({
+  const evalDataset = tinyDataset(100)
+  const stop: TrainerCallback = {
+    onStepEnd: ({ state }) => void (!isStoppedInEvaluation && state.globalStep === stopAt && controller.abort()),
+  }
+  const trainer: Trainer = new Trainer({
     model,
     args: { ...settings, outputDir: folder, ...extra },
     trainDataset: tinyDataset(),
-    evalDataset: tinyDataset(100),
+    evalDataset: {
+      length: evalDataset.length,
+      get(index) {
+        if (isStoppedInEvaluation && trainer.state.globalStep === stopAt) controller.abort()
+        return evalDataset.get(index)
+      },
+    },
     callbacks: [stop],
   })
   try {
@@ -79,6 +94,29 @@ describe('a run that is stopped and resumed', () => {
         .map(line => JSON.parse(line))
       expect(lines.map(line => line.step)).toEqual(second.history.map(record => record.step))
       expect(tf.memory().numTensors).toBe(0)
+    })
+  }
+
+  // Evaluated at each second step: a stop there, too, must not lose the evaluation.
+  for (const stopAt of [3, 6, 10, 15]) {
+    test(`at step ${stopAt} goes on to the same learning rates, which follow the evaluations`, async () => {
+      const extra: Partial<TrainingArguments> = {
+        ...{ lrSchedulerType: 'reduce_lr_on_plateau', warmupSteps: 0, evalStrategy: 'steps', evalSteps: 2 },
+        ...{ learningRate: 0.1, lrSchedulerKwargs: { patience: 0, factor: 0.7, threshold: 0.05, cooldown: 1 } },
+      }
+      const [whole, parted] = [temporaryFolder(), temporaryFolder()]
+      const expected = await run(whole, extra)
+      await run(parted, extra, stopAt)
+      const second = await run(parted, extra, undefined, true)
+      expect(measured(second.history)).toEqual(measured(expected.history))
+      expect(second.weights).toEqual(expected.weights)
+      if (stopAt % 2 === 0) {
+        const folder = temporaryFolder()
+        expect((await run(folder, extra, stopAt, false, true)).output).toMatchObject({ isInterrupted: true })
+        expect(measured((await run(folder, extra, undefined, true)).history)).toEqual(measured(expected.history))
+      }
+      const rates = new Set(second.history.flatMap(({ learningRate }) => learningRate ?? []))
+      expect(rates.size).toBeGreaterThan(2)
     })
   }
 
@@ -143,6 +181,9 @@ test('a checkpoint that is damaged or of several processes is refused by the fil
   )
   expect(await changed('resume_state.json', json => ({ ...json, optimizerSteps: undefined }))).toBe(
     `${checkpoint}/resume_state.json: optimizerSteps is undefined, expected an integer at least 0.`,
+  )
+  expect(await changed('resume_state.json', json => ({ ...json, metricSchedule: 1 }))).toBe(
+    `${checkpoint}/resume_state.json: metricSchedule is 1, expected an object with type and state. Resume from another checkpoint.`,
   )
   const together = (json: Record<string, unknown>) => ({
     ...json,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { TrainingArguments } from '../src/arguments.ts'
 import type { TokenExample } from '../src/data/packed-tokens.ts'
 
-interface Rows {
+export interface Rows {
   inputIds: number[][]
   labels: number[][]
   attentionMask?: number[][]
@@ -23,8 +23,10 @@ export const readTrajectory = (name: string): Trajectory =>
   JSON.parse(readFileSync(`${trajectoryFolder(name)}/trajectory.json`, 'utf8'))
 
 /** All rows in their order: two make a micro-batch. */
-export function trajectoryExamples({ batches }: Trajectory): TokenExample[] {
-  return batches.flat().flatMap(({ inputIds, labels, attentionMask }) =>
+export const trajectoryExamples = ({ batches }: Trajectory): TokenExample[] => rowsOf(batches.flat())
+
+export function rowsOf(batches: readonly Rows[]): TokenExample[] {
+  return batches.flatMap(({ inputIds, labels, attentionMask }) =>
     inputIds.map((ids, row) => ({
       inputIds: ids,
       labels: labels[row]!,
