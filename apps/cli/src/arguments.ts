@@ -26,6 +26,15 @@ export function numberBetween(least: number, most: number): (text: string) => nu
   }
 }
 
+/** Reads a JSON object, for commander. */
+export function jsonObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  } catch {} // said below
+  throw new InvalidArgumentError('Expected a JSON object such as {"minLrRate": 0.1}.')
+}
+
 /** Collects the values of an option that may be given again, for commander. */
 export function repeated(value: string, values: readonly string[] = []): string[] {
   return [...values, value]

@@ -1,6 +1,6 @@
-import type { TrainingArguments } from '@heed/trainer'
+import type { SchedulerType, TrainingArguments } from '@heed/trainer'
 import { type Command, Option } from 'commander'
-import { numberBetween, repeated, wholeNumber } from './arguments.ts'
+import { jsonObject, numberBetween, repeated, wholeNumber } from './arguments.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
 /** The options of a training that have the same name in every command that trains. */
@@ -10,6 +10,8 @@ export interface TrainingFlags {
   steps?: number
   learningRate?: number
   warmupSteps?: number
+  lrSchedulerType?: string
+  lrSchedulerKwargs?: Record<string, unknown>
   weightDecay?: number
   evalSteps?: number
   saveSteps?: number
@@ -41,6 +43,8 @@ export function trainingOptions(command: Command, defaults: TrainingFlags = {}):
     .option('--steps <n>', 'steps to train', count, defaults.steps)
     .option('--learning-rate <x>', 'its highest, after the warm-up', numberBetween(0, 10), defaults.learningRate)
     .option('--warmup-steps <n>', 'steps of rising learning rate', wholeNumber(0), defaults.warmupSteps)
+    .option('--lr-scheduler-type <name>', 'how it goes on: a schedule of HF', defaults.lrSchedulerType)
+    .option('--lr-scheduler-kwargs <json>', 'what the schedule takes, such as \'{"minLrRate": 0.1}\'', jsonObject)
     .option('--weight-decay <x>', 'decay of matrices', numberBetween(0, 10), defaults.weightDecay)
     .option('--eval-steps <n>', 'evaluate every so many steps', count, defaults.evalSteps)
     .option('--save-steps <n>', 'save a checkpoint every so many steps', count, defaults.saveSteps)
@@ -53,9 +57,11 @@ export function trainingOptions(command: Command, defaults: TrainingFlags = {}):
 /** The training arguments that options stand for; those of options that were not given are left out. */
 export function argumentsOf(flags: TrainingFlags): Partial<TrainingArguments> {
   const { batchSize, steps, evalSteps, saveSteps } = flags
-  const { gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed } = flags
+  const { gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed, lrSchedulerKwargs } = flags
+  const lrSchedulerType = flags.lrSchedulerType as SchedulerType | undefined // which Trainer checks
   return {
     ...withoutUndefined({ gradientAccumulationSteps, learningRate, warmupSteps, weightDecay, seed }),
+    ...withoutUndefined({ lrSchedulerType, lrSchedulerKwargs }),
     ...(batchSize !== undefined && { perDeviceTrainBatchSize: batchSize, perDeviceEvalBatchSize: 2 * batchSize }),
     ...(steps !== undefined && { maxSteps: steps }),
     ...(evalSteps !== undefined && { evalStrategy: 'steps', evalSteps }),

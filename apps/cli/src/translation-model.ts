@@ -14,6 +14,7 @@ import {
 import {
   averageCheckpoints,
   bleu,
+  completeArguments,
   type Dataset,
   encodePairs,
   listCheckpoints,
@@ -24,6 +25,7 @@ import {
   seq2SeqCollator,
   type TextPair,
   Trainer,
+  type TrainingArguments,
   type TrainOutput,
 } from '@heed/trainer'
 import { pipeline, Transformer, transformerConfig } from 'heed'
@@ -32,6 +34,7 @@ import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-task.ts'
+import type { RunFlags } from './training-options.ts'
 import { describeBackend, sayTo, trainingReport } from './training-report.ts'
 import { tokenizerFolder, tokenizerOfRun } from './training-session.ts'
 import { translationSettings } from './translation-settings.ts'
@@ -96,10 +99,12 @@ async function makeParts(recipe: TranslationRecipe, isJson: boolean, resumedDir?
 const collator = seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId })
 
 /** What training a recipe would take; see `dryRun`. */
-export async function dryRunTranslation(recipe: TranslationRecipe, isJson: boolean): Promise<DryRun> {
-  const { model, trainDataset } = await makeParts(recipe, isJson)
+export async function dryRunTranslation(recipe: TranslationRecipe, flags: RunFlags): Promise<DryRun> {
+  const args = runArguments(recipe, flags)
+  completeArguments(args)
+  const { model, trainDataset } = await makeParts(recipe, flags.json === true)
   try {
-    return await dryRun({ model, args: recipe.training, trainDataset, collator })
+    return await dryRun({ model, args, trainDataset, collator })
   } finally {
     model.dispose()
   }
@@ -108,6 +113,7 @@ export async function dryRunTranslation(recipe: TranslationRecipe, isJson: boole
 /** Trains the 2017 Transformer of a recipe, and saves it with its tokenizer. Throws as the steps it is made of. */
 export async function trainTranslation(recipe: TranslationRecipe, run: TranslationRun): Promise<TranslationResult> {
   const { out, isJson } = run
+  completeArguments(runArguments(recipe, run))
   const say = sayTo(isJson)
   const parts = await makeParts(recipe, isJson, run.resume ? out : undefined)
   const { tokenizer, model } = parts
@@ -133,17 +139,25 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
   }
 }
 
-function makeTrainer(
+function runArguments(
   { training, averageCheckpoints: numAveraged = 1 }: TranslationRecipe,
-  { out, resume, isJson }: TranslationRun,
+  { out, resume }: Pick<RunFlags, 'out' | 'resume'>,
+): Partial<TrainingArguments> {
+  return { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume }
+}
+
+function makeTrainer(
+  recipe: TranslationRecipe,
+  run: TranslationRun,
   { model, tokenizer, trainDataset, evalDataset, shown }: TranslationParts,
 ): Trainer<Seq2SeqExample> {
+  const { out, isJson } = run
   const sources = shown.map(({ source }) => source)
   return new Trainer({
     model,
     trainDataset,
     evalDataset,
-    args: { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume },
+    args: runArguments(recipe, run),
     collator,
     async sampleTexts() {
       const translate = await pipeline('translation', { model, tokenizer })

@@ -184,6 +184,35 @@ test('train saves a folder that inspect reads and generate continues from, the s
   expect(readFileSync(join(folder, 'both.txt'), 'utf8')).toBe(beyond.stdout + beyond.stderr) // after the text
 })
 
+test('the learning rate goes by the schedule that is named, which is checked before anything is computed', async () => {
+  const out = join(folder, 'plateau')
+  const args = ['train', text, '--out', out, '--steps', '8', '--eval-steps', '2', ...tiny, ...short]
+  const schedule = (name: string, kwargs: string): string[] => [
+    ...['--lr-scheduler-type', name, '--lr-scheduler-kwargs', kwargs],
+  ]
+  const plateau = schedule('reduce_lr_on_plateau', '{"patience": 0, "factor": 0.5, "threshold": 0.9}')
+  const wrong: [string[], string][] = [
+    [schedule('cosin', '{}'), 'error: TrainingArguments: lrSchedulerType is "cosin", expected one of linear, cosine,'],
+    [schedule('cosine', '0.1'), 'Expected a JSON object such as {"minLrRate": 0.1}.'],
+    [
+      schedule('cosine', '{"minLrRate": 0.1}'),
+      'lrSchedulerKwargs.minLrRate is no option of cosine, expected numCycles. ' +
+        'Leave it out, or choose cosine_with_min_lr or cosine_warmup_with_min_lr.',
+    ],
+  ]
+  const found = await Promise.all(wrong.map(([given]) => heed([...args, ...given])))
+  for (const [i, { stderr }] of found.entries()) {
+    expect(stderr).toContain(wrong[i]![1])
+    expect(stderr).not.toContain('backend')
+  }
+  const dry = JSON.parse((await heed([...args, ...plateau, '--dry-run', '--json'])).stdout.trim().split('\n').at(-1)!)
+  expect(dry).toMatchObject({ event: 'dryRun', steps: 8 })
+  expect((await heed([...args, ...plateau, '--learning-rate', '0.008'])).code).toBe(0)
+  const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  const rates = lines.map(line => JSON.parse(line).learning_rate).filter(rate => rate !== undefined)
+  expect(rates.at(-1)).toBe(0.002) // of step 8, after the bad evaluations of steps 4 and 6
+})
+
 test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from it', async () => {
   const out = join(folder, 'interrupted')
   const args = ['train', text, '--out', out, '--steps', '400', '--warmup-steps', '200', ...tiny, ...short, '--json']

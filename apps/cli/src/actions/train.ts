@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { HeedError, init } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
-import { interruptSignal, type TrainingArguments } from '@heed/trainer'
+import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
 import { type TrainOptions, type TrainRecipe, usualWarmup } from '../commands/train.ts'
@@ -67,7 +67,7 @@ function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions
 }
 
 async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
-  if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options.json === true)
+  if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options)
   const { model, corpus } = await makeParts(await trainingData(files), options, options.json === true)
   try {
     return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
@@ -108,6 +108,7 @@ interface RunParts {
 /** Tokenizer, data and model of a run. */
 async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
   const say = sayTo(isJson)
+  completeArguments(runArguments(recipe))
   say('backend', describeBackend(await init()))
   const corpus = await makeCorpus(data, recipe, isJson)
   const { tokenizer } = corpus
@@ -125,7 +126,6 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
     ...argumentsOf(recipe),
     outputDir: recipe.out,
     overwriteOutputDir: !recipe.resume,
-    lrSchedulerType: 'cosine',
     adamBeta2: 0.99,
     loggingSteps: 10,
     saveTotalLimit: 1,

@@ -4,8 +4,10 @@ import type { CorpusRecipe } from '../corpus.ts'
 import { action } from '../failure.ts'
 import { type RunFlags, samplePromptOption, type TrainingFlags, trainingOptions } from '../training-options.ts'
 
+type WithDefaults = Required<Omit<TrainingFlags, 'lrSchedulerKwargs'>> & Pick<TrainingFlags, 'lrSchedulerKwargs'>
+
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
-export interface TrainRecipe extends CorpusRecipe, Required<TrainingFlags> {
+export interface TrainRecipe extends CorpusRecipe, WithDefaults {
   hiddenSize: number
   intermediateSize: number
   numHiddenLayers: number
@@ -27,6 +29,7 @@ export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
   steps: 1200,
   learningRate: 3e-3,
   warmupSteps: 100,
+  lrSchedulerType: 'cosine',
   weightDecay: 0.1,
   evalSteps: 200,
   saveSteps: 400,

@@ -6,6 +6,7 @@ import {
   type Collator,
   causalLmCollator,
   classificationCollator,
+  completeArguments,
   DpoModel,
   type IndexedDataset,
   LoraModel,
@@ -60,8 +61,9 @@ interface TaskData {
   sampleTexts?(model: CausalLm): TrainerOptions<unknown>['sampleTexts']
 }
 
-async function makeParts(recipe: FinetuneRecipe, isJson: boolean): Promise<FinetuneParts> {
-  const say = sayTo(isJson)
+async function makeParts(recipe: FinetuneRecipe, flags: RunFlags): Promise<FinetuneParts> {
+  const say = sayTo(flags.json === true)
+  completeArguments(runArguments(recipe, flags))
   say('backend', describeBackend(await init()))
   const tokenizer = await loadTokenizer(recipe.model)
   const data = await readData(recipe, await readBaseConfig(recipe.model), tokenizer)
@@ -161,7 +163,7 @@ function runArguments(
 
 /** What a fine-tuning would take. Throws as `finetuneByRecipe`. */
 export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): Promise<DryRun> {
-  const { base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
+  const { base, trained, learner, data, dispose } = await makeParts(recipe, flags)
   try {
     const args = runArguments(recipe, flags)
     const run = await dryRun({ ...data.trainer, model: learner, args, trainDataset: data.train })
@@ -176,7 +178,7 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
  * made of.
  */
 export async function finetuneByRecipe(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
-  const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags.json === true)
+  const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags)
   const { out, resume, json } = flags
   const mergedFolder = recipe.merge ? join(out, 'model') : undefined
   const samples = data.sampleTexts?.(base as PretrainedModel as CausalLm)
