@@ -63,13 +63,13 @@ export function makeCorpus(data: TrainingData, recipe: CorpusRecipe, isQuiet: bo
 }
 
 /** The blocks of a prepared corpus; the tokens at its end, 1 in 100 and a block at least, are for validation. */
-async function preparedCorpus(folder: string, { blockSize, tokenizer }: CorpusRecipe): Promise<Corpus> {
+async function preparedCorpus(folder: string, { blockSize }: CorpusRecipe): Promise<Corpus> {
   const all = await TokenShards.open(folder, { blockSize })
   const { numTokens, numBytes } = all.index
   await all.close()
   const cut = numTokens - Math.max(blockSize, Math.min(mostValidationTokens, Math.floor(numTokens / 100)))
   return {
-    tokenizer: await Tokenizer.fromPretrained(tokenizer ?? folder),
+    tokenizer: await Tokenizer.fromPretrained(folder),
     train: await TokenShards.open(folder, { blockSize, end: cut }),
     validation: await TokenShards.open(folder, { blockSize, start: cut }),
     ...{ numBytes, numTokens },

@@ -56,13 +56,6 @@ export function tokenizerFolder(outputDir: string): string {
   return join(outputDir, 'tokenizer')
 }
 
-/** Throws HEED_ARGUMENT_INVALID when a run cannot be written to this place, before anything is computed for it. */
-export async function checkOutputDir(outputDir: string): Promise<void> {
-  const found = await stat(outputDir).catch(() => undefined)
-  if (!found || found.isDirectory()) return
-  throw new HeedError('HEED_ARGUMENT_INVALID', `--out is ${outputDir}, a file, expected a folder. Choose another one.`)
-}
-
 /** The tokenizer of the run that is to go on. Throws HEED_ARGUMENT_INVALID when there is none. */
 export async function tokenizerOfRun(outputDir: string): Promise<Tokenizer> {
   const folder = tokenizerFolder(outputDir)

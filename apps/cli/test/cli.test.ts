@@ -213,6 +213,21 @@ test('the learning rate goes by the schedule that is named, which is checked bef
   expect(rates.at(-1)).toBe(0.002) // of step 8, after the bad evaluations of steps 4 and 6
 })
 
+test.each([
+  [['train', 'TEXT', '--out', 'OUT']],
+  [['finetune', 'MODEL', 'TEXT', '--out', 'OUT']],
+  [['quickstart', '--out', 'OUT']],
+  [['tokenizer', 'train', 'TEXT', '--out', 'OUT']],
+])('a folder that cannot be made is said before any work: %j', async args => {
+  const model = join(import.meta.dirname, '..', '..', '..', 'packages', 'llama', 'test', 'fixtures', 'stories260K')
+  const values: Record<string, string> = { TEXT: text, MODEL: model, OUT: join(text, 'out') }
+  expect(await heed(args.map(word => values[word] ?? word))).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `error: ${text}: this, or a folder on the way to it, is a file, expected a folder. Check the path.\n`,
+  })
+})
+
 test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from it', async () => {
   const out = join(folder, 'interrupted')
   const args = ['train', text, '--out', out, '--steps', '400', '--warmup-steps', '200', ...tiny, ...short, '--json']
@@ -263,19 +278,19 @@ test('heed data prepare makes the tokens of the whole text by threads, and heed 
   ])
   expect(again.code, again.stderr + again.stdout).toBe(0)
   expect(JSON.parse(again.stdout).numTokens).toBe(numTokens)
-  const trained = await heed([
-    'train',
-    out,
-    '--out',
-    join(folder, 'from-tokens'),
-    '--eval-steps',
-    '4',
-    '--steps',
-    '4',
-    '--json',
-    ...tiny,
-    ...short,
-  ])
+  const train = ['train', out, '--out', join(folder, 'from-tokens'), '--eval-steps', '4', '--steps', '4', '--json']
+  for (const ofTokenizer of [
+    ['--vocab-size', '300'],
+    ['--tokenizer', tokenizer],
+  ]) {
+    const refused = await heed([...train, ...ofTokenizer])
+    expect(refused.code).toBe(2)
+    expect(JSON.parse(refused.stdout).error.message).toBe(
+      `heed train: ${ofTokenizer[0]} is given, expected it without a folder of heed data prepare, ` +
+        'which has its own tokenizer. Leave one of them out.',
+    )
+  }
+  const trained = await heed([...train, ...tiny, ...short.slice(0, -2)])
   expect(trained.code, trained.stderr + trained.stdout).toBe(0)
   expect(trained.stdout).toContain('"event":"evaluate"')
 }, 300_000)

@@ -3,8 +3,8 @@ import { printDryRun } from '../dry-run.ts'
 import { exitCodes } from '../failure.ts'
 import { completeRecipe, type GivenRecipe, readFinetuneRecipe } from '../finetune/recipe.ts'
 import { dryRunFinetune, finetuneByRecipe } from '../finetune/run.ts'
+import { checkOutputDir } from '../output-dir.ts'
 import { argumentsOf } from '../training-options.ts'
-import { checkOutputDir } from '../training-session.ts'
 import { withoutUndefined } from '../without-undefined.ts'
 
 /** Teaches a model by a recipe, by options, or by both. Throws as `readFinetuneRecipe`, `completeRecipe` and `finetuneByRecipe`. */

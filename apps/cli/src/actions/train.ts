@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { HeedError, init } from '@heed/tensor-backend'
+import { HeedError, init, makeFolder } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
@@ -8,13 +8,14 @@ import { type TrainOptions, type TrainRecipe, usualWarmup } from '../commands/tr
 import { type Corpus, makeCorpus, type TrainingData, trainingData } from '../corpus.ts'
 import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { exitCodes } from '../failure.ts'
+import { checkOutputDir } from '../output-dir.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import { endOfText } from '../train-tokenizer.ts'
 import { argumentsOf } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
-import { checkOutputDir, runTraining, type TrainingResult } from '../training-session.ts'
+import { runTraining, type TrainingResult } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
 
 /** Trains a model and saves it. Throws HEED_ARGUMENT_INVALID, and as the steps it is made of. */
@@ -23,10 +24,10 @@ export async function train(files: readonly string[], options: TrainOptions, com
   checkGiven(command, options)
   if (!isGiven(command, 'warmupSteps')) options.warmupSteps = usualWarmup(options.steps)
   await checkOutputDir(options.out)
-  if (options.dryRun) return printDryRun(await dryRunOf(files, options), isJson)
+  if (options.dryRun) return printDryRun(await dryRunOf(files, options, command), isJson)
   const result = options.recipe
     ? await trainByRecipe(files, options, options.recipe)
-    : await runRecipe(await trainingData(files), options, isJson)
+    : await runRecipe(await dataOf(files, command), options, isJson)
   if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
   if (result.isInterrupted) process.exitCode = exitCodes.interrupted
 }
@@ -45,15 +46,18 @@ const ofNewModel = [
   'numKeyValueHeads',
 ]
 
+/** Throws HEED_ARGUMENT_INVALID at the first of these options that is given. */
+function refuseGiven(command: Command, names: readonly string[], other: string, mend: string): void {
+  const option = command.options.find(
+    each => names.includes(each.attributeName()) && isGiven(command, each.attributeName()),
+  )
+  if (!option) return
+  throw new HeedError('HEED_ARGUMENT_INVALID', `heed train: ${option.long} is given, expected it ${other}. ${mend}`)
+}
+
 /** Throws HEED_ARGUMENT_INVALID at an option that would change nothing beside others. */
 function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions): void {
-  const refuse = (names: readonly string[], other: string, mend: string): void => {
-    const option = command.options.find(
-      each => names.includes(each.attributeName()) && isGiven(command, each.attributeName()),
-    )
-    if (!option) return
-    throw new HeedError('HEED_ARGUMENT_INVALID', `heed train: ${option.long} is given, expected it ${other}. ${mend}`)
-  }
+  const refuse = (names: readonly string[], other: string, mend: string) => refuseGiven(command, names, other, mend)
   const all = command.options.map(option => option.attributeName())
   if (recipe)
     refuse(
@@ -66,9 +70,19 @@ function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions
   if (tokenizer) refuse(['vocabSize'], 'without --tokenizer, which has its own', 'Leave one of them out.')
 }
 
-async function dryRunOf(files: readonly string[], options: TrainOptions): Promise<DryRun> {
+/** What the files hold. Throws HEED_ARGUMENT_INVALID at an option of a tokenizer beside tokens, and as `trainingData`. */
+async function dataOf(files: readonly string[], command: Command): Promise<TrainingData> {
+  const data = await trainingData(files)
+  if ('folder' in data) {
+    const other = 'without a folder of heed data prepare, which has its own tokenizer'
+    refuseGiven(command, ['tokenizer', 'vocabSize'], other, 'Leave one of them out.')
+  }
+  return data
+}
+
+async function dryRunOf(files: readonly string[], options: TrainOptions, command: Command): Promise<DryRun> {
   if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options)
-  const { model, corpus } = await makeParts(await trainingData(files), options, options.json === true)
+  const { model, corpus } = await makeParts(await dataOf(files, command), options, options.json === true)
   try {
     return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
   } finally {
@@ -92,6 +106,7 @@ async function trainByRecipe(
 ): Promise<TranslationResult> {
   const { out, resume, json } = options
   const recipe = await recipeOf(files, options, recipeFile)
+  if (!resume) await makeFolder(out)
   const { signal, release } = interruptSignal()
   try {
     return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
@@ -134,6 +149,7 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
 
 /** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
 export async function runRecipe(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
+  if (!recipe.resume) await makeFolder(recipe.out)
   const { model, corpus } = await makeParts(data, recipe, isJson)
   const { tokenizer, train, validation } = corpus
   try {

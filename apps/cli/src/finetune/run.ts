@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { init } from '@heed/tensor-backend'
+import { init, makeFolder } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import {
   accuracy,
@@ -178,6 +178,7 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
  * made of.
  */
 export async function finetuneByRecipe(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
+  if (!flags.resume) await makeFolder(flags.out)
   const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags)
   const { out, resume, json } = flags
   const mergedFolder = recipe.merge ? join(out, 'model') : undefined

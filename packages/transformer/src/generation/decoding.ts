@@ -43,7 +43,7 @@ export class CausalDecoding implements Decoding {
   #isWarned = false
   #held: number // tokens of the prompt that the cache holds already
 
-  /** attentionMask: of the prompts. `capacity`: how many tokens there will be at most. `promptCache` holds a beginning of the prompt. */
+  /** attentionMask: of the prompts. `capacity`: how many tokens to make room for at first. `promptCache` holds a beginning of the prompt. */
   constructor(
     private readonly model: CausalLm,
     attentionMask: readonly (readonly number[])[] | undefined,
@@ -136,7 +136,7 @@ export class Seq2SeqDecoding implements Decoding {
   /** Of which prompt each row is. */
   #prompts: readonly number[]
 
-  /** `capacity`: how many tokens there will be at most. */
+  /** `capacity`: how many tokens to make room for at first. */
   constructor(
     private readonly model: Seq2SeqLm,
     sources: readonly (readonly number[])[],

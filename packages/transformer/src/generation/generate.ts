@@ -39,7 +39,7 @@ export async function generate(
     )
   }
   const begin = (of: CausalLm, cache = promptCache): Decoding =>
-    new CausalDecoding(of, promptMask, plan.maxLength - 1, cache, options)
+    new CausalDecoding(of, promptMask, firstRoom(plan), cache, options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel), undefined))
   if (!promptCache) return decode(begin(model), plan, options, draft)
   promptCache.isInUse = true
@@ -70,9 +70,17 @@ export async function generateFromSource(
   const prompts = sources.map(() => [start])
   const plan = planGeneration(model, prompts, options, sources)
   const { assistantModel } = options
-  const begin = (of: Seq2SeqLm): Decoding => new Seq2SeqDecoding(of, sources, mask, plan.maxLength - 1, options)
+  const begin = (of: Seq2SeqLm): Decoding => new Seq2SeqDecoding(of, sources, mask, firstRoom(plan), options)
   const draft = assistantModel && (() => begin(checkAssistant(model, assistantModel)))
   return decode(begin(model), plan, options, draft)
+}
+
+/** New tokens that a cache has room for at first: whoever allows more seldom gets as many, and buffers double when they are full. */
+const FIRST_NEW_TOKENS = 4096
+
+/** Tokens that a cache is to have room for at first; the last one of a text is not taken in. */
+function firstRoom({ prompts, maxLength }: GenerationPlan): number {
+  return Math.min(maxLength - 1, prompts[0]!.length + FIRST_NEW_TOKENS)
 }
 
 /** Runs a generation to its end and frees what it held. */

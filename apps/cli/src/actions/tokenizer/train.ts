@@ -1,5 +1,6 @@
 import type { TrainingProgress } from '@heed/tokenizer'
 import type { TrainOptions } from '../../commands/tokenizer/train.ts'
+import { tryOutputDir } from '../../output-dir.ts'
 import { formatCount } from '../../terminal/format.ts'
 import { ProgressBar } from '../../terminal/progress.ts'
 import { trainTokenizer } from '../../train-tokenizer.ts'
@@ -11,6 +12,7 @@ const READING = 'Pre-processing sequences'
 /** Trains a tokenizer and saves it. Throws as `trainTokenizer` and `Tokenizer.save`. */
 export async function train(files: readonly string[], { out, json, ...options }: TrainOptions): Promise<void> {
   const isQuiet = json === true
+  await tryOutputDir(out)
   const texts = linesWithProgress('read', files, isQuiet)
   const bar = new ProgressBar('learn', 1, isQuiet || !process.stderr.isTTY)
   const onProgress = ({ stage, done, total }: TrainingProgress) => {
