@@ -28,8 +28,18 @@ constexpr int kMaxTile = 2;
 #endif
 // Rows of activations that stay in the second cache while the strips go by.
 constexpr int kRowBlock = 64;
-// Bytes of weights that are on their way while one row of activations is multiplied.
+// Bytes of weights that are on their way while one row of activations is multiplied, where the kernel asks for them.
 constexpr int kAhead = 2048;
+
+/** Whether it does: one row waits for memory, and some processors fetch ahead too little by themselves. AMD's do it better unasked. */
+bool fetches_ahead() {
+#if defined(__x86_64__)
+    static const bool is_amd = (__builtin_cpu_init(), __builtin_cpu_is("amd"));
+    return !is_amd;
+#else
+    return true;
+#endif
+}
 
 /** Quantised rows: quanta [rows, cols], scales [rows, cols / 32], sums of 16 quanta [rows, cols / 16]; or floats. */
 struct Activations {
@@ -330,9 +340,9 @@ __attribute__((noinline)) void strip_rows(const uint8_t* strip, const Activation
     Totals<kTile> totals;
     for (int t = 0; t < kTile; t++)
         for (int s = 0; s < kSegments; s++) totals.v[t][s] = all(0);
+    const int fetched = kTile == 1 && fetches_ahead() ? Format::kBytes : 0;
     for (int col = 0; col < x.cols; col += Format::kCols, strip += Format::kBytes) {
-        // One row waits for memory: some processors fetch ahead too little by themselves.
-        for (int byte = 0; kTile == 1 && byte < Format::kBytes; byte += 64) __builtin_prefetch(strip + kAhead + byte);
+        for (int byte = 0; byte < fetched; byte += 64) __builtin_prefetch(strip + kAhead + byte);
         Format::template add<kTile>(strip, x, row, col, totals);
     }
     for (int s = 0; s < kSegments; s++) {

@@ -56,6 +56,7 @@ export {
   init,
 } from './init.ts'
 export { nearestName } from './nearest-name.ts'
+export { nextTask } from './next-task.ts'
 export { accumulate } from './ops/accumulate.ts'
 export { type Activation, activate, gelu, silu } from './ops/activation.ts'
 export { type AdafactorOptions, type AdafactorParameter, adafactor } from './ops/adafactor.ts'

@@ -1,3 +1,5 @@
+import { nextTask } from './next-task.ts'
+
 /** Time after which a long computation lets timers, signals and the page have a turn, in milliseconds. */
 const TURN_MS = 30
 
@@ -7,7 +9,7 @@ export class Turns {
 
   async next(): Promise<void> {
     if (performance.now() - this.#last < TURN_MS) return
-    await new Promise(resolve => setTimeout(resolve))
+    await nextTask()
     this.#last = performance.now()
   }
 }

@@ -1,10 +1,9 @@
-import { HeedError, tf, type World } from '@heed/tensor-backend'
+import { HeedError, nextTask, tf, type World } from '@heed/tensor-backend'
 import { type Batch, countLabels, ignoreIndex } from './data/batch.ts'
 import { type DatasetLike, isStream } from './data/sources.ts'
 import { type BatchPlan, updatesOf } from './data/updates.ts'
 import { bitsPerByte, perplexity } from './metrics.ts'
 import type { TrainableModel } from './model.ts'
-import { nextTask } from './next-task.ts'
 import { type LossOptions, withBatch } from './training-step.ts'
 
 export interface Evaluation {

@@ -239,7 +239,14 @@ function countingArguments(
 /** A new tensor of the floats that lie at an address. */
 function copyOf(backend: KernelBackend, shape: number[], address: number): tf.Tensor {
   const copy = backend.output(shape)
-  const { buffer, byteOffset } = backend.library.view(address, 4 * tf.util.sizeFromShape(shape))
-  backend.values(copy).set(new Float32Array(buffer, byteOffset, tf.util.sizeFromShape(shape)))
+  const size = tf.util.sizeFromShape(shape)
+  backend.library.kernels.copy(
+    address,
+    backend.address(copy),
+    4,
+    ...[1, 1, 1, 1, size],
+    ...[0, 0, 0, 0, 1],
+    ...[0, 0, 0, 0, 1],
+  )
   return tf.engine().makeTensorFromTensorInfo(copy)
 }

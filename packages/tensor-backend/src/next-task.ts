@@ -1,4 +1,4 @@
-/** Lets timers, signals and the page have their turn: a promise alone would not. */
+/** Lets timers, signals and the page have their turn: a promise alone would not, and a timer would take a millisecond. */
 export function nextTask(): Promise<void> {
   if (typeof setImmediate === 'function') return new Promise(resolve => setImmediate(resolve))
   return new Promise(resolve => {
