@@ -23,7 +23,7 @@ export function noteBest(
   if (value === undefined) {
     throw new HeedError(
       'HEED_CONFIG_INVALID',
-      `TrainingArguments: metricForBestModel is "${args.metricForBestModel}", expected one of ${Object.keys(metrics).join(', ')}.`,
+      `TrainingArguments: metricForBestModel is "${args.metricForBestModel}", expected one of ${Object.keys(metrics).join(', ')}. Name one, or return it from computeMetrics.`,
     )
   }
   const { bestMetric } = state

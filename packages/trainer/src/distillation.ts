@@ -3,6 +3,7 @@ import { HeedError, tf } from '@heed/tensor-backend'
 import { checkNumber } from './checks.ts'
 import { ignoreIndex } from './data/batch.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
+import { checkStandsApart } from './standing-apart.ts'
 
 export interface DistillationConfig {
   /** Softens both distributions, 2 by default. */
@@ -34,12 +35,7 @@ export class DistilledModel<M extends Module & TrainableModel = Module & Trainab
     { temperature = 2, alpha = 0.5, labelShift = 1 }: DistillationConfig & { labelShift?: 0 | 1 } = {},
   ) {
     super()
-    if ((teacher as unknown) === model) {
-      throw new HeedError(
-        'HEED_CONFIG_INVALID',
-        'DistilledModel: teacher is the model itself, expected another model, from which nothing could be learned else. Load it a second time.',
-      )
-    }
+    checkStandsApart('DistilledModel', 'teacher', teacher, model, 'another model')
     checkNumber('DistilledModel', 'temperature', temperature, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DistilledModel', 'alpha', alpha, { min: 0, max: 1 }, 'HEED_CONFIG_INVALID')
     this.#temperature = temperature

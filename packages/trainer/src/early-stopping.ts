@@ -33,7 +33,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallba
       if (args.evalStrategy !== 'no') return
       throw new HeedError(
         'HEED_CONFIG_INVALID',
-        'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations.',
+        'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations. Set it, or leave earlyStopping out.',
       )
     },
     onEvaluate({ args, control, metrics }) {

@@ -16,7 +16,7 @@ function checkLengths(where: string, predictions: ArrayLike<number>, labels: Arr
   if (predictions.length === labels.length) return
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `${where}: predictions are ${predictions.length}, expected ${labels.length} as the labels.`,
+    `${where}: there are ${predictions.length} predictions, expected ${labels.length}, as many as labels. Give one for each label.`,
   )
 }
 

@@ -3,6 +3,7 @@ import { HeedError, tf, tokenLogProbs } from '@heed/tensor-backend'
 import { checkNumber } from './checks.ts'
 import { ignoreIndex } from './data/batch.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
+import { checkStandsApart } from './standing-apart.ts'
 
 export interface DpoConfig {
   /** How far the model may go from the reference: the higher, the nearer it stays. 0.1 by default. */
@@ -33,12 +34,7 @@ export class DpoModel<M extends Module & TrainableModel = Module & TrainableMode
     { beta = 0.1, labelSmoothing = 0 }: DpoConfig = {},
   ) {
     super()
-    if ((reference as unknown) === model) {
-      throw new HeedError(
-        'HEED_CONFIG_INVALID',
-        'DpoModel: reference is the model itself, expected the model as it was before, from which nothing could be learned else. Load it a second time.',
-      )
-    }
+    checkStandsApart('DpoModel', 'reference', reference, model, 'the model as it was before')
     checkNumber('DpoModel', 'beta', beta, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DpoModel', 'labelSmoothing', labelSmoothing, { min: 0, below: 0.5 }, 'HEED_CONFIG_INVALID')
     this.#beta = beta

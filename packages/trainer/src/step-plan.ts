@@ -22,7 +22,7 @@ export function planSteps<T>(args: TrainingArguments, plan: BatchPlan<T>): StepP
   if (args.maxSteps <= 0 && perEpoch === undefined) {
     throw new HeedError(
       'HEED_CONFIG_INVALID',
-      `TrainingArguments: maxSteps is ${args.maxSteps}, expected at least 1 since trainDataset is a stream without a length.`,
+      `TrainingArguments: maxSteps is ${args.maxSteps}, expected at least 1 since trainDataset is a stream without a length. Set it.`,
     )
   }
   const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(args.numTrainEpochs * perEpoch!)

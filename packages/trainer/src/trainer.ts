@@ -128,7 +128,7 @@ export class Trainer<T = TokenExample> {
     dataset: DatasetLike<T> | undefined = this.#evalDataset,
     { prefix = 'eval', signal }: { prefix?: string; signal?: AbortSignal } = {},
   ): Promise<Record<string, number>> {
-    if (!dataset) throw missing('evalDataset', 'evaluate() was called')
+    if (!dataset) throw missing('evalDataset', 'evaluate() was called', 'Give it or the Trainer one.')
     const plan = await this.#evaluationPlan(dataset)
     checkNotEmpty('evalDataset', plan)
     const evaluation = await evaluateModel(this.model, dataset, plan, {
@@ -156,12 +156,13 @@ export class Trainer<T = TokenExample> {
 
   /** Writes the model to a folder, outputDir by default, ready for `fromPretrained`. Throws HEED_CONFIG_INVALID, HEED_IO. */
   async saveModel(folder: string | undefined = this.args.outputDir): Promise<void> {
-    if (folder === undefined) throw missing('outputDir', 'saveModel() was called without a folder')
-    if (!this.model.savePretrained) throw missing('model.savePretrained', 'saveModel() was called')
+    if (folder === undefined) throw missing('outputDir', 'saveModel() was called without a folder', 'Give it one.')
+    if (!this.model.savePretrained)
+      throw missing('model.savePretrained', 'saveModel() was called', 'Give the model one.')
     await this.model.savePretrained(folder)
   }
 }
 
-function missing(name: string, reason: string): HeedError {
-  return new HeedError('HEED_CONFIG_INVALID', `Trainer: ${name} is undefined, expected one since ${reason}.`)
+function missing(name: string, reason: string, mend = 'Give the Trainer one.'): HeedError {
+  return new HeedError('HEED_CONFIG_INVALID', `Trainer: ${name} is undefined, expected one since ${reason}. ${mend}`)
 }

@@ -49,7 +49,7 @@ export function withBatch<R>(
     if (loss) return { logits, loss }
     throw new HeedError(
       'HEED_CONFIG_INVALID',
-      'Trainer: loss is undefined, expected a scalar from model.forward({ labels }).',
+      'Trainer: loss is undefined, expected a scalar from model.forward({ labels }). Return one beside logits.',
     )
   }
   try {

@@ -56,7 +56,7 @@ test('small gains one after the other are still none, as in HF, and a NaN is nev
 
 test('without evaluations it would never stop, and says so', async () => {
   await expect(stepsWith([5, 6], {}, { evalStrategy: 'no' })).rejects.toThrow(
-    'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations.',
+    'TrainingArguments: evalStrategy is "no", expected steps or epoch since earlyStopping looks at evaluations. Set it, or leave earlyStopping out.',
   )
 })
 

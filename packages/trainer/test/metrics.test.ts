@@ -17,7 +17,9 @@ const predictions = [0, 0, 1, 1, 2, 2]
 test('accuracy is the part that is right', () => {
   expect(accuracy(predictions, labels)).toBeCloseTo(4 / 6, 12)
   expect(accuracy([], [])).toBe(0)
-  expect(() => accuracy([1, 2], [1])).toThrow('accuracy: predictions are 2, expected 1 as the labels.')
+  expect(() => accuracy([1, 2], [1])).toThrow(
+    'accuracy: there are 2 predictions, expected 1, as many as labels. Give one for each label.',
+  )
 })
 
 test('F1 weighs what was predicted against what was there', () => {

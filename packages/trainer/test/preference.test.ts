@@ -5,6 +5,7 @@ import { crossEntropy, init, tf, variableGradients } from '@heed/tensor-backend'
 import { beforeAll, expect, test } from 'vitest'
 import { preferenceCollator } from '../src/data/preference-pairs.ts'
 import { DistilledModel } from '../src/distillation.ts'
+import { LoraModel } from '../src/lora.ts'
 import type { ModelInputs, TrainingOutput } from '../src/model.ts'
 import { DpoModel } from '../src/preference.ts'
 import { Trainer } from '../src/trainer.ts'
@@ -161,14 +162,30 @@ test('a loss of its own is not smoothed away, and a model is not its own referen
     const trainDataset = { length: 1, get: () => rows[0]! }
     const trainer = new Trainer({ model, args: { labelSmoothingFactor: 0.1, maxSteps: 1 }, trainDataset })
     await expect(trainer.train()).rejects.toThrow(
-      'TrainingArguments: labelSmoothingFactor is 0.1, expected 0 since the model has a loss of its own, which it would replace.',
+      'TrainingArguments: labelSmoothingFactor is 0.1, expected 0 since the model has a loss of its own, which it would replace. Leave it out.',
     )
   }
+  const end = 'with weights of its own, since one that learns along teaches nothing. Load it a second time.'
   expect(() => new DpoModel(own, own)).toThrow(
-    'DpoModel: reference is the model itself, expected the model as it was before',
+    `DpoModel: reference is the model itself, expected the model as it was before ${end}`,
   )
   expect(() => new DistilledModel(own, own)).toThrow(
-    'DistilledModel: teacher is the model itself, expected another model',
+    `DistilledModel: teacher is the model itself, expected another model ${end}`,
   )
   tf.dispose([own.logits, other.logits])
+})
+
+test('the base of adapters, and a model with the same weights, would learn along', () => {
+  const sizes = { vocabSize: 16, hiddenSize: 16, intermediateSize: 32, numHiddenLayers: 1, numAttentionHeads: 2 }
+  const base = new LlamaForCausalLM(llamaConfig.complete(sizes), { seed: 1 })
+  const tied = { ...base, namedParameters: () => base.namedParameters() } as unknown as LlamaForCausalLM
+  expect(() => new DistilledModel(base as never, tied as never)).toThrow(
+    'DistilledModel: teacher has model.embed_tokens.weight of the model, expected another model with weights of its own',
+  )
+  const adapted = new LoraModel(base as never, { targetModules: ['q_proj'] })
+  expect(() => new DpoModel(adapted as never, base as never)).toThrow(
+    'DpoModel: reference is a part of the model, base_model.model, expected the model as it was before with weights of its own',
+  )
+  adapted.detach()
+  base.dispose()
 })

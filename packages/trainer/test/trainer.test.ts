@@ -384,10 +384,10 @@ describe('bad input', () => {
 
   test('missing and empty data sets are named', async () => {
     expect(await failure({}, { trainDataset: undefined } as object)).toBe(
-      'HEED_CONFIG_INVALID: Trainer: trainDataset is undefined, expected one since train() was called.',
+      'HEED_CONFIG_INVALID: Trainer: trainDataset is undefined, expected one since train() was called. Give the Trainer one.',
     )
     expect(await failure({ evalStrategy: 'epoch' }, { evalDataset: undefined } as object)).toBe(
-      'HEED_CONFIG_INVALID: Trainer: evalDataset is undefined, expected one since evalStrategy is "epoch".',
+      'HEED_CONFIG_INVALID: Trainer: evalDataset is undefined, expected one since evalStrategy is "epoch". Give the Trainer one.',
     )
     expect(await failure({}, { trainDataset: { length: 0, get: () => ({ inputIds: [] }) } })).toBe(
       'HEED_ARGUMENT_INVALID: Trainer: trainDataset has 0 examples, expected at least one. Give more data.',
@@ -398,7 +398,7 @@ describe('bad input', () => {
     )
     const endless = { async *[Symbol.asyncIterator]() {} }
     expect(await failure({ maxSteps: -1 }, { trainDataset: endless })).toBe(
-      'HEED_CONFIG_INVALID: TrainingArguments: maxSteps is -1, expected at least 1 since trainDataset is a stream without a length.',
+      'HEED_CONFIG_INVALID: TrainingArguments: maxSteps is -1, expected at least 1 since trainDataset is a stream without a length. Set it.',
     )
     expect(await failure({}, { trainDataset: endless })).toBe(
       'HEED_ARGUMENT_INVALID: Trainer: trainDataset gave no example in epoch 0, expected some. A stream must start anew each time it is iterated.',
@@ -445,10 +445,10 @@ describe('bad input', () => {
       eval: () => model.eval(),
     }
     expect(await failure({}, { model: bare })).toBe(
-      'HEED_CONFIG_INVALID: Trainer: loss is undefined, expected a scalar from model.forward({ labels }).',
+      'HEED_CONFIG_INVALID: Trainer: loss is undefined, expected a scalar from model.forward({ labels }). Return one beside logits.',
     )
     expect(await failure({ outputDir: 'run' }, { model: bare })).toBe(
-      'HEED_CONFIG_INVALID: Trainer: model.savePretrained is undefined, expected one since outputDir is set.',
+      'HEED_CONFIG_INVALID: Trainer: model.savePretrained is undefined, expected one since outputDir is set. Give the model one, or leave outputDir out.',
     )
     model.requiresGrad(false)
     expect(await failure({}, { model })).toBe(
@@ -460,7 +460,7 @@ describe('bad input', () => {
   test('a metric that evaluation does not have is refused with those that it has', async () => {
     expect(await failure({ evalStrategy: 'steps', metricForBestModel: 'accuracy' })).toBe(
       'HEED_CONFIG_INVALID: TrainingArguments: metricForBestModel is "accuracy", ' +
-        'expected one of evalLoss, evalPerplexity, evalBitsPerByte, evalRuntime, evalSamplesPerSecond.',
+        'expected one of evalLoss, evalPerplexity, evalBitsPerByte, evalRuntime, evalSamplesPerSecond. Name one, or return it from computeMetrics.',
     )
   })
 

@@ -75,15 +75,24 @@ async function* readRecords(chunks: AsyncIterable<string>, delimiter: string, fi
   if (fields.length > 0 || field !== '' || wasQuoted) yield endRecord()
 }
 
-/** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line, HEED_ARGUMENT_INVALID. */
+/** Throws HEED_ARGUMENT_INVALID at an option that cannot be. */
+export function checkCsvOptions(where: string, { delimiter, columnNames }: CsvOptions): void {
+  const invalid = (name: string, value: unknown, rule: string): HeedError =>
+    new HeedError('HEED_ARGUMENT_INVALID', `${where}: ${name} is ${show(value)}, expected ${rule}`)
+  if (delimiter !== undefined && !(typeof delimiter === 'string' && /^[^"\r\n]$/u.test(delimiter))) {
+    const mend = 'Give one such as ";", or leave it out: files have "," then, those that end in .tsv a tab.'
+    throw invalid('delimiter', delimiter, `one character that is no quote and no line end. ${mend}`)
+  }
+  const isNames = Array.isArray(columnNames) && columnNames.every(name => typeof name === 'string')
+  if (columnNames !== undefined && !(isNames && columnNames.length > 0)) {
+    const mend = 'Name all columns in their order, or leave it out where the first line does.'
+    throw invalid('columnNames', columnNames, `a list of names such as ["text", "label"]. ${mend}`)
+  }
+}
+
+/** The records of a CSV or TSV file by column; all values are text. Throws HEED_FILE_INVALID naming the line. */
 export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGenerator<{ [column: string]: string }> {
   const { delimiter = unpackedName(file).endsWith('.tsv') ? '\t' : ',', onBadRow = 'stop' } = options
-  if (!/^[^"\r\n]$/u.test(delimiter)) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `${file}: delimiter is ${show(delimiter)}, expected one character that is no quote and no line end.`,
-    )
-  }
   let columns = options.columnNames
   for await (const { fields, line } of readRecords(readTextChunks(file), delimiter, file)) {
     if (!columns) {

@@ -126,7 +126,28 @@ function range(start: number, end: number): number[] {
   return Array.from({ length: end - start }, (_, i) => start + i)
 }
 
-/** All rows of all data sets, one data set after the other. */
+/** Throws HEED_ARGUMENT_INVALID unless these are data sets to join: a list of what can be iterated. */
+export function checkDatasets(where: string, datasets: unknown): void {
+  if (!Array.isArray(datasets) || datasets.length === 0) {
+    const found = Array.isArray(datasets) ? '[]' : 'no list'
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${where}: datasets are ${found}, expected a list of at least one. Write ${where}([one, other]).`,
+    )
+  }
+  const index = datasets.findIndex(each => {
+    const isObject = typeof each === 'object' && each !== null
+    return !isObject || !(Symbol.iterator in each || Symbol.asyncIterator in each)
+  })
+  if (index === -1) return
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${where}: datasets[${index}] has no rows to iterate, expected a Dataset, an IterableDataset or a list. Load or make one of it.`,
+  )
+}
+
+/** All rows of all data sets, one data set after the other. Throws HEED_ARGUMENT_INVALID without any. */
 export function concatenateDatasets<T>(datasets: readonly Dataset<T>[]): Dataset<T> {
+  checkDatasets('concatenateDatasets', datasets)
   return new Dataset(datasets.flatMap(dataset => [...dataset]))
 }

@@ -1,7 +1,7 @@
 import { HeedError, type HubOptions } from '@heed/tensor-backend'
 import { folders } from '#folder'
 import { checkChoice } from '../checks.ts'
-import { type CsvOptions, readCsv, withNumbers } from './csv.ts'
+import { type CsvOptions, checkCsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'
 import { readJson } from './json.ts'
@@ -84,7 +84,9 @@ export function streamDataset(source: string, options: LoadRepositoryOptions = {
   })
 }
 
-function checkOptions({ sampleBy = 'line', onBadRow = 'stop' }: ReadRowsOptions): void {
+function checkOptions(options: ReadRowsOptions): void {
+  const { sampleBy = 'line', onBadRow = 'stop' } = options
+  checkCsvOptions('loadDataset', options)
   checkChoice('loadDataset', 'sampleBy', sampleBy, ['line', 'paragraph', 'document'])
   checkChoice('loadDataset', 'onBadRow', onBadRow, ['stop', 'skip'])
 }

@@ -1,8 +1,8 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkChoice, checkCount, checkNumber } from '../checks.ts'
+import { checkChoice, checkCount, checkNumber, show } from '../checks.ts'
 import { hash } from '../random.ts'
-import { Dataset } from './dataset.ts'
+import { checkDatasets, Dataset } from './dataset.ts'
 import { type BatchFunction, type BatchOptions, batchOf, type RowFunction } from './map-rows.ts'
 import { passOf, type StreamDataset } from './sources.ts'
 
@@ -153,18 +153,9 @@ export function interleaveDatasets<T>(
   datasets: readonly (Iterable<T> | AsyncIterable<T>)[],
   { probabilities, seed = 42, stoppingStrategy = 'first_exhausted' }: InterleaveOptions = {},
 ): IterableDataset<T> {
-  if (datasets.length === 0) {
-    throw new HeedError('HEED_ARGUMENT_INVALID', `${where}: datasets are [], expected at least one.`)
-  }
+  checkDatasets(where, datasets)
   checkChoice(where, 'stoppingStrategy', stoppingStrategy, ['first_exhausted', 'all_exhausted'])
-  const total = probabilities?.reduce((sum, share) => sum + share, 0) ?? 1
-  const isEach = probabilities?.length === datasets.length && probabilities.every(share => share >= 0)
-  if (probabilities && !(isEach && Math.abs(total - 1) < 1e-6)) {
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `${where}: probabilities are [${probabilities.join(', ')}], expected ${datasets.length} numbers of at least 0 whose sum is 1.`,
-    )
-  }
+  if (probabilities !== undefined) checkProbabilities(probabilities, datasets.length)
   return new IterableDataset(async function* (epoch) {
     const random = new Random(seedOf(seed, epoch))
     const begin = (i: number): AsyncIterator<T> => new IterableDataset(() => passOf(datasets[i]!, epoch)).pass(0)
@@ -189,6 +180,18 @@ export function interleaveDatasets<T>(
       await Promise.all(readers.map(reader => reader.return?.()))
     }
   })
+}
+
+function checkProbabilities(probabilities: readonly number[], count: number): void {
+  if (Array.isArray(probabilities) && probabilities.length === count) {
+    const total = probabilities.reduce((sum, share) => sum + share, 0)
+    if (probabilities.every(share => share >= 0) && Math.abs(total - 1) < 1e-6) return
+  }
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `${where}: probabilities are ${show(probabilities)}, expected ${count} numbers of at least 0 whose sum is 1. ` +
+      'Give one for each data set, or leave them out to take turns.',
+  )
 }
 
 function usedUp(index: number): HeedError {

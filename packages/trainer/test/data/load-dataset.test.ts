@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { Dataset } from '../../src/data/dataset.ts'
+import { concatenateDatasets, Dataset } from '../../src/data/dataset.ts'
 import { type LoadDatasetOptions, loadDataset, type Row, streamDataset } from '../../src/data/load-dataset.ts'
 import { IterableDataset, interleaveDatasets } from '../../src/data/stream.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -139,7 +139,14 @@ describe('a file that cannot be read', () => {
 
   test('refuses options that are none', async () => {
     expect(await rowsOf('csv', 'x.csv', 'a||b\n', { delimiter: '||' })).toBe(
-      'HEED_ARGUMENT_INVALID: FILE: delimiter is "||", expected one character that is no quote and no line end.',
+      'HEED_ARGUMENT_INVALID: loadDataset: delimiter is "||", expected one character that is no quote and no line end. ' +
+        'Give one such as ";", or leave it out: files have "," then, those that end in .tsv a tab.',
+    )
+    const options = { dataFiles: 'x.csv', delimiter: 5 as unknown as string }
+    expect(() => streamDataset('csv', options)).toThrow('loadDataset: delimiter is 5, expected one character') // at once
+    expect(await rowsOf('csv', 'x.csv', 'a,b\n', { columnNames: 'a,b' as unknown as string[] })).toBe(
+      'HEED_ARGUMENT_INVALID: loadDataset: columnNames is "a,b", expected a list of names such as ["text", "label"]. ' +
+        'Name all columns in their order, or leave it out where the first line does.',
     )
     expect(await rowsOf('json', 'x.jsonl', '{', { onBadRow: 'ignore' as 'skip' })).toBe(
       'HEED_ARGUMENT_INVALID: loadDataset: onBadRow is "ignore", expected one of stop, skip.',
@@ -224,16 +231,31 @@ describe('interleaved data sets', () => {
 
   test('need a probability each', () => {
     expect(() => interleaveDatasets(parts, { probabilities: [0.5, 0.5] })).toThrow(
-      'interleaveDatasets: probabilities are [0.5, 0.5], expected 3 numbers of at least 0 whose sum is 1.',
+      'interleaveDatasets: probabilities are [0.5,0.5], expected 3 numbers of at least 0 whose sum is 1. ' +
+        'Give one for each data set, or leave them out to take turns.',
     )
-    expect(() => interleaveDatasets(parts, { probabilities: [1.5, -0.5, 0] })).toThrow(
-      'probabilities are [1.5, -0.5, 0]',
-    )
-    expect(() => interleaveDatasets([])).toThrow('interleaveDatasets: datasets are [], expected at least one.')
+    for (const probabilities of [[1.5, -0.5, 0], 0.5]) {
+      expect(() => interleaveDatasets(parts, { probabilities: probabilities as number[] })).toThrow(
+        `probabilities are ${JSON.stringify(probabilities)}, expected 3 numbers`,
+      )
+    }
     const stoppingStrategy = 'all' as 'all_exhausted'
     expect(() => interleaveDatasets(parts, { stoppingStrategy })).toThrow(
       'interleaveDatasets: stoppingStrategy is "all", expected one of first_exhausted, all_exhausted.',
     )
+  })
+
+  test('are a list of some that can be iterated, as those to concatenate', () => {
+    for (const join of [interleaveDatasets, concatenateDatasets] as ((datasets: never) => unknown)[]) {
+      const call = (datasets: unknown) => () => join(datasets as never)
+      expect(call([])).toThrow(
+        `${join.name}: datasets are [], expected a list of at least one. Write ${join.name}([one, other]).`,
+      )
+      expect(call(parts[0])).toThrow(`${join.name}: datasets are no list, expected a list of at least one.`)
+      expect(call([parts[0], { length: 1, get: () => 1 }])).toThrow(
+        `${join.name}: datasets[1] has no rows to iterate, expected a Dataset, an IterableDataset or a list. Load or make one of it.`,
+      )
+    }
   })
 
   test('are closed when no more is read, and one that cannot start again is no row of nothing', async () => {
