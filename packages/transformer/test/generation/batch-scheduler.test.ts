@@ -192,8 +192,17 @@ test('bad input is refused with one clear message', async () => {
   expect((await failureOf(() => new BatchScheduler(model, misspelt)))[1]).toMatch(
     'maxSequence is not an option, expected maxSequences.',
   )
-  expect(await failureOf(() => new BatchScheduler(model, { maxSequences: 0 }))).toEqual([
-    'HEED_ARGUMENT_INVALID',
-    'BatchScheduler: maxSequences is 0, expected a whole number of at least 1. Change it or leave it out.',
-  ])
+  for (const name of ['maxSequences', 'prefillChunk', 'contextLength']) {
+    expect(await failureOf(() => new BatchScheduler(model, { [name]: 0 }))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      `BatchScheduler: ${name} is 0, expected a whole number of at least 1. Change it or leave it out.`,
+    ])
+  }
+  const unset = { contextLength: undefined } as object as BatchSchedulerOptions
+  await withScheduler(unset, async scheduler => {
+    expect(scheduler.contextLength).toBe(32)
+  })
+  await withScheduler({ contextLength: 8 }, async scheduler => {
+    expect(await idsOf(scheduler.submit([1, 2]))).toHaveLength(6)
+  })
 })

@@ -31,8 +31,7 @@ const MIN_SHARED_TOKENS = 16
 
 /** Writes many texts with one model at the same time. The caller disposes it, then the model. */
 export class BatchScheduler {
-  readonly contextLength: number
-  readonly #options: Required<Omit<BatchSchedulerOptions, 'contextLength'>>
+  readonly #options: Required<BatchSchedulerOptions>
   readonly #logits = new LogitRows()
   #waiting: BatchSequence[] = []
   #live: BatchSequence[] = []
@@ -44,30 +43,14 @@ export class BatchScheduler {
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(
     readonly model: CausalLm,
-    {
-      maxSequences = 16,
-      prefillChunk = 256,
-      contextLength,
-      keptCaches = 0,
-      cacheOptions = {},
-      ...others
-    }: BatchSchedulerOptions = {},
+    options: BatchSchedulerOptions = {},
   ) {
-    checkNames('BatchScheduler', others, [
-      'contextLength',
-      'maxSequences',
-      'prefillChunk',
-      'keptCaches',
-      'cacheOptions',
-    ])
-    const { maxPositionEmbeddings } = model.config as { maxPositionEmbeddings?: number }
-    this.contextLength = contextLength ?? maxPositionEmbeddings ?? Number.POSITIVE_INFINITY
-    this.#options = { maxSequences, prefillChunk, keptCaches, cacheOptions }
-    for (const [name, value] of Object.entries({ maxSequences, prefillChunk, keptCaches })) {
-      const least = name === 'keptCaches' ? 0 : 1
-      if (Number.isInteger(value) && value >= least) continue
-      throw invalid(name, value, `a whole number of at least ${least}`, 'Change it or leave it out.')
-    }
+    this.#options = completeOptions(options, model)
+  }
+
+  /** The most tokens of a prompt with its text. */
+  get contextLength(): number {
+    return this.#options.contextLength
   }
 
   /** Sequences under way, and those that wait for one to end. */
@@ -212,6 +195,26 @@ export class BatchScheduler {
       positionIds: caches.map(({ length }) => [length]),
     }
   }
+}
+
+/** Every option, by default as this says where it is not given. Throws HEED_ARGUMENT_INVALID. */
+function completeOptions(options: BatchSchedulerOptions, model: CausalLm): Required<BatchSchedulerOptions> {
+  const { maxPositionEmbeddings } = model.config as { maxPositionEmbeddings?: number }
+  const defaults: Required<BatchSchedulerOptions> = {
+    maxSequences: 16,
+    prefillChunk: 256,
+    contextLength: maxPositionEmbeddings ?? Number.POSITIVE_INFINITY,
+    keptCaches: 0,
+    cacheOptions: {},
+  }
+  checkNames('BatchScheduler', options, Object.keys(defaults))
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  for (const [name, value] of Object.entries(given)) {
+    const least = name === 'keptCaches' ? 0 : 1
+    if (name === 'cacheOptions' || (Number.isInteger(value) && value >= least)) continue
+    throw invalid(name, value, `a whole number of at least ${least}`, 'Change it or leave it out.')
+  }
+  return { ...defaults, ...given }
 }
 
 const underWay = (sequences: readonly BatchSequence[]): number => sequences.filter(({ isEnded }) => !isEnded).length
