@@ -2,7 +2,8 @@
 
 Run: python tooling/oracle/trainer_runs.py   (torch, transformers, accelerate; seeded; after trajectories.py, whose model and batches it takes)
 
-Each run has its arguments, by our names, and what the Trainer logged: of each step and of each evaluation. The data of the
+Each run has its arguments, by our names, and what the Trainer logged: of each step and of each evaluation; and the loss of one
+more evaluation at the end, without label smoothing. The data of the
 evaluations, which all runs share, is one batch, so that a mean over batches is one over labels.
 """
 
@@ -72,12 +73,15 @@ def run(learning_rate, max_steps, scheduler, kwargs=None, **others):
             data_collator=collate,
         )
         trainer.train()
+        trainer.label_smoother = None
+        plain = trainer.evaluate()["eval_loss"]
     history = trainer.state.log_history
     return {
         "steps": [
             {"loss": log["loss"], "gradNorm": log["grad_norm"], "learningRate": log["learning_rate"]} for log in history if "loss" in log
         ],
-        "evalLosses": [{"step": log["step"], "evalLoss": log["eval_loss"]} for log in history if "eval_loss" in log],
+        "evalLosses": [{"step": log["step"], "evalLoss": log["eval_loss"]} for log in history if "eval_loss" in log][:-1],
+        "plainLoss": plain,
     }
 
 
@@ -94,6 +98,10 @@ if __name__ == "__main__":
             {
                 "args": {"maxSteps": 20, "learningRate": 0.02, "lrSchedulerType": "greedy", "lrSchedulerKwargs": {"factor": 0.7, "patience": 0, "minLr": 1e-3, "maxLr": 0.04}},
                 **run(0.02, 20, "greedy", greedy),
+            },
+            {
+                "args": {"maxSteps": 10, "learningRate": 0.02, "labelSmoothingFactor": 0.2, "evalOnStart": True},
+                **run(0.02, 10, "linear", label_smoothing_factor=0.2, eval_on_start=True),
             },
         ],
     })

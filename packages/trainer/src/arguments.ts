@@ -52,6 +52,7 @@ export interface TrainingArguments {
   momentum: number
   /** Gradients are clipped to this global norm; 0 does not clip. */
   maxGradNorm: number
+  /** Weight of the uniform distribution in what is learned, and in the loss of evaluations. */
   labelSmoothingFactor: number
   /**
    * Above 0, an exponential moving average of the weights with this decay is kept beside them; it is what is evaluated and

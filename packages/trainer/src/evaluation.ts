@@ -7,8 +7,9 @@ import type { TrainableModel } from './model.ts'
 import { type LossOptions, withBatch } from './training-step.ts'
 
 export interface Evaluation {
-  /** Mean over all labels, in nats. */
+  /** Mean over all labels, in nats; smoothed as in training, where that smooths labels. */
   loss: number
+  /** exp of the mean over the labels as they are, as are bits per byte. */
   perplexity: number
   /** Where the data set knows its bytes a token. */
   bitsPerByte?: number
@@ -47,6 +48,7 @@ export async function evaluateModel<T>(
 ): Promise<Evaluation | undefined> {
   const startedAt = performance.now()
   let lossSum = 0
+  let plainSum = 0
   let numLabels = 0
   let numExamples = 0
   const collected: PredictedLabels[] = []
@@ -57,9 +59,10 @@ export async function evaluateModel<T>(
     if (signal?.aborted) return undefined
     if (shared && number++ % shared.size !== shared.rank) continue
     for (const batch of batches) {
-      const { loss, predictions } = await evaluateBatch(model, batch, computeMetrics !== undefined, options)
+      const { loss, plainLoss, predictions } = await evaluateBatch(model, batch, computeMetrics !== undefined, options)
       const labels = countLabels(batch)
       lossSum += loss * labels
+      plainSum += plainLoss * labels
       numLabels += labels
       if (predictions) collected.push(countedPairs(batch, predictions))
       numExamples += Object.values(batch.inputs)[0]?.shape[0] ?? 0
@@ -67,15 +70,20 @@ export async function evaluateModel<T>(
     await nextTask()
   }
   if (shared)
-    [lossSum, numLabels, numExamples] = shared.sum([lossSum, numLabels, numExamples]) as [number, number, number]
+    [lossSum, plainSum, numLabels, numExamples] = shared.sum([lossSum, plainSum, numLabels, numExamples]) as [
+      number,
+      number,
+      number,
+      number,
+    ]
   if (numLabels === 0) throw noLabels(numExamples)
-  const loss = lossSum / numLabels
+  const plainLoss = plainSum / numLabels
   const runtime = (performance.now() - startedAt) / 1000
   const bytesPerToken = isStream(dataset) ? undefined : dataset.bytesPerToken
   return {
-    loss,
-    perplexity: perplexity(loss),
-    ...(bytesPerToken !== undefined && { bitsPerByte: bitsPerByte(loss, bytesPerToken) }),
+    loss: lossSum / numLabels,
+    perplexity: perplexity(plainLoss),
+    ...(bytesPerToken !== undefined && { bitsPerByte: bitsPerByte(plainLoss, bytesPerToken) }),
     runtime,
     samplesPerSecond: numExamples / runtime,
     ...computeMetrics?.(joined(collected)),
@@ -98,18 +106,24 @@ async function evaluateBatch(
   batch: Batch,
   wantsPredictions: boolean,
   options: LossOptions,
-): Promise<{ loss: number; predictions?: Int32Array }> {
-  const [loss, predictions] = withBatch(model, batch, { ...options, needsLossOnly: !wantsPredictions }, compute =>
+): Promise<{ loss: number; plainLoss: number; predictions?: Int32Array }> {
+  const isSmoothed = (options.labelSmoothing ?? 0) > 0
+  const [losses, predictions] = withBatch(model, batch, { ...options, needsLossOnly: !wantsPredictions }, compute =>
     tf.tidy((): tf.Tensor[] => {
       const output = compute()
-      return wantsPredictions ? [output.loss, tf.argMax(output.logits, -1)] : [output.loss]
+      const losses = tf.stack(isSmoothed ? [output.loss, output.plainLoss()] : [output.loss])
+      return wantsPredictions ? [losses, tf.argMax(output.logits, -1)] : [losses]
     }),
   )
   try {
-    const [value] = await loss!.data()
-    return { loss: value!, ...(predictions && { predictions: await predictions.data<'int32'>() }) }
+    const [loss, plainLoss = loss] = await losses!.data()
+    return {
+      loss: loss!,
+      plainLoss: plainLoss!,
+      ...(predictions && { predictions: await predictions.data<'int32'>() }),
+    }
   } finally {
-    tf.dispose([loss!, ...(predictions ? [predictions] : [])])
+    tf.dispose([losses!, ...(predictions ? [predictions] : [])])
   }
 }
 

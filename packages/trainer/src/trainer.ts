@@ -67,6 +67,12 @@ export class Trainer<T = TokenExample> {
     this.#collator = collator ?? (causalLmCollator() as unknown as Collator<T>)
     if (this.args.evalStrategy !== 'no' && !evalDataset)
       throw missing('evalDataset', `evalStrategy is "${this.args.evalStrategy}"`)
+    if (this.args.labelSmoothingFactor > 0 && model.hasOwnLoss) {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `TrainingArguments: labelSmoothingFactor is ${this.args.labelSmoothingFactor}, expected 0 since the model has a loss of its own, which it would replace. Leave it out.`,
+      )
+    }
   }
 
   /**
@@ -121,7 +127,8 @@ export class Trainer<T = TokenExample> {
   }
 
   /**
-   * `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. Throws HEED_CONFIG_INVALID
+   * `evalLoss` and its kin over `dataset`, `evalDataset` by default; `prefix` stands in for `eval`. With `labelSmoothingFactor`
+   * the loss is of smoothed labels, as HF's; perplexity and bits per byte are of the labels as they are. Throws HEED_CONFIG_INVALID
    * without a data set, HEED_ARGUMENT_INVALID when it has no label, HEED_ABORTED, and what the model throws.
    */
   async evaluate(
@@ -133,6 +140,7 @@ export class Trainer<T = TokenExample> {
     checkNotEmpty('evalDataset', plan)
     const evaluation = await evaluateModel(this.model, dataset, plan, {
       computeMetrics: this.#computeMetrics,
+      labelSmoothing: this.args.labelSmoothingFactor,
       world: this.world,
       ...(signal && { signal }),
     })

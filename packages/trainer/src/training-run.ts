@@ -107,12 +107,6 @@ export class TrainingRun<T> {
         'Trainer: model.savePretrained is undefined, expected one since outputDir is set. Give the model one, or leave outputDir out.',
       )
     }
-    if (args.labelSmoothingFactor > 0 && model.hasOwnLoss) {
-      throw new HeedError(
-        'HEED_CONFIG_INVALID',
-        `TrainingArguments: labelSmoothingFactor is ${args.labelSmoothingFactor}, expected 0 since the model has a loss of its own, which it would replace. Leave it out.`,
-      )
-    }
     this.#plan = planSteps(args, plan)
     const { maxSteps, numTrainEpochs } = this.#plan
     Object.assign(this.state, { maxSteps, numTrainEpochs })

@@ -27,6 +27,8 @@ export interface UpdateOptions extends LossOptions {
 export interface BatchOutput {
   loss: tf.Scalar
   logits: tf.Tensor
+  /** The loss of the labels as they are, which smoothing makes another. */
+  plainLoss(): tf.Scalar
 }
 
 /**
@@ -44,9 +46,11 @@ export function withBatch<R>(
     const sparsePrediction = needsLossOnly && labelSmoothing === 0
     const { loss, logits } = model.forward({ ...tensors, ...(sparsePrediction && { sparsePrediction }) })
     if (labelSmoothing > 0) {
-      return { logits, loss: smoothedLoss(logits, tensors.labels!, batch.labelShift, labelSmoothing) }
+      const lossWith = (smoothing: number): tf.Scalar =>
+        lossOfLogits(logits, tensors.labels!, batch.labelShift, smoothing)
+      return { logits, loss: lossWith(labelSmoothing), plainLoss: () => loss ?? lossWith(0) }
     }
-    if (loss) return { logits, loss }
+    if (loss) return { logits, loss, plainLoss: () => loss }
     throw new HeedError(
       'HEED_CONFIG_INVALID',
       'Trainer: loss is undefined, expected a scalar from model.forward({ labels }). Return one beside logits.',
@@ -59,7 +63,7 @@ export function withBatch<R>(
   }
 }
 
-function smoothedLoss(logits: tf.Tensor, labels: tf.Tensor, shift: 0 | 1, labelSmoothing: number): tf.Scalar {
+function lossOfLogits(logits: tf.Tensor, labels: tf.Tensor, shift: 0 | 1, labelSmoothing: number): tf.Scalar {
   if (shift === 0) return crossEntropy(logits, labels, { labelSmoothing })
   const [batch, seqLen, vocabSize] = logits.shape as [number, number, number]
   const predicted = tf.slice(logits, [0, 0, 0], [batch, seqLen - 1, vocabSize])

@@ -155,13 +155,12 @@ test('an odd number of rows, another vocabulary and settings out of range are re
   labels.dispose()
 })
 
-test('a loss of its own is not smoothed away, and a model is not its own reference or teacher', async () => {
+test('a loss of its own is not smoothed away, and a model is not its own reference or teacher', () => {
   const [own, other] = [new Table(fixture.logits), new Table(fixture.other)]
   for (const model of [new DpoModel(own, other), new DistilledModel(own, other)]) {
     const rows = [{ inputIds: [1, 2] }]
     const trainDataset = { length: 1, get: () => rows[0]! }
-    const trainer = new Trainer({ model, args: { labelSmoothingFactor: 0.1, maxSteps: 1 }, trainDataset })
-    await expect(trainer.train()).rejects.toThrow(
+    expect(() => new Trainer({ model, args: { labelSmoothingFactor: 0.1, maxSteps: 1 }, trainDataset })).toThrow(
       'TrainingArguments: labelSmoothingFactor is 0.1, expected 0 since the model has a loss of its own, which it would replace. Leave it out.',
     )
   }

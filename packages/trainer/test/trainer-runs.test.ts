@@ -10,6 +10,8 @@ interface Run {
   args: Partial<TrainingArguments>
   steps: Array<{ loss: number; gradNorm: number; learningRate: number }>
   evalLosses: Array<{ step: number; evalLoss: number }>
+  /** Of the last evaluation, of labels that are not smoothed. */
+  plainLoss: number
 }
 
 const { evaluation, runs }: { evaluation: Rows; runs: Run[] } = JSON.parse(
@@ -18,7 +20,7 @@ const { evaluation, runs }: { evaluation: Rows; runs: Run[] } = JSON.parse(
 const examples = trajectoryExamples(readTrajectory('llama'))
 const evaluated = rowsOf([evaluation])
 
-test.each(runs)("a run with $args gives what HF's Trainer logs", async ({ args, steps, evalLosses }) => {
+test.each(runs)("a run with $args gives what HF's Trainer logs", async ({ args, steps, evalLosses, plainLoss }) => {
   await init()
   const model = await LlamaForCausalLM.fromPretrained(trajectoryFolder('llama'))
   const trainer = new Trainer({
@@ -45,4 +47,5 @@ test.each(runs)("a run with $args gives what HF's Trainer logs", async ({ args, 
   const evaluations = logHistory.filter(({ evalLoss }) => evalLoss !== undefined)
   expect(evaluations.map(({ step }) => step)).toEqual(evalLosses.map(({ step }) => step))
   expect(evaluations.map(({ evalLoss }) => evalLoss!)).toBeAllclose(evalLosses.map(({ evalLoss }) => evalLoss), close) // biome-ignore format: one line
+  expect(Math.log(evaluations.at(-1)!.evalPerplexity!)).toBeCloseTo(plainLoss, 3)
 })
