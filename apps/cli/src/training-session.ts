@@ -40,7 +40,7 @@ export interface TrainingResult {
   report: string
   globalStep: number
   isInterrupted: boolean
-  /** Mean over the validation labels, in nats. */
+  /** Mean over the validation labels, in nats; smoothed where training smooths them. */
   validationLoss: number
   /** Where the data know their bytes. */
   bitsPerByte?: number

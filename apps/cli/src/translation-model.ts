@@ -51,7 +51,7 @@ export interface TranslationResult {
   model: string
   globalStep: number
   isInterrupted: boolean
-  /** Mean over the validation tokens, in nats, of the saved weights. */
+  /** Mean over the validation tokens, in nats, of the saved weights; `labelSmoothingFactor` smooths it, the model's own smoothing does not. */
   validationLoss: number
   trainSeconds: number
   /** Of the test, where the recipe has one and training came to its end. */

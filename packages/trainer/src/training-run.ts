@@ -155,7 +155,7 @@ export class TrainingRun<T> {
     this.#firstStep = state.globalStep
     this.#log.lossSum = point.lossSum
     this.#log.lossSteps = point.lossSteps
-    this.#isEvaluationDue = point.isEvaluationDue ?? false
+    this.#isEvaluationDue = point.isEvaluationDue === true && this.#owner.args.evalStrategy !== 'no'
     if (point.metricSchedule?.type === this.#owner.args.lrSchedulerType) {
       this.#plan.metricSchedule?.loadStateDict(point.metricSchedule.state, checkpoint)
     }

@@ -130,6 +130,14 @@ describe('a run that is stopped and resumed', () => {
   })
 })
 
+test('an evaluation that a run was stopped before is not made when the resumed run has none', async () => {
+  const folder = temporaryFolder()
+  await run(folder, { evalStrategy: 'steps', evalSteps: 4 }, 4)
+  const { history } = await run(folder, { evalStrategy: 'no' }, undefined, true)
+  expect(history.filter(({ evalLoss }) => evalLoss !== undefined)).toEqual([])
+  expect(history.at(-1)!.step).toBe(22)
+})
+
 test('a checkpoint has the files of HF, and trainer_state.json the keys of HF', async () => {
   const folder = temporaryFolder()
   await run(folder, { maxSteps: 5 })
