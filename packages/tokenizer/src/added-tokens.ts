@@ -47,6 +47,11 @@ function isEqual(a: CompleteAddedToken, b: CompleteAddedToken): boolean {
   )
 }
 
+/** Whether two tokens have the same text and are matched alike. */
+export function isSameToken(a: AddedToken, b: AddedToken): boolean {
+  return a.content === b.content && isEqual(complete(a), complete(b))
+}
+
 /** The tokens added to a model's own, special ones among them. Same matches as `AddedVocabulary` of HF tokenizers. */
 export class AddedTokens {
   private readonly idByContent = new Map<string, number>()

@@ -1,5 +1,6 @@
 import { Template } from '@huggingface/jinja'
 import { HeedError, invalidArgument } from './errors.ts'
+import { JsonObject } from './json-object.ts'
 import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 
 /** One turn of a conversation; templates may read other keys, such as `tool_calls`. */
@@ -70,20 +71,33 @@ export function renderChat(
 }
 
 function chooseTemplate({ chat_template }: TokenizerConfig, { chatTemplate, tools }: ChatTemplateOptions): string {
-  const named =
-    typeof chat_template === 'string' ? [{ name: 'default', template: chat_template }] : (chat_template ?? [])
-  const find = (name: string) => named.find(entry => entry.name === name)?.template
+  const named = namedTemplates(chat_template)
+  const find = (name: string) => named.get(name)
   const chosen =
     chatTemplate === undefined
       ? ((tools ? find('tool_use') : undefined) ?? find('default'))
       : (find(chatTemplate) ?? chatTemplate)
   if (chosen !== undefined) return chosen
-  const names = named.map(({ name }) => JSON.stringify(name)).join(', ')
+  const names = [...named.keys()].map(name => JSON.stringify(name)).join(', ')
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',
     `applyChatTemplate: chat_template of the config is ${names ? `one of ${names}` : 'missing'}, expected a default one. ` +
       `Pass chatTemplate: ${names ? 'one of these names' : 'the text of a Jinja template'}.`,
   )
+}
+
+/** Throws HEED_CONFIG_INVALID. */
+function namedTemplates(templates: TokenizerConfig['chat_template'] | null): ReadonlyMap<string, string> {
+  if (typeof templates === 'string') return new Map([['default', templates]])
+  const rows: [unknown, unknown][] = Array.isArray(templates)
+    ? templates.map(row => [row?.name, row?.template])
+    : Object.entries(templates ?? {})
+  for (const row of rows) {
+    if (row.every(part => typeof part === 'string')) continue
+    const file = JsonObject.of({ chat_template: templates }, 'tokenizer_config.json')
+    throw file.invalid('chat_template', 'a text, or a list of { name, template }')
+  }
+  return new Map(rows as [string, string][])
 }
 
 /** Two noncharacters that neither template nor messages contain, to mark where the assistant speaks. */

@@ -30,6 +30,20 @@ export function invalidArgument(name: string, value: unknown, expected: string, 
   return new HeedError('HEED_ARGUMENT_INVALID', `${name} is ${shown(value)}, expected ${expected}. ${mend}`)
 }
 
+/** Refuses options that are no object, and names that would be passed over. Throws HEED_ARGUMENT_INVALID. */
+export function checkOptions(where: string, options: object, known: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument(`${where}: options`, options, 'an object', `Give ${Object.keys(known).join(', ')} by name.`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (Object.hasOwn(known, name) || value === undefined) continue
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${where}: ${name} is not an option, expected one of ${Object.keys(known).join(', ')}. Correct its name, or leave it out.`,
+    )
+  }
+}
+
 /** A value as messages show it. */
 export function shown(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`

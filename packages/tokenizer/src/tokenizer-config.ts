@@ -4,7 +4,11 @@ import { JsonObject } from './json-object.ts'
 /** The object in tokenizer_config.json; keys as the file spells them. */
 export interface TokenizerConfig {
   readonly model_max_length?: number
-  readonly chat_template?: string | readonly { readonly name: string; readonly template: string }[]
+  /** One template, or several by their names. */
+  readonly chat_template?:
+    | string
+    | readonly { readonly name: string; readonly template: string }[]
+    | Readonly<Record<string, string>>
   readonly [key: string]: unknown
 }
 

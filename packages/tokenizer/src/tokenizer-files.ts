@@ -18,6 +18,11 @@ class Folder implements FolderFiles {
     return files.readBytes(files.join(this.folder, name))
   }
 
+  /** Names of what is in a folder within it; none where there is no such folder, or where it cannot be asked. */
+  names(name: string): Promise<string[]> {
+    return files.list(files.join(this.folder, name))
+  }
+
   async text(name: string): Promise<string | undefined> {
     const bytes = await this.bytes(name)
     return bytes && textOfFile(bytes, files.join(this.folder, name))
@@ -78,20 +83,54 @@ export async function loadTokenizerFile(path: string): Promise<TokenizerParts> {
 export async function loadTokenizerFolder(path: string): Promise<TokenizerParts> {
   if (/\.gguf$/i.test(path)) return loadGguf(path)
   const folder = new Folder(path)
-  const config = await loadConfig(folder)
+  const { config, legacyTokens } = await loadConfig(folder)
   const json = await folder.json('tokenizer.json')
-  if (json !== undefined) return withConfig(parseTokenizer(json), config)
+  if (json !== undefined) return withConfig(parseTokenizer(json), config, legacyTokens)
   const imported = await importFolder(folder, config)
   if (!imported) throw await noTokenizer(path)
-  return withConfig(parseTokenizer(imported.tokenizer), { ...imported.config, ...config })
+  return withConfig(parseTokenizer(imported.tokenizer), { ...imported.config, ...config }, legacyTokens)
 }
 
-async function loadConfig(folder: Folder): Promise<TokenizerConfig> {
-  const asObject = (value: unknown) => (typeof value === 'object' && value !== null ? value : {})
-  const config = await folder.json('tokenizer_config.json')
-  const special = await folder.json('special_tokens_map.json')
+/** What the files beside tokenizer.json say. Those of older versions count where the config has no tokens of its own. */
+async function loadConfig(folder: Folder): Promise<{ config: TokenizerConfig; legacyTokens: unknown }> {
+  const asObject = (value: unknown) => (typeof value === 'object' && value !== null ? value : {}) as TokenizerConfig
+  const own = asObject(await folder.json('tokenizer_config.json'))
+  const isNewer = own.added_tokens_decoder !== undefined
+  const config = isNewer ? own : withSpecialTokens(own, asObject(await folder.json('special_tokens_map.json')))
+  const templates = await loadTemplates(folder)
+  return {
+    config: { ...config, ...(templates && { chat_template: templates }) },
+    legacyTokens: isNewer ? undefined : await folder.json('added_tokens.json'),
+  }
+}
+
+/**
+ * The config with what special_tokens_map.json says, which goes before it. Extra tokens of the config have their newer name,
+ * those of the map their older one, by which they do not make tokens of added_tokens.json special.
+ */
+function withSpecialTokens(
+  { additional_special_tokens: older, ...config }: TokenizerConfig,
+  special: TokenizerConfig,
+): TokenizerConfig {
+  const extra = config.extra_special_tokens ?? older
+  const lists = [extra, special.extra_special_tokens]
+  const joined = lists.every(Array.isArray) ? lists.flat() : (special.extra_special_tokens ?? extra)
+  return { ...config, ...special, ...(joined !== undefined && { extra_special_tokens: joined }) }
+}
+
+/** The folder of chat templates beside the default one. */
+const TEMPLATE_FOLDER = 'additional_chat_templates'
+
+/** The templates that are files, which go before those of the config; one alone as its text. */
+async function loadTemplates(folder: Folder): Promise<TokenizerConfig['chat_template']> {
   const template = await folder.text('chat_template.jinja')
-  return { ...asObject(special), ...asObject(config), ...(template !== undefined && { chat_template: template }) }
+  const names = (await folder.names(TEMPLATE_FOLDER)).filter(name => name.endsWith('.jinja'))
+  if (names.length === 0) return template
+  const others = names.sort().map(async name => ({
+    name: name.slice(0, -'.jinja'.length),
+    template: (await folder.text(`${TEMPLATE_FOLDER}/${name}`))!,
+  }))
+  return [...(template === undefined ? [] : [{ name: 'default', template }]), ...(await Promise.all(others))]
 }
 
 /** Writes the folder that HF's AutoTokenizer loads. */

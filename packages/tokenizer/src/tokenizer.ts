@@ -6,7 +6,7 @@ import type { Decoder } from './decoders/decoder.ts'
 import { closeUpEnglish } from './decoders/english-spacing.ts'
 import { Encoding, type PadToken } from './encoding.ts'
 import { changeColumns, type EncodingColumns } from './encoding-columns.ts'
-import { HeedError, invalidArgument, shown } from './errors.ts'
+import { checkOptions, HeedError, invalidArgument, shown } from './errors.ts'
 import { BpeModel } from './models/bpe.ts'
 import type { Model } from './models/model.ts'
 import type { Normalizer } from './normalizers/normalizer.ts'
@@ -75,6 +75,32 @@ export interface ChatEncoding {
   readonly assistantTokensMask: number[]
 }
 
+const encodeNames: Readonly<Record<keyof EncodeOptions, true>> = {
+  pair: true,
+  addSpecialTokens: true,
+  truncation: true,
+  padding: true,
+  offsets: true,
+  splitSpecialTokens: true,
+}
+const decodeNames: Readonly<Record<keyof DecodeOptions, true>> = {
+  skipSpecialTokens: true,
+  cleanUpTokenizationSpaces: true,
+}
+const chatNames: Readonly<Record<keyof ChatOptions, true>> = {
+  chatTemplate: true,
+  tools: true,
+  documents: true,
+  addGenerationPrompt: true,
+  continueFinalMessage: true,
+  variables: true,
+  tokenize: true,
+  returnAssistantTokensMask: true,
+  truncation: true,
+  padding: true,
+}
+const { pair: _, ...batchNames } = encodeNames
+
 /** A text, or one that is already cut into words. */
 export type TextInput = string | readonly string[]
 
@@ -129,8 +155,8 @@ export class Tokenizer {
   }
 
   /**
-   * From a folder or its URL: tokenizer.json with tokenizer_config.json, special_tokens_map.json and
-   * chat_template.jinja where they exist; without tokenizer.json its vocabulary files: vocab.txt, vocab.json with
+   * From a folder or its URL: tokenizer.json with tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+   * chat_template.jinja and the additional_chat_templates (not of a URL) where they exist; without tokenizer.json its vocabulary files: vocab.txt, vocab.json with
    * merges.txt, or a SentencePiece or LLaMA 3 model. A GGUF file will do too.
    * Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
    */
@@ -202,6 +228,7 @@ export class Tokenizer {
 
   /** Throws HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID. */
   encode(text: TextInput, options: EncodeOptions = {}): Encoding {
+    checkOptions('encode', options, encodeNames)
     const encoding = this.encodeUnpadded(text, options)
     return this.pad([encoding], options)[0]!
   }
@@ -211,6 +238,7 @@ export class Tokenizer {
     inputs: readonly (string | readonly [text: TextInput, pair: TextInput])[],
     options: Omit<EncodeOptions, 'pair'> = {},
   ): Encoding[] {
+    checkOptions('encodeBatch', options, batchNames)
     if (!Array.isArray(inputs)) {
       throw invalidArgument('encodeBatch: inputs', inputs, 'a list of texts', 'Pass [text].')
     }
@@ -232,6 +260,7 @@ export class Tokenizer {
 
   /** The text of tokens; ids that are no token are left out, as HF does. Throws HEED_ID_OUT_OF_RANGE for no integer, HEED_ARGUMENT_INVALID for no list. */
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    checkOptions('decode', options, decodeNames)
     const { skipSpecialTokens = true } = options
     const tokens: string[] = []
     if (typeof ids === 'string' || !(Symbol.iterator in Object(ids))) {
@@ -252,11 +281,13 @@ export class Tokenizer {
   }
 
   decodeBatch(batch: Iterable<Iterable<number>>, options: DecodeOptions = {}): string[] {
+    checkOptions('decodeBatch', options, decodeNames)
     return [...batch].map(ids => this.decode(ids, options))
   }
 
   /** Decodes ids one by one as a model makes them, never with half a character. */
   decodeStream(options: DecodeOptions = {}): DecodeStream {
+    checkOptions('decodeStream', options, decodeNames)
     const exact = { cleanUpTokenizationSpaces: false, ...options }
     return new DecodeStream(ids => this.decode(ids, exact))
   }
@@ -272,6 +303,7 @@ export class Tokenizer {
   ): ChatEncoding
   applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): Encoding
   applyChatTemplate(messages: readonly ChatMessage[], options: ChatOptions = {}): string | Encoding | ChatEncoding {
+    checkOptions('applyChatTemplate', options, chatNames)
     const { text, assistantSpans } = renderChat(messages, this.config, options)
     if (options.tokenize === false) return text
     const { truncation, padding } = options

@@ -1,5 +1,5 @@
 import type { Direction, Encoding, PadToken } from './encoding.ts'
-import { HeedError, invalidArgument } from './errors.ts'
+import { checkOptions, HeedError, invalidArgument } from './errors.ts'
 
 export interface Truncation {
   /** Most tokens in the result, special tokens included. */
@@ -37,12 +37,23 @@ function checkObject(name: string, value: unknown): void {
   throw invalidArgument(`encode: ${name}`, value, 'an object, true or false', 'Correct the option.')
 }
 
+const truncationNames = { maxLength: true, stride: true, strategy: true, direction: true } as const
+const paddingNames = {
+  length: true,
+  direction: true,
+  padToMultipleOf: true,
+  padToken: true,
+  padId: true,
+  padTypeId: true,
+} as const
+
 const sides = ['left', 'right']
 const strategies = ['longestFirst', 'onlyFirst', 'onlySecond']
 
 /** Throws HEED_ARGUMENT_INVALID. */
 export function checkTruncation(truncation: Truncation): void {
   checkObject('truncation', truncation)
+  checkOptions('encode: truncation', truncation, truncationNames satisfies Record<keyof Truncation, true>)
   const { maxLength, stride = 0, strategy = 'longestFirst', direction = 'right' } = truncation
   checkCount('truncation.maxLength', maxLength)
   checkCount('truncation.stride', stride)
@@ -116,6 +127,7 @@ function shareRoom(first: number, second: number, room: number): [number, number
 /** Throws HEED_ARGUMENT_INVALID. */
 export function checkPadding(padding: Padding): void {
   checkObject('padding', padding)
+  checkOptions('encode: padding', padding, paddingNames satisfies Record<keyof Padding, true>)
   const { length = 0, direction = 'right', padToMultipleOf, padId = 0, padTypeId = 0 } = padding
   checkCount('padding.length', length)
   checkCount('padding.padToMultipleOf', padToMultipleOf ?? 0)

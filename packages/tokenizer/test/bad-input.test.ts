@@ -11,6 +11,7 @@ import { translatePattern } from '../src/regex.ts'
 import { Tokenizer } from '../src/tokenizer.ts'
 import { BpeTrainer } from '../src/trainers/bpe.ts'
 import { UnigramTrainer } from '../src/trainers/unigram.ts'
+import { WordLevelTrainer } from '../src/trainers/word-level.ts'
 
 /** The error that a call throws, as [code, message]. */
 function errorOf(call: () => unknown): [unknown, string] {
@@ -327,6 +328,66 @@ describe('files', () => {
     expect(message).toMatch(
       /^\/proc\/heed\/model\/tokenizer\S+json: writing failed: ENOENT\. Check the path and free space\.$/,
     )
+  })
+})
+
+describe('options of plain JavaScript', () => {
+  const tokenizer = createByteLevelBpe()
+  const chat = [{ role: 'user', content: 'a' }]
+  const misspelt = { lenght: 1 } as object
+  const encodeOptions = 'addSpecialTokens, truncation, padding, offsets, splitSpecialTokens'
+  const decodeOptions = 'skipSpecialTokens, cleanUpTokenizationSpaces'
+  const trainerOptions = 'vocabSize, minFrequency, specialTokens'
+
+  test.each<[string, () => unknown, string]>([
+    ['encode', () => tokenizer.encode('a', misspelt), `pair, ${encodeOptions}`],
+    ['encodeBatch', () => tokenizer.encodeBatch([], misspelt), encodeOptions],
+    ['decode', () => tokenizer.decode([], misspelt), decodeOptions],
+    ['decodeBatch', () => tokenizer.decodeBatch([], misspelt), decodeOptions],
+    ['decodeStream', () => tokenizer.decodeStream(misspelt), decodeOptions],
+    [
+      'applyChatTemplate',
+      () => tokenizer.applyChatTemplate(chat, misspelt),
+      'chatTemplate, tools, documents, addGenerationPrompt, continueFinalMessage, variables, tokenize, ' +
+        'returnAssistantTokensMask, truncation, padding',
+    ],
+    [
+      'encode: truncation',
+      () => tokenizer.encode('a', { truncation: { maxLength: 1, ...misspelt } }),
+      'maxLength, stride, strategy, direction',
+    ],
+    [
+      'encode: padding',
+      () => tokenizer.encode('a', { padding: misspelt }),
+      'length, direction, padToMultipleOf, padToken, padId, padTypeId',
+    ],
+    ['WordLevelTrainer', () => new WordLevelTrainer(misspelt), trainerOptions],
+    [
+      'BpeTrainer',
+      () => new BpeTrainer(misspelt),
+      `${trainerOptions}, initialAlphabet, limitAlphabet, continuingSubwordPrefix, endOfWordSuffix, maxTokenLength, compareTies`,
+    ],
+    [
+      'UnigramTrainer',
+      () => new UnigramTrainer(misspelt),
+      'vocabSize, specialTokens, initialAlphabet, unkToken, maxPieceLength, seedSize, shrinkingFactor, numSubIterations',
+    ],
+  ])('%s refuses a name that it does not have', (where, call, names) => {
+    const mend = 'Correct its name, or leave it out.'
+    expect(errorOf(call)).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      `${where}: lenght is not an option, expected one of ${names}. ${mend}`,
+    ])
+  })
+
+  test('that are no object are refused, and undefined ones are not given', () => {
+    expect(errorOf(() => tokenizer.encode('a', 'b' as never))[1]).toBe(
+      `encode: options is "b", expected an object. Give pair, ${encodeOptions} by name.`,
+    )
+    expect(errorOf(() => tokenizer.decode([], null as never))[1]).toBe(
+      `decode: options is null, expected an object. Give ${decodeOptions} by name.`,
+    )
+    expect(() => tokenizer.decode([], { lenght: undefined } as object)).not.toThrow()
   })
 })
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeedError } from '../errors.ts'
@@ -54,6 +54,10 @@ export const files: TextFiles = {
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
       throw new HeedError('HEED_IO', `${address}: reading failed: ${String(code ?? cause)}. Check the path.`, { cause })
     }
+  },
+
+  async list(address) {
+    return isUrl(address) ? [] : readdir(pathOf(address)).catch(() => [])
   },
 
   async kindOf(address) {

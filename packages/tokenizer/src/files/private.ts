@@ -33,6 +33,19 @@ export async function readPrivate(address: string): Promise<Uint8Array | undefin
   }
 }
 
+/** Names of what is in a folder; none where there is no such folder. Throws HEED_IO. */
+export async function listPrivate(address: string): Promise<string[]> {
+  try {
+    const [parent, name] = await folderOf(address, false)
+    const names: string[] = []
+    for await (const entry of (await parent.getDirectoryHandle(name)).keys()) names.push(entry)
+    return names
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'NotFoundError') return []
+    throw failure(address, 'reading', cause)
+  }
+}
+
 /** Writes under a temporary name and renames. Throws HEED_IO. */
 export async function writePrivate(address: string, text: string): Promise<void> {
   try {

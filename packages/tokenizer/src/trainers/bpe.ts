@@ -1,4 +1,5 @@
 import type { AddedToken } from '../added-tokens.ts'
+import { checkOptions } from '../errors.ts'
 import { BpeModel, type MergePair } from '../models/bpe.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { Vocabulary } from '../vocabulary.ts'
@@ -33,6 +34,18 @@ export interface BpeTrainerOptions {
   readonly compareTies?: (a: MergePair, b: MergePair) => number
 }
 
+const optionNames: Readonly<Record<keyof BpeTrainerOptions, true>> = {
+  vocabSize: true,
+  minFrequency: true,
+  specialTokens: true,
+  initialAlphabet: true,
+  limitAlphabet: true,
+  continuingSubwordPrefix: true,
+  endOfWordSuffix: true,
+  maxTokenLength: true,
+  compareTies: true,
+}
+
 /** The result of training: what a BPE model is made of. */
 export interface TrainedBpe {
   readonly vocabulary: Vocabulary
@@ -51,6 +64,7 @@ export class BpeTrainer {
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(options: BpeTrainerOptions = {}) {
+    checkOptions('BpeTrainer', options, optionNames)
     this.options = { ...options, vocabSize: options.vocabSize ?? 30000, minFrequency: options.minFrequency ?? 0 }
     const { vocabSize, minFrequency, limitAlphabet, maxTokenLength } = this.options
     checkCounts('BpeTrainer', { vocabSize, minFrequency, limitAlphabet, maxTokenLength })

@@ -1,5 +1,5 @@
 import type { AddedToken } from '../added-tokens.ts'
-import { HeedError } from '../errors.ts'
+import { checkOptions, HeedError } from '../errors.ts'
 import { type ScoredToken, UnigramModel } from '../models/unigram.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { compareByCodePoints } from './code-points.ts'
@@ -34,6 +34,17 @@ export interface UnigramTrainerOptions {
   readonly numSubIterations?: number
 }
 
+const optionNames: Readonly<Record<keyof UnigramTrainerOptions, true>> = {
+  vocabSize: true,
+  specialTokens: true,
+  initialAlphabet: true,
+  unkToken: true,
+  maxPieceLength: true,
+  seedSize: true,
+  shrinkingFactor: true,
+  numSubIterations: true,
+}
+
 type Words = readonly (readonly [word: string, count: number])[]
 
 const defaults = {
@@ -63,6 +74,7 @@ export class UnigramTrainer {
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(options: UnigramTrainerOptions = {}) {
+    checkOptions('UnigramTrainer', options, optionNames)
     this.options = { ...defaults, ...options }
     const { vocabSize, maxPieceLength, seedSize, numSubIterations, shrinkingFactor } = this.options
     checkCounts('UnigramTrainer', { vocabSize, maxPieceLength, seedSize, numSubIterations })

@@ -1,4 +1,5 @@
 import type { AddedToken } from '../added-tokens.ts'
+import { checkOptions } from '../errors.ts'
 import { WordLevelModel } from '../models/word-level.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 import { compareByCodePoints } from './code-points.ts'
@@ -20,10 +21,17 @@ export interface WordLevelTrainerOptions {
   readonly specialTokens?: readonly (string | AddedToken)[]
 }
 
+const optionNames: Readonly<Record<keyof WordLevelTrainerOptions, true>> = {
+  vocabSize: true,
+  minFrequency: true,
+  specialTokens: true,
+}
+
 /** Takes the most frequent pieces. Same vocabulary as `WordLevelTrainer` of HF tokenizers. */
 export class WordLevelTrainer {
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(readonly options: WordLevelTrainerOptions = {}) {
+    checkOptions('WordLevelTrainer', options, optionNames)
     checkCounts('WordLevelTrainer', { vocabSize: options.vocabSize, minFrequency: options.minFrequency })
   }
 

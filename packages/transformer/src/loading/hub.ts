@@ -5,10 +5,11 @@ export function neededFiles(names: readonly string[]): string[] {
   const safetensors = weights(/^model(?:-\d{5}-of-\d{5})?\.safetensors$/)
   const chosen = safetensors.length > 0 ? safetensors : weights(/^pytorch_model(?:-\d{5}-of-\d{5})?\.bin$/)
   const others = top.filter(name => /\.(?:json|txt|model|jinja)$/.test(name) && !/^pytorch_model.*\.json$/.test(name))
+  const templates = names.filter(name => /^additional_chat_templates\/[^/]+\.jinja$/.test(name))
   const index = safetensors.length > 0 ? [] : weights(/^pytorch_model\.bin\.index\.json$/)
   const adapters = weights(/^adapter_model\.safetensors$/)
   const adapter = adapters.length > 0 ? adapters : weights(/^adapter_model\.bin$/)
-  return [...others, ...index, ...chosen, ...adapter]
+  return [...others, ...templates, ...index, ...chosen, ...adapter]
 }
 
 export const isRemote = (location: string): boolean => /^https?:/.test(location)

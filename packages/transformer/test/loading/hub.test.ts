@@ -211,6 +211,16 @@ test('ids are told from paths, and needed files from others', () => {
   ])
   const both = ['model.safetensors', 'pytorch_model.bin', 'config.json', 'tf_model.h5', 'vocab.txt', 'onnx/config.json']
   expect(neededFiles(both)).toEqual(['config.json', 'vocab.txt', 'model.safetensors'])
+  const templates = [
+    'chat_template.jinja',
+    'additional_chat_templates/rag.jinja',
+    'additional_chat_templates/x/y.jinja',
+  ]
+  expect(neededFiles([...templates, 'added_tokens.json'])).toEqual([
+    'chat_template.jinja',
+    'added_tokens.json',
+    'additional_chat_templates/rag.jinja',
+  ])
   expect(neededFiles(['pytorch_model.bin', 'pytorch_model.bin.index.json', 'spiece.model'])).toEqual([
     'spiece.model',
     'pytorch_model.bin.index.json',
