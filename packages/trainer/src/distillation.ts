@@ -1,6 +1,6 @@
 import { Module, type Parameter } from '@heed/layers'
 import { HeedError, tf } from '@heed/tensor-backend'
-import { checkNumber } from './checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from './checks.ts'
 import { ignoreIndex } from './data/batch.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 import { checkStandsApart } from './standing-apart.ts'
@@ -11,6 +11,8 @@ export interface DistillationConfig {
   /** The part of the loss that is the teacher's, 0.5 by default; the rest is the model's own, of the labels. */
   alpha?: number
 }
+
+const known = namesOf<DistillationConfig & { labelShift: 0 }>({ temperature: true, alpha: true, labelShift: true })
 
 /**
  * A model that learns from the distributions of a larger one, its teacher, beside the labels: alpha · T² · KL(teacher ‖ student),
@@ -32,9 +34,11 @@ export class DistilledModel<M extends Module & TrainableModel = Module & Trainab
   constructor(
     readonly model: M,
     readonly teacher: TrainableModel,
-    { temperature = 2, alpha = 0.5, labelShift = 1 }: DistillationConfig & { labelShift?: 0 | 1 } = {},
+    config: DistillationConfig & { labelShift?: 0 | 1 } = {},
   ) {
     super()
+    checkOptionNames('DistilledModel', config, known, 'HEED_CONFIG_INVALID')
+    const { temperature = 2, alpha = 0.5, labelShift = 1 } = config
     checkStandsApart('DistilledModel', 'teacher', teacher, model, 'another model')
     checkNumber('DistilledModel', 'temperature', temperature, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DistilledModel', 'alpha', alpha, { min: 0, max: 1 }, 'HEED_CONFIG_INVALID')

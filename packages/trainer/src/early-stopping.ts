@@ -1,7 +1,7 @@
 import { HeedError } from '@heed/tensor-backend'
 import { bestMetricName, isGreaterBetter } from './best-model.ts'
 import type { TrainerCallback } from './callbacks.ts'
-import { checkNumber } from './checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from './checks.ts'
 
 export interface EarlyStoppingOptions {
   /** Evaluations in a row without getting better after which training stops. */
@@ -10,11 +10,14 @@ export interface EarlyStoppingOptions {
   earlyStoppingThreshold?: number
 }
 
+const known = namesOf<EarlyStoppingOptions>({ earlyStoppingPatience: true, earlyStoppingThreshold: true })
+
 /**
  * Stops when `metricForBestModel` no longer gets better than the best so far: HF's `EarlyStoppingCallback`. A NaN is never
  * better. Throws HEED_ARGUMENT_INVALID; `train` throws HEED_CONFIG_INVALID when `evalStrategy` is "no".
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallback {
+  checkOptionNames('earlyStopping', options, known)
   const { earlyStoppingPatience: patience = 1, earlyStoppingThreshold: threshold = 0 } = options
   checkNumber('earlyStopping', 'earlyStoppingPatience', patience, { min: 1, isInteger: true })
   checkNumber('earlyStopping', 'earlyStoppingThreshold', threshold, { min: 0 })

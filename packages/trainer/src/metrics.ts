@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { checkChoice } from './checks.ts'
+import { checkChoice, show } from './checks.ts'
 
 /** exp(loss), loss in nats a token. */
 export function perplexity(loss: number): number {
@@ -13,6 +13,10 @@ export function bitsPerByte(loss: number, bytesPerToken: number): number {
 
 /** Throws HEED_ARGUMENT_INVALID. */
 function checkLengths(where: string, predictions: ArrayLike<number>, labels: ArrayLike<number>): void {
+  for (const [name, values] of Object.entries({ predictions, labels })) {
+    if (typeof values?.length === 'number') continue
+    throw new HeedError('HEED_ARGUMENT_INVALID', `${where}: ${name} are ${show(values)}, expected a list of numbers.`)
+  }
   if (predictions.length === labels.length) return
   throw new HeedError(
     'HEED_ARGUMENT_INVALID',

@@ -1,6 +1,6 @@
 import { Module, type Parameter } from '@heed/layers'
 import { HeedError, tf, tokenLogProbs } from '@heed/tensor-backend'
-import { checkNumber } from './checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from './checks.ts'
 import { ignoreIndex } from './data/batch.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 import { checkStandsApart } from './standing-apart.ts'
@@ -11,6 +11,8 @@ export interface DpoConfig {
   /** The part of the pairs that may be the wrong way round (conservative DPO). */
   labelSmoothing?: number
 }
+
+const known = namesOf<DpoConfig>({ beta: true, labelSmoothing: true })
 
 /**
  * A causal language model that learns from pairs of answers, of which the first is preferred: Direct Preference Optimization,
@@ -31,9 +33,11 @@ export class DpoModel<M extends Module & TrainableModel = Module & TrainableMode
   constructor(
     readonly model: M,
     readonly reference: TrainableModel,
-    { beta = 0.1, labelSmoothing = 0 }: DpoConfig = {},
+    config: DpoConfig = {},
   ) {
     super()
+    checkOptionNames('DpoModel', config, known, 'HEED_CONFIG_INVALID')
+    const { beta = 0.1, labelSmoothing = 0 } = config
     checkStandsApart('DpoModel', 'reference', reference, model, 'the model as it was before')
     checkNumber('DpoModel', 'beta', beta, { above: 0 }, 'HEED_CONFIG_INVALID')
     checkNumber('DpoModel', 'labelSmoothing', labelSmoothing, { min: 0, below: 0.5 }, 'HEED_CONFIG_INVALID')

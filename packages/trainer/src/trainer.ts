@@ -1,6 +1,7 @@
 import { HeedError, joinWorld, trimMemorySoon, type World } from '@heed/tensor-backend'
 import { completeArguments, type TrainingArguments } from './arguments.ts'
 import type { TrainerCallback } from './callbacks.ts'
+import { checkOptionNames, namesOf } from './checks.ts'
 import { type Collator, causalLmCollator } from './data/collators.ts'
 import type { TokenExample } from './data/packed-tokens.ts'
 import type { DatasetLike } from './data/sources.ts'
@@ -35,6 +36,19 @@ export interface TrainOptions {
   signal?: AbortSignal
 }
 
+const trainerOptions = namesOf<TrainerOptions<unknown>>({
+  model: true,
+  args: true,
+  trainDataset: true,
+  evalDataset: true,
+  collator: true,
+  computeMetrics: true,
+  callbacks: true,
+  sampleTexts: true,
+  createOptimizer: true,
+})
+const trainOptions = namesOf<TrainOptions>({ resumeFromCheckpoint: true, signal: true })
+
 /** Trains a model, as HF's `Trainer`: epochs of updates, each the gradient of some batches, with logs, evaluations and checkpoints. */
 export class Trainer<T = TokenExample> {
   readonly model: TrainableModel
@@ -54,6 +68,7 @@ export class Trainer<T = TokenExample> {
 
   /** Throws HEED_CONFIG_INVALID, and in an MPI job as `joinWorld`. */
   constructor(options: TrainerOptions<T>) {
+    checkOptionNames('Trainer', options, trainerOptions, 'HEED_CONFIG_INVALID')
     const { model, args = {}, trainDataset, evalDataset, collator, computeMetrics, callbacks = [] } = options
     this.model = model
     this.args = completeArguments(args)
@@ -79,7 +94,9 @@ export class Trainer<T = TokenExample> {
    * Throws HEED_NUMERIC when a loss is NaN or infinite, HEED_ARGUMENT_INVALID, HEED_CONFIG_INVALID,
    * HEED_IO when the disk is full or another run has the folder, and what the model and loading a checkpoint throw.
    */
-  async train({ resumeFromCheckpoint = false, signal }: TrainOptions = {}): Promise<TrainOutput> {
+  async train(options: TrainOptions = {}): Promise<TrainOutput> {
+    checkOptionNames('Trainer.train', options, trainOptions)
+    const { resumeFromCheckpoint = false, signal } = options
     if (this.#isTraining) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',

@@ -1,6 +1,6 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkNumber, show } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf, show } from '../checks.ts'
 import { type Batch, type BatchArray, ignoreIndex } from './batch.ts'
 import type { TokenExample } from './packed-tokens.ts'
 
@@ -13,6 +13,9 @@ export interface PaddingOptions {
   /** Rows are filled up to a multiple of this. */
   padToMultipleOf?: number
 }
+
+const ofPadding = { padTokenId: true, padToMultipleOf: true } as const
+const paddingOptions = namesOf<PaddingOptions>(ofPadding)
 
 /** Rows of one batch as a matrix, short ones filled with `fill`. */
 function matrix(rows: ArrayLike<number>[], columns: number, fill: number): BatchArray {
@@ -105,6 +108,7 @@ function paddedInputs(
  * HEED_ARGUMENT_INVALID at examples without ids, and at masks or labels of another length.
  */
 export function causalLmCollator(options: PaddingOptions = {}): Collator<TokenExample> {
+  checkOptionNames('causalLmCollator', options, paddingOptions)
   return examples => {
     const { length, inputs } = paddedInputs(examples, 'causalLmCollator', options, ['labels'])
     const labels = examples.map(({ labels, inputIds, attentionMask }) => labels ?? visible(inputIds, attentionMask))
@@ -128,6 +132,11 @@ export interface MaskedLmOptions extends PaddingOptions {
   isWholeWord?: boolean
 }
 
+const maskedLmOptions = namesOf<MaskedLmOptions>({
+  ...ofPadding,
+  ...{ maskTokenId: true, vocabSize: true, mlmProbability: true, specialTokenIds: true, isWholeWord: true },
+})
+
 /** A tokenized text with what masking looks at. */
 export interface MaskedLmExample extends TokenExample {
   /** 1 for special tokens. */
@@ -143,6 +152,7 @@ export interface MaskedLmExample extends TokenExample {
  * `isWholeWord`, without `wordIds`.
  */
 export function maskedLmCollator(options: MaskedLmOptions): Collator<MaskedLmExample> {
+  checkOptionNames('maskedLmCollator', options, maskedLmOptions)
   const { mlmProbability = 0.15, vocabSize, maskTokenId } = options
   checkNumber('maskedLmCollator', 'mlmProbability', mlmProbability, { above: 0, max: 1 })
   checkNumber('maskedLmCollator', 'vocabSize', vocabSize, { min: 1, isInteger: true })
@@ -195,6 +205,8 @@ export interface Seq2SeqOptions extends PaddingOptions {
   decoderStartTokenId: number
 }
 
+const seq2SeqOptions = namesOf<Seq2SeqOptions>({ ...ofPadding, decoderStartTokenId: true })
+
 /** A text and what it is to become, as ids. */
 export interface Seq2SeqExample extends TokenExample {
   labels: ArrayLike<number>
@@ -205,7 +217,11 @@ export interface Seq2SeqExample extends TokenExample {
  * collator throws HEED_ARGUMENT_INVALID at examples without ids.
  */
 export function seq2SeqCollator(options: Seq2SeqOptions): Collator<Seq2SeqExample> {
+  checkOptionNames('seq2SeqCollator', options, seq2SeqOptions)
   const { padTokenId, decoderStartTokenId } = options
+  for (const [name, id] of Object.entries({ padTokenId, decoderStartTokenId })) {
+    checkNumber('seq2SeqCollator', name, id, { min: 0, isInteger: true })
+  }
   return examples => {
     const { inputs } = paddedInputs(examples, 'seq2SeqCollator', options)
     const rows = examples.map(({ labels }, row) =>
@@ -234,8 +250,11 @@ export interface ClassificationOptions extends PaddingOptions {
   numLabels: number
 }
 
+const classificationOptions = namesOf<ClassificationOptions>({ ...ofPadding, numLabels: true })
+
 /** A label for each row: HF's `DataCollatorWithPadding`. Throws HEED_ARGUMENT_INVALID, and so does the collator, or HEED_ID_OUT_OF_RANGE. */
 export function classificationCollator(options: ClassificationOptions): Collator<ClassificationExample> {
+  checkOptionNames('classificationCollator', options, classificationOptions)
   const { numLabels } = options
   checkNumber('classificationCollator', 'numLabels', numLabels, { min: 1, isInteger: true })
   return examples => {

@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { checkCount, checkIndex, show } from '../checks.ts'
+import { checkCount, checkIndex, checkOptionNames, checkSeed, namesOf, show } from '../checks.ts'
 import { hash, permuted } from '../random.ts'
 import {
   type AnyMapFunction,
@@ -19,6 +19,8 @@ export interface SplitOptions {
   /** True by default. */
   shuffle?: boolean
 }
+
+const splitOptions = namesOf<SplitOptions>({ testSize: true, seed: true, shuffle: true })
 
 /** Rows in memory, or views of them: HF's `Dataset`. It never changes; each method gives a new one. */
 export class Dataset<T> implements IndexedDataset<T> {
@@ -99,18 +101,23 @@ export class Dataset<T> implements IndexedDataset<T> {
     return this.select(range(Math.min(count, this.length), this.length))
   }
 
-  shuffle({ seed = 42 }: { seed?: number } = {}): Dataset<T> {
+  /** The same order for the same seed. Throws HEED_ARGUMENT_INVALID. */
+  shuffle(options: { seed?: number } = {}): Dataset<T> {
+    checkOptionNames('Dataset.shuffle', options, ['seed'])
+    const { seed = 42 } = options
+    checkSeed('Dataset.shuffle', seed)
     return this.select(range(0, this.length).map(index => permuted(index, this.length, hash(seed))))
   }
 
   /** Throws HEED_ARGUMENT_INVALID when a part would be empty. */
   trainTestSplit(options: SplitOptions = {}): { train: Dataset<T>; test: Dataset<T> } {
+    checkOptionNames('Dataset.trainTestSplit', options, splitOptions)
     const { testSize = 0.25, seed = 42, shuffle = true } = options
     const numTest = testSize < 1 ? Math.ceil(testSize * this.length) : testSize
     if (!(Number.isInteger(numTest) && numTest > 0 && numTest < this.length)) {
       throw new HeedError(
         'HEED_ARGUMENT_INVALID',
-        `Dataset.trainTestSplit: testSize is ${show(testSize)}, expected one that leaves both parts of ${this.length} rows some.`,
+        `Dataset.trainTestSplit: testSize is ${show(testSize)}, expected one that leaves both parts of ${this.length} rows some. Give a part below 1, or a number of rows.`,
       )
     }
     const rows = shuffle ? this.shuffle({ seed }) : this

@@ -1,6 +1,6 @@
 import { HeedError, type HubOptions } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { checkChoice } from '../checks.ts'
+import { checkChoice, checkOptionNames, namesOf } from '../checks.ts'
 import { type CsvOptions, checkCsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'
@@ -84,7 +84,13 @@ export function streamDataset(source: string, options: LoadRepositoryOptions = {
   })
 }
 
+const known = namesOf<LoadDatasetOptions & LoadRepositoryOptions>({
+  ...{ dataFiles: true, split: true, config: true, delimiter: true, columnNames: true, sampleBy: true, onBadRow: true },
+  ...{ revision: true, endpoint: true, token: true, cacheDir: true, onDownload: true },
+})
+
 function checkOptions(options: ReadRowsOptions): void {
+  checkOptionNames('loadDataset', options, known)
   const { sampleBy = 'line', onBadRow = 'stop' } = options
   checkCsvOptions('loadDataset', options)
   checkChoice('loadDataset', 'sampleBy', sampleBy, ['line', 'paragraph', 'document'])

@@ -1,6 +1,6 @@
 import { HeedError, ifFound, readText, writeFilesAtomic } from '@heed/tensor-backend'
 import { mapByThreads } from '#threads'
-import { checkNumber, show } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf, show } from '../checks.ts'
 import { readLines } from './read-rows.ts'
 import { rowFromText, rowToText } from './row-text.ts'
 import { Xxh64 } from './xxh64.ts'
@@ -34,6 +34,13 @@ export interface MapOptions<Args = unknown> extends BatchOptions<Args> {
   newFingerprint?: string
 }
 
+const batchNames = { batched: true, batchSize: true, fnKwargs: true } as const
+export const batchOptions: readonly string[] = namesOf<BatchOptions>(batchNames)
+const mapOptions = namesOf<MapOptions>({
+  ...batchNames,
+  ...{ numProc: true, cacheFile: true, cacheFolder: true, newFingerprint: true },
+})
+
 /** A row for a row. */
 export type RowFunction<T, U, Args> = (row: T, index: number, fnKwargs: Args) => U | Promise<U>
 /** Any number of rows for a batch of rows. */
@@ -64,8 +71,10 @@ export interface SourceRows {
 export async function mapRows(
   source: SourceRows,
   change: AnyMapFunction | URL,
-  { batched = false, batchSize = 1000, fnKwargs, numProc = 1, cacheFile, cacheFolder, newFingerprint }: MapOptions,
+  options: MapOptions,
 ): Promise<{ rows: unknown[]; fingerprint: string | undefined }> {
+  checkOptionNames(where, options, mapOptions)
+  const { batched = false, batchSize = 1000, fnKwargs, numProc = 1, cacheFile, cacheFolder, newFingerprint } = options
   checkNumber(where, 'batchSize', batchSize, { min: 1, isInteger: true })
   checkNumber(where, 'numProc', numProc, { min: 1, isInteger: true })
   if (newFingerprint !== undefined && !/^[\w.-]{1,64}$/.test(newFingerprint)) {

@@ -1,9 +1,9 @@
 import { Random } from '@heed/layers'
 import { HeedError } from '@heed/tensor-backend'
-import { checkChoice, checkCount, checkNumber, show } from '../checks.ts'
+import { checkChoice, checkCount, checkNumber, checkOptionNames, checkSeed, namesOf, show } from '../checks.ts'
 import { hash } from '../random.ts'
 import { checkDatasets, Dataset } from './dataset.ts'
-import { type BatchFunction, type BatchOptions, batchOf, type RowFunction } from './map-rows.ts'
+import { type BatchFunction, type BatchOptions, batchOf, batchOptions, type RowFunction } from './map-rows.ts'
 import { passOf, type StreamDataset } from './sources.ts'
 
 /** Rows that are read as they are needed, again from the start each time: HF's `IterableDataset`. */
@@ -27,10 +27,9 @@ export class IterableDataset<T> implements StreamDataset<T> {
   /** A row for each row; with `batched`, any number of rows for each batch of rows. Throws HEED_ARGUMENT_INVALID. */
   map<U, Args>(change: RowFunction<T, U, Args>, options?: BatchOptions<Args> & { batched?: false }): IterableDataset<U>
   map<U, Args>(change: BatchFunction<T, U, Args>, options: BatchOptions<Args> & { batched: true }): IterableDataset<U>
-  map<U>(
-    change: (...given: never[]) => unknown,
-    { batched = false, batchSize = 1000, fnKwargs }: BatchOptions = {},
-  ): IterableDataset<U> {
+  map<U>(change: (...given: never[]) => unknown, options: BatchOptions = {}): IterableDataset<U> {
+    checkOptionNames('IterableDataset.map', options, batchOptions)
+    const { batched = false, batchSize = 1000, fnKwargs } = options
     checkNumber('IterableDataset.map', 'batchSize', batchSize, { min: 1, isInteger: true })
     const source = this
     const run = change as (...given: unknown[]) => unknown
@@ -90,7 +89,10 @@ export class IterableDataset<T> implements StreamDataset<T> {
    * Gives rows at random out of a buffer that is kept full: the larger, the better mixed. Same seed and epoch, same order. Throws
    * HEED_ARGUMENT_INVALID.
    */
-  shuffle({ seed = 42, bufferSize = 1000 }: { seed?: number; bufferSize?: number } = {}): IterableDataset<T> {
+  shuffle(options: { seed?: number; bufferSize?: number } = {}): IterableDataset<T> {
+    checkOptionNames('IterableDataset.shuffle', options, ['seed', 'bufferSize'])
+    const { seed = 42, bufferSize = 1000 } = options
+    checkSeed('IterableDataset.shuffle', seed)
     checkNumber('IterableDataset.shuffle', 'bufferSize', bufferSize, { min: 1, isInteger: true })
     const source = this
     return new IterableDataset(async function* (epoch) {
@@ -145,15 +147,20 @@ export interface InterleaveOptions {
   stoppingStrategy?: 'first_exhausted' | 'all_exhausted'
 }
 
+const interleaveOptions = namesOf<InterleaveOptions>({ probabilities: true, seed: true, stoppingStrategy: true })
+
 /**
  * Rows of several data sets by turns: HF's `interleave_datasets`. Throws HEED_ARGUMENT_INVALID, also when it is iterated and
  * a data set that is to start again cannot.
  */
 export function interleaveDatasets<T>(
   datasets: readonly (Iterable<T> | AsyncIterable<T>)[],
-  { probabilities, seed = 42, stoppingStrategy = 'first_exhausted' }: InterleaveOptions = {},
+  options: InterleaveOptions = {},
 ): IterableDataset<T> {
   checkDatasets(where, datasets)
+  checkOptionNames(where, options, interleaveOptions)
+  const { probabilities, seed = 42, stoppingStrategy = 'first_exhausted' } = options
+  checkSeed(where, seed)
   checkChoice(where, 'stoppingStrategy', stoppingStrategy, ['first_exhausted', 'all_exhausted'])
   if (probabilities !== undefined) checkProbabilities(probabilities, datasets.length)
   return new IterableDataset(async function* (epoch) {

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { causalLmCollator, classificationCollator, maskedLmCollator, seq2SeqCollator } from '../src/data/collators.ts'
+import { Dataset } from '../src/data/dataset.ts'
+import { streamDataset } from '../src/data/load-dataset.ts'
+import { IterableDataset, interleaveDatasets } from '../src/data/stream.ts'
+import { DistilledModel } from '../src/distillation.ts'
+import { earlyStopping } from '../src/early-stopping.ts'
+import type { TrainableModel } from '../src/model.ts'
+import { DpoModel } from '../src/preference.ts'
+import { Trainer } from '../src/trainer.ts'
+
+const rows = new Dataset([1, 2])
+const stream = new IterableDataset(() => [1, 2])
+const model = {} as TrainableModel
+const masking = { maskTokenId: 1, vocabSize: 2 }
+
+test.each<[string, unknown, (options: never) => unknown]>([
+  ['Trainer: trainDataSet', { model, trainDataSet: rows }, options => new Trainer(options)],
+  ['loadDataset: delimeter', { dataFiles: 'x.csv', delimeter: ';' }, options => streamDataset('csv', options)],
+  ['IterableDataset.map: batch_size', { batch_size: 3 }, options => stream.map(row => row, options)],
+  ['IterableDataset.shuffle: buffersize', { buffersize: 3 }, options => stream.shuffle(options)],
+  ['Dataset.shuffle: sead', { sead: 3 }, options => rows.shuffle(options)],
+  ['Dataset.trainTestSplit: test_size', { test_size: 0.5 }, options => rows.trainTestSplit(options)],
+  ['interleaveDatasets: probability', { probability: [1] }, options => interleaveDatasets([rows], options)],
+  ['earlyStopping: patience', { patience: 3 }, earlyStopping],
+  ['causalLmCollator: pad_token_id', { pad_token_id: 3 }, causalLmCollator],
+  ['maskedLmCollator: probability', { ...masking, probability: 0.3 }, maskedLmCollator],
+  ['seq2SeqCollator: decoderStart', { padTokenId: 3, decoderStart: 0 }, seq2SeqCollator],
+  ['classificationCollator: labels', { labels: 3 }, classificationCollator],
+  ['DpoModel: bta', { bta: 3 }, options => new DpoModel(model as never, model, options)],
+  ['DistilledModel: labelshift', { labelshift: 0 }, options => new DistilledModel(model as never, model, options)],
+])('%s, which would be passed over, is refused', (said, options, call) => {
+  expect(() => call(options as never)).toThrow(`${said} is not an option, expected `)
+  expect(() => call(options as never)).toThrow('. Rename it or leave it out.')
+})
+
+test('so is what Dataset.map has in HF alone, and what are no options at all', async () => {
+  const change = (row: number): number => row
+  await expect(rows.map(change, { removeColumns: ['a'] } as object)).rejects.toThrow(
+    'Dataset.map: removeColumns is not an option, expected one of batched, batchSize, fnKwargs, numProc, cacheFile, ' +
+      'cacheFolder, newFingerprint. Rename it or leave it out.',
+  )
+  expect(() => rows.shuffle(42 as never)).toThrow('Dataset.shuffle: the options are 42, expected an object with seed.')
+  expect(() => rows.shuffle({ seed: '42' as unknown as number })).toThrow(
+    'Dataset.shuffle: seed is "42", expected an integer.',
+  )
+  expect(() => seq2SeqCollator({ padTokenId: 0 } as never)).toThrow(
+    'seq2SeqCollator: decoderStartTokenId is undefined, expected an integer at least 0.',
+  )
+  await expect(rows.map(change, { batchSize: undefined } as object)).resolves.toHaveLength(2)
+})
