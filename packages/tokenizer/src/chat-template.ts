@@ -1,7 +1,6 @@
 import { Template } from '@huggingface/jinja'
 import { HeedError, invalidArgument } from './errors.ts'
-import { JsonObject } from './json-object.ts'
-import { specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
+import { chatTemplatesOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 
 /** One turn of a conversation; templates may read other keys, such as `tool_calls`. */
 export interface ChatMessage {
@@ -70,8 +69,8 @@ export function renderChat(
   return takeMarks(continueFinalMessage ? upToEndMark(text) : text, open, close)
 }
 
-function chooseTemplate({ chat_template }: TokenizerConfig, { chatTemplate, tools }: ChatTemplateOptions): string {
-  const named = namedTemplates(chat_template)
+function chooseTemplate(config: TokenizerConfig, { chatTemplate, tools }: ChatTemplateOptions): string {
+  const named = chatTemplatesOf(config)
   const find = (name: string) => named.get(name)
   const chosen =
     chatTemplate === undefined
@@ -84,20 +83,6 @@ function chooseTemplate({ chat_template }: TokenizerConfig, { chatTemplate, tool
     `applyChatTemplate: chat_template of the config is ${names ? `one of ${names}` : 'missing'}, expected a default one. ` +
       `Pass chatTemplate: ${names ? 'one of these names' : 'the text of a Jinja template'}.`,
   )
-}
-
-/** Throws HEED_CONFIG_INVALID. */
-function namedTemplates(templates: TokenizerConfig['chat_template'] | null): ReadonlyMap<string, string> {
-  if (typeof templates === 'string') return new Map([['default', templates]])
-  const rows: [unknown, unknown][] = Array.isArray(templates)
-    ? templates.map(row => [row?.name, row?.template])
-    : Object.entries(templates ?? {})
-  for (const row of rows) {
-    if (row.every(part => typeof part === 'string')) continue
-    const file = JsonObject.of({ chat_template: templates }, 'tokenizer_config.json')
-    throw file.invalid('chat_template', 'a text, or a list of { name, template }')
-  }
-  return new Map(rows as [string, string][])
 }
 
 /** Two noncharacters that neither template nor messages contain, to mark where the assistant speaks. */

@@ -35,8 +35,8 @@ export function checkOptions(where: string, options: object, known: Readonly<Rec
   if (typeof options !== 'object' || options === null) {
     throw invalidArgument(`${where}: options`, options, 'an object', `Give ${Object.keys(known).join(', ')} by name.`)
   }
-  for (const [name, value] of Object.entries(options)) {
-    if (Object.hasOwn(known, name) || value === undefined) continue
+  for (const name in options) {
+    if (Object.hasOwn(known, name) || (options as Record<string, unknown>)[name] === undefined) continue
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
       `${where}: ${name} is not an option, expected one of ${Object.keys(known).join(', ')}. Correct its name, or leave it out.`,

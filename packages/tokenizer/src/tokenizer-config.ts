@@ -20,6 +20,19 @@ export function specialTokenOf(config: TokenizerConfig, name: string): string | 
   return typeof content === 'string' ? content : undefined
 }
 
+/** The chat templates by their names; one alone is `default`. Throws HEED_CONFIG_INVALID. */
+export function chatTemplatesOf({ chat_template: templates }: TokenizerConfig): ReadonlyMap<string, string> {
+  if (typeof templates === 'string') return new Map([['default', templates]])
+  const rows: [unknown, unknown][] = Array.isArray(templates)
+    ? templates.map(row => [row?.name, row?.template])
+    : Object.entries(templates ?? {})
+  for (const row of rows) {
+    if (row.every(part => typeof part === 'string')) continue
+    throw configFile({ chat_template: templates! }).invalid('chat_template', 'a text, or a list of { name, template }')
+  }
+  return new Map(rows as [string, string][])
+}
+
 /** The end that `padding_side` or `truncation_side` names, if the config has it. Throws HEED_CONFIG_INVALID. */
 export function sideOf(config: TokenizerConfig, key: 'padding_side' | 'truncation_side'): Direction | undefined {
   const file = configFile(config)

@@ -45,7 +45,7 @@ export const running = {
     loaded?.model.dispose()
     loaded = opened
     const { model, tokenizer, task } = opened
-    const hasChat = typeof tokenizer.config.chat_template === 'string'
+    const hasChat = Boolean(tokenizer.config.chat_template)
     return { numParameters: model.numParameters, architecture: model.architecture, task, hasChat, backend, threads }
   },
 

@@ -2,6 +2,7 @@ import { HeedError } from '../errors.ts'
 import { pieceTypes } from '../importers/piece-model.ts'
 import { patternsByName } from '../importers/split-patterns.ts'
 import type { Tokenizer } from '../tokenizer.ts'
+import { chatTemplatesOf } from '../tokenizer-config.ts'
 
 /** A key-value pair of a GGUF file: the type of the value, or of the items of an array. */
 export interface GgufPair {
@@ -47,9 +48,26 @@ export function exportGgufVocabulary(tokenizer: Tokenizer, vocabSize: number): M
     const id = content === undefined ? undefined : tokenizer.tokenToId(content)
     if (id !== undefined) pairs.set(`tokenizer.ggml.${key}_token_id`, { type: 'uint32', value: id })
   }
-  const template = tokenizer.config.chat_template
-  if (typeof template === 'string') pairs.set('tokenizer.chat_template', { type: 'string', value: template })
+  for (const [key, pair] of templatePairs(tokenizer)) pairs.set(key, pair)
   return pairs
+}
+
+/** The chat templates, as gguf-py writes them: the default one, and others with their names apart. */
+function templatePairs({ config }: Tokenizer): [key: string, GgufPair][] {
+  const templates = [...chatTemplatesOf(config)].map(([name, value]) => ({
+    name: name.replace(/[^a-zA-Z0-9]/g, '_'),
+    pair: { type: 'string', value } as const,
+  }))
+  const others = templates.filter(({ name }) => name !== 'default')
+  return [
+    ...templates.map(({ name, pair }): [string, GgufPair] => [
+      name === 'default' ? 'tokenizer.chat_template' : `tokenizer.chat_template.${name}`,
+      pair,
+    ]),
+    ...(others.length > 0
+      ? [['tokenizer.chat_templates', { type: 'string', value: others.map(({ name }) => name) }] as [string, GgufPair]]
+      : []),
+  ]
 }
 
 const tokenNames = { bos: 'bos_token', eos: 'eos_token', unknown: 'unk_token', padding: 'pad_token' }

@@ -1,4 +1,5 @@
 import { HeedError } from '../errors.ts'
+import type { TokenizerConfig } from '../tokenizer-config.ts'
 import { byteLevelJson, byteLevelModel, byteLevelPreTokenizer } from './byte-level-json.ts'
 import { addedTokenRow, type ImportedTokenizer, surroundingTemplate } from './imported-tokenizer.ts'
 import { type PieceModel, pieceTypes, tokenizerOfPieces, type VocabularyPiece } from './piece-model.ts'
@@ -30,16 +31,28 @@ export function importGgufVocabulary(metadata: Metadata, source = 'GGUF vocabula
   const importer = typeof model === 'string' ? importers[model] : undefined
   if (!importer) throw file.invalid('model', Object.keys(importers).join(', '))
   const { tokenizer, config } = importer(file)
-  const template = metadata['tokenizer.chat_template']
+  const templates = templatesOf(metadata)
   const maxLength = metadata[`${String(metadata['general.architecture'])}.context_length`]
   return {
     tokenizer,
     config: {
       ...config,
       ...(maxLength !== undefined && { model_max_length: Number(maxLength) }),
-      ...(typeof template === 'string' && { chat_template: template }),
+      ...(templates !== undefined && { chat_template: templates }),
     },
   }
+}
+
+/** The default chat template as its text, or with others by their names. */
+function templatesOf(metadata: Metadata): TokenizerConfig['chat_template'] {
+  const others = metadata['tokenizer.chat_templates']
+  const names = ['default', ...(Array.isArray(others) ? others.map(String) : [])]
+  const found = names.flatMap(name => {
+    const template = metadata[name === 'default' ? 'tokenizer.chat_template' : `tokenizer.chat_template.${name}`]
+    return typeof template === 'string' ? [{ name, template }] : []
+  })
+  if (found.length === 0) return undefined
+  return found.length === 1 && found[0]!.name === 'default' ? found[0]!.template : found
 }
 
 /** llama.cpp calls the tokenizer of a file without one `none` or `no_vocab`; some tools leave out the keys. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HeedError } from '../../src/errors.ts'
+import { exportGgufVocabulary } from '../../src/exporters/gguf-vocabulary.ts'
 import { readGgufMetadata } from '../../src/importers/gguf-metadata.ts'
 import { importGgufVocabulary } from '../../src/importers/gguf-vocabulary.ts'
 import { Tokenizer } from '../../src/tokenizer.ts'
@@ -53,6 +54,22 @@ describe('the head of a file that the gguf package wrote', () => {
       model_max_length: 2048,
       chat_template: '{{ messages[0].content }}',
     })
+  })
+
+  test('gives several chat templates by their names, which are written as gguf-py does', () => {
+    const several = {
+      'tokenizer.chat_template': 'D',
+      'tokenizer.chat_templates': ['tool_use', 'a_b'],
+      'tokenizer.chat_template.tool_use': 'T',
+      'tokenizer.chat_template.a_b': 'B',
+    }
+    const tokenizer = load({ ...metadata, ...several })
+    const chat = [{ role: 'user', content: 'x' }]
+    const render = (options: object) => tokenizer.applyChatTemplate(chat, { ...options, tokenize: false })
+    expect([{}, { tools: [] }, { chatTemplate: 'a_b' }].map(render)).toEqual(['D', 'T', 'B'])
+    tokenizer.config = { ...tokenizer.config, chat_template: { default: 'D', tool_use: 'T', 'a.b': 'B' } }
+    const pairs = [...exportGgufVocabulary(tokenizer, tokenizer.vocabSize)].map(([key, { value }]) => [key, value])
+    expect(Object.fromEntries(pairs)).toMatchObject(several)
   })
 
   test('encodes with the token of the beginning where the file asks for it', () => {
