@@ -5,7 +5,14 @@ import { streamDataset } from '../src/data/load-dataset.ts'
 import { IterableDataset, interleaveDatasets } from '../src/data/stream.ts'
 import { DistilledModel } from '../src/distillation.ts'
 import { earlyStopping } from '../src/early-stopping.ts'
+import { LoraModel } from '../src/lora.ts'
+import { accuracy } from '../src/metrics.ts'
 import type { TrainableModel } from '../src/model.ts'
+import { Adafactor } from '../src/optim/adafactor.ts'
+import { AdamW } from '../src/optim/adamw.ts'
+import { Lion } from '../src/optim/lion.ts'
+import { Muon } from '../src/optim/muon.ts'
+import { Sgd } from '../src/optim/sgd.ts'
 import { DpoModel } from '../src/preference.ts'
 import { Trainer } from '../src/trainer.ts'
 
@@ -27,6 +34,12 @@ test.each<[string, unknown, (options: never) => unknown]>([
   ['maskedLmCollator: probability', { ...masking, probability: 0.3 }, maskedLmCollator],
   ['seq2SeqCollator: decoderStart', { padTokenId: 3, decoderStart: 0 }, seq2SeqCollator],
   ['classificationCollator: labels', { labels: 3 }, classificationCollator],
+  ['AdamW: lr', { lr: 3 }, options => new AdamW([], options)],
+  ['Adafactor: decay', { decay: 3 }, options => new Adafactor([], options)],
+  ['Lion: beta3', { beta3: 3 }, options => new Lion([], options)],
+  ['Muon: nesterov', { nesterov: 3 }, options => new Muon([], options)],
+  ['Sgd: lr', { lr: 3 }, options => new Sgd([], options)],
+  ['LoraConfig: rank', { rank: 4, targetModules: ['q'] }, options => new LoraModel(model as never, options)],
   ['DpoModel: bta', { bta: 3 }, options => new DpoModel(model as never, model, options)],
   ['DistilledModel: labelshift', { labelshift: 0 }, options => new DistilledModel(model as never, model, options)],
 ])('%s, which would be passed over, is refused', (said, options, call) => {
@@ -46,6 +59,9 @@ test('so is what Dataset.map has in HF alone, and what are no options at all', a
   )
   expect(() => seq2SeqCollator({ padTokenId: 0 } as never)).toThrow(
     'seq2SeqCollator: decoderStartTokenId is undefined, expected an integer at least 0.',
+  )
+  expect(() => accuracy(undefined as never, [1])).toThrow(
+    'accuracy: predictions are undefined, expected a list of numbers.',
   )
   await expect(rows.map(change, { batchSize: undefined } as object)).resolves.toHaveLength(2)
 })

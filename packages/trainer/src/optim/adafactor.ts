@@ -1,5 +1,5 @@
 import { tf } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
@@ -14,6 +14,8 @@ export interface AdafactorConfig {
   weightDecay?: number
 }
 
+const known = namesOf<AdafactorConfig>({ eps: true, clipThreshold: true, decayRate: true, weightDecay: true })
+
 /**
  * Adafactor, Shazeer & Stern 2018 (arXiv:1804.04235), with a given learning rate: of the squares of a matrix's gradients only
  * means of rows and columns are kept. Numbers of HF's `Adafactor(scale_parameter=False, relative_step=False)`, which its
@@ -24,6 +26,7 @@ export class Adafactor extends StatefulOptimizer {
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(parameters: Iterable<NamedParameter>, config: AdafactorConfig = {}) {
+    checkOptionNames('Adafactor', config, known)
     const complete = { eps: 1e-30, clipThreshold: 1, decayRate: -0.8, weightDecay: 0, ...config }
     checkNumber('Adafactor', 'eps', complete.eps, { min: 0 })
     checkNumber('Adafactor', 'clipThreshold', complete.clipThreshold, { above: 0 })

@@ -1,5 +1,5 @@
 import { adamW } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
@@ -12,12 +12,15 @@ export interface AdamWConfig {
   weightDecay?: number
 }
 
+const known = namesOf<AdamWConfig>({ beta1: true, beta2: true, eps: true, weightDecay: true })
+
 /** AdamW, Loshchilov & Hutter 2017 (arXiv:1711.05101); same numbers as `torch.optim.AdamW`. */
 export class AdamW extends StatefulOptimizer {
   readonly #config: Required<AdamWConfig>
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(parameters: Iterable<NamedParameter>, config: AdamWConfig = {}) {
+    checkOptionNames('AdamW', config, known)
     const complete = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, ...config }
     checkNumber('AdamW', 'beta1', complete.beta1, { min: 0, below: 1 })
     checkNumber('AdamW', 'beta2', complete.beta2, { min: 0, below: 1 })

@@ -1,5 +1,5 @@
 import { tf } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
@@ -12,6 +12,8 @@ export interface LionConfig {
   weightDecay?: number
 }
 
+const known = namesOf<LionConfig>({ beta1: true, beta2: true, weightDecay: true })
+
 /**
  * Lion, Chen et al. 2023 (arXiv:2302.06675), algorithm 2: every weight moves by the learning rate, in the direction of
  * the sign of beta1 · m + (1 - beta1) · g. It keeps half of AdamW's state.
@@ -21,6 +23,7 @@ export class Lion extends StatefulOptimizer {
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(parameters: Iterable<NamedParameter>, config: LionConfig = {}) {
+    checkOptionNames('Lion', config, known)
     const complete = { beta1: 0.9, beta2: 0.99, weightDecay: 0, ...config }
     checkNumber('Lion', 'beta1', complete.beta1, { min: 0, below: 1 })
     checkNumber('Lion', 'beta2', complete.beta2, { min: 0, below: 1 })

@@ -1,5 +1,5 @@
 import { HeedError, tf } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 
@@ -14,6 +14,8 @@ export interface MuonConfig {
 const [a, b, c] = [3.4445, -4.775, 2.0315]
 const numIterations = 5
 
+const known = namesOf<MuonConfig>({ momentum: true, weightDecay: true })
+
 /**
  * Muon, Jordan et al. 2024 (kellerjordan.github.io/posts/muon): the momentum of a matrix is made orthogonal before it is a
  * step. Numbers of `torch.optim.Muon(adjust_lr_fn='match_rms_adamw')` in F32, whose steps are as large as AdamW's
@@ -24,7 +26,9 @@ export class Muon extends StatefulOptimizer {
   readonly #weightDecay: number
 
   /** Throws HEED_ARGUMENT_INVALID when a parameter is no matrix: such belong to another optimizer, see `suitsMuon`. */
-  constructor(parameters: Iterable<NamedParameter>, { momentum = 0.95, weightDecay = 0 }: MuonConfig = {}) {
+  constructor(parameters: Iterable<NamedParameter>, config: MuonConfig = {}) {
+    checkOptionNames('Muon', config, known)
+    const { momentum = 0.95, weightDecay = 0 } = config
     checkNumber('Muon', 'momentum', momentum, { min: 0, below: 1 })
     checkNumber('Muon', 'weightDecay', weightDecay, { min: 0 })
     const all = [...parameters]

@@ -1,5 +1,5 @@
 import { tf } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'
@@ -10,13 +10,17 @@ export interface SgdConfig {
   weightDecay?: number
 }
 
+const known = namesOf<SgdConfig>({ momentum: true, weightDecay: true })
+
 /** Stochastic gradient descent with momentum: v = momentum · v + g; value -= learningRate · v. Numbers of `torch.optim.SGD`. */
 export class Sgd extends StatefulOptimizer {
   readonly #momentum: number
   readonly #weightDecay: number
 
   /** Throws HEED_ARGUMENT_INVALID. */
-  constructor(parameters: Iterable<NamedParameter>, { momentum = 0, weightDecay = 0 }: SgdConfig = {}) {
+  constructor(parameters: Iterable<NamedParameter>, config: SgdConfig = {}) {
+    checkOptionNames('Sgd', config, known)
+    const { momentum = 0, weightDecay = 0 } = config
     checkNumber('Sgd', 'momentum', momentum, { min: 0, below: 1 })
     checkNumber('Sgd', 'weightDecay', weightDecay, { min: 0 })
     super(parameters, momentum > 0 ? ['momentum_buffer'] : [])
