@@ -211,9 +211,16 @@ test('bench gives the rates of reading, writing, and writing many texts at once'
   const { tokensPerSecond, ...rest } = JSON.parse((await heed([...args, '--json'])).stdout)
   expect(rest).toMatchObject({ numParameters: 260032, promptTokens: 8, streams: 2 })
   for (const name of ['prefill', 'decode', 'batch']) expect(tokensPerSecond[name], name).toBeGreaterThan(0)
-  const { code, stderr } = await heed([...args, '--prompt-tokens', '600'])
-  expect([code, stderr]).toEqual([
-    2,
-    'error: BatchScheduler: prompt is 600 tokens long, expected less than the 512 of the context. Shorten it.\n',
-  ])
+  const refusals = [
+    ['--prompt-tokens', '600', '--prompt-tokens is 600 and --new-tokens 4'],
+    ['--new-tokens', '99999999999', '--prompt-tokens is 8 and --new-tokens 99999999999'],
+  ] as const
+  for (const [option, value, what] of refusals) {
+    const { code, stderr } = await heed([...args, option, value])
+    const rule = 'expected at most the 512 tokens of the context in both. Lower one.'
+    expect([code, stderr]).toEqual([2, `error: heed bench: ${what}, ${rule}\n`])
+  }
+  expect((await heed([...args, '--streams', '99999999999'])).stderr).toContain(
+    'Expected a whole number from 1 to 4096.',
+  )
 })

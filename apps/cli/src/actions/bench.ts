@@ -1,4 +1,4 @@
-import { init, tf } from '@heed/tensor-backend'
+import { HeedError, init, tf } from '@heed/tensor-backend'
 import { AutoModelForCausalLM, BatchScheduler, type CausalLm } from 'heed'
 import type { BenchOptions } from '../commands/bench.ts'
 import { formatBytes, formatTable } from '../terminal/format.ts'
@@ -10,7 +10,7 @@ interface Rates {
   batch: number
 }
 
-/** Measures a model and prints its rates. Throws as `AutoModelForCausalLM.fromPretrained`. */
+/** Measures a model and prints its rates. Throws as `AutoModelForCausalLM.fromPretrained` and `measure`. */
 export async function bench(path: string, { json, dtype, ...options }: BenchOptions): Promise<void> {
   const { backend } = await init()
   const model = await AutoModelForCausalLM.fromPretrained(path, dtype === undefined ? {} : { dtype })
@@ -46,6 +46,7 @@ async function measure(
   const { vocabSize } = model.config
   const found: Rates[] = []
   try {
+    checkLength(scheduler.contextLength, promptTokens, newTokens)
     for (let round = 0; round <= rounds; round++) {
       const one = await run(scheduler, 1, { vocabSize, promptTokens, newTokens })
       const many = await run(scheduler, streams, { vocabSize, promptTokens, newTokens })
@@ -60,6 +61,16 @@ async function measure(
       .map(rates => rates[name])
       .sort((a, b) => a - b)[Math.floor(rounds / 2)]!
   return { prefill: median('prefill'), decode: median('decode'), batch: median('batch') }
+}
+
+/** The scheduler would write fewer tokens than the rates are told for. */
+function checkLength(contextLength: number, promptTokens: number, newTokens: number): void {
+  if (promptTokens + newTokens <= contextLength) return
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `heed bench: --prompt-tokens is ${promptTokens} and --new-tokens ${newTokens}, expected at most the ${contextLength} tokens ` +
+      'of the context in both. Lower one.',
+  )
 }
 
 /** Writes some texts at once: until each has its first token prompts are read, from then on all write. */

@@ -20,7 +20,7 @@ export function benchCommand(): Command {
     .argument('<model>', 'an HF folder or hub id, or a .gguf file')
     .option('--prompt-tokens <n>', 'tokens of a prompt', wholeNumber(2), 128)
     .option('--new-tokens <n>', 'tokens of a text', wholeNumber(2), 32)
-    .option('--streams <n>', 'texts at once', wholeNumber(1), 8)
+    .option('--streams <n>', 'texts at once', wholeNumber(1, 4096), 8)
     .option('--rounds <n>', 'the median of so many is given', wholeNumber(1), 3)
     .addOption(dtypeOption())
     .option('--json', 'print one JSON object')
