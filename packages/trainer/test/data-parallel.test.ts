@@ -70,4 +70,23 @@ describe.skipIf(!hasMpi)(`two processes under mpirun${why}`, () => {
     expect(code, output).toBe(0)
     expect(losses).toBeAllclose(expected.losses, { atol: 1e-5, rtol: 1e-5 })
   }, 600_000)
+
+  test('follow their common evaluations, of smoothed labels, with one learning rate', () => {
+    const following = {
+      ...{ maxSteps: 10, evalStrategy: 'steps', evalSteps: 1, labelSmoothingFactor: 0.1, learningRate: 0.1 },
+      ...{ lrSchedulerType: 'reduce_lr_on_plateau', lrSchedulerKwargs: { patience: 0, factor: 0.5, threshold: 0.05 } },
+    }
+    const [single, both] = [temporaryFolder(), temporaryFolder()]
+    const one = train(1, single, { ...following, perDeviceTrainBatchSize: 8 })
+    const two = train(2, both, following)
+    expect(two.code, two.output).toBe(0)
+    expect(two.losses).toBeAllclose(one.losses, { atol: 1e-5, rtol: 1e-5 })
+    expect(two.evalLoss).toBeCloseTo(one.evalLoss, 5)
+    const rates = (folder: string): number[] =>
+      readFileSync(`${folder}/metrics.jsonl`, 'utf8')
+        .split('\n')
+        .flatMap(line => (line ? (JSON.parse(line).learning_rate ?? []) : []))
+    expect(rates(both)).toEqual(rates(single))
+    expect(new Set(rates(both)).size).toBeGreaterThan(1)
+  }, 300_000)
 })
