@@ -274,7 +274,7 @@ test.each(['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
 test.each(['F16', 'Q8_0', 'Q4_K'] as const)('%s is made and read in turns, of which others have some', async type => {
   let now = 0
   vi.spyOn(performance, 'now').mockImplementation(() => (now += 100))
-  const turns = vi.spyOn(globalThis, 'setTimeout')
+  const turns = vi.spyOn(globalThis, 'setImmediate')
   const values = Float32Array.from({ length: 2 ** 15 + 256 }, (_, i) => weights[i % weights.length]!)
   const bytes = await quantizeGgmlInTurns(values, type, 'x')
   expect(turns).toHaveBeenCalledTimes(3)
