@@ -20,9 +20,13 @@ export interface Decoding {
 }
 
 /** Tokens of a prompt that go through a model at once: enough to fill the processor, few enough that a long prompt takes little memory. */
-function prefillChunk({ config }: CausalLm): number {
+const PREFILL_CHUNK = 256
+const PREFILL_CHUNK_OF_WIDE = 128
+
+/** Whether what a piece of a prompt takes matters beside the weights, and the time to get it back hardly beside the rest. */
+function isWide({ config }: CausalLm): boolean {
   const { hiddenSize = 0 } = config as { hiddenSize?: number }
-  return hiddenSize < 2048 ? 256 : 128
+  return hiddenSize >= 2048
 }
 
 export interface CausalDecodingOptions extends CacheOptions {
@@ -65,7 +69,7 @@ export class CausalDecoding implements Decoding {
     this.#held = 0
     this.#warnBeyond(this.#cache.length + count)
     for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
-    const chunk = prefillChunk(this.model)
+    const chunk = isWide(this.model) ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
     let begin = 0
     for (; count - begin > chunk + logitsToKeep; begin += chunk) {
       tf.dispose(this.#forward(inputIds, begin, begin + chunk, 1))
@@ -73,7 +77,7 @@ export class CausalDecoding implements Decoding {
       checkAborted(this.#signal)
     }
     const rows = await this.#logits.read(this.#forward(inputIds, begin, count, logitsToKeep))
-    if (begin > 0) trimMemory() // what a long prompt took is not kept beside the text
+    if (begin > 0 && isWide(this.model)) trimMemory() // what a long prompt took is not kept beside the text
     return rows
   }
 
