@@ -34,6 +34,12 @@ function line(result: CaseResult): string {
   return `${title}: ${versus(result, unit)}${memory}`
 }
 
+// A reader that has seen enough, such as `head`, is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 await new Command('bench')
   .description('Measure Heed against its peers, in turn, in one run.')
   .argument('<name>', `one of ${Object.keys(benches).join(', ')}`)

@@ -9,6 +9,7 @@ export type Run = () => unknown
 
 /** Does the tasks of `contestant.ts`: a line of JSON in, a line of JSON out. A task is prepared once. */
 export async function serveTasks(prepare: (task: Task) => Run | Promise<Run>): Promise<void> {
+  process.stdout.on('error', () => process.exit()) // whoever asked is gone
   const prepared = new Map<string, Run>()
   for await (const line of createInterface({ input: process.stdin })) {
     const { repeats, ...task } = JSON.parse(line) as Task & { repeats: number }
