@@ -1,4 +1,4 @@
-import { HeedError, nearestName } from '@heed/tensor-backend'
+import { HeedError, nearestName, withoutUndefined } from '@heed/tensor-backend'
 import { checkChoice, checkNumber, type NumberRule, show } from './checks.ts'
 import {
   checkScheduleOptions,
@@ -171,8 +171,7 @@ const where = 'TrainingArguments'
 /** All arguments, HF's defaults where none is given. Throws HEED_CONFIG_INVALID naming the wrong one. */
 export function completeArguments(given: Partial<TrainingArguments>): TrainingArguments {
   checkNames(given)
-  const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const args: TrainingArguments = { ...defaults, ...chosen }
+  const args: TrainingArguments = { ...defaults, ...withoutUndefined(given) }
   if (args.outputDir === undefined && given.saveStrategy === undefined) args.saveStrategy = 'no'
   for (const [name, rule] of Object.entries(numberRules)) {
     const value = args[name as keyof TrainingArguments]
@@ -229,9 +228,8 @@ function checkTogether(args: TrainingArguments): void {
     throw invalid('saveStrategy', saveStrategy, 'no, since there is no outputDir to save to')
   }
   if (args.maxSteps === 0) throw invalid('maxSteps', 0, `at least 1, or -1 to train numTrainEpochs (${numTrainEpochs})`)
-  checkScheduleOptions(lrSchedulerType, args.lrSchedulerKwargs, {
-    ...{ where, prefix: 'lrSchedulerKwargs.', code: 'HEED_CONFIG_INVALID' },
-  })
+  const place = { where, prefix: 'lrSchedulerKwargs.', code: 'HEED_CONFIG_INVALID' } as const
+  checkScheduleOptions(lrSchedulerType, args.lrSchedulerKwargs, place)
   if (followsMetric(lrSchedulerType) && evalStrategy === 'no') {
     throw invalid('evalStrategy', evalStrategy, `steps or epoch, since ${lrSchedulerType} follows evaluations`)
   }

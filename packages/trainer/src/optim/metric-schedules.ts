@@ -1,4 +1,4 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, withoutUndefined } from '@heed/tensor-backend'
 import { checkChoice, checkNumber, show } from '../checks.ts'
 import {
   checkScheduleOptions,
@@ -54,10 +54,6 @@ function isBetter(metric: number, best: number, { mode, threshold, thresholdMode
   return mode === 'min' ? metric < bound : metric > bound
 }
 
-/** Options without those that are undefined, for which there are defaults. */
-const given = (options: ScheduleOptions): ScheduleOptions =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-
 const worst = ({ mode }: Comparison): number => (mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY)
 
 /** A copy of the saved state with the names of `own`. Throws HEED_STATE_DICT_MISMATCH. */
@@ -86,7 +82,15 @@ class ReduceOnPlateau implements MetricSchedule {
 
   constructor(learningRate: number, options: ScheduleOptions) {
     const comparison = { mode: 'min', threshold: 1e-4, thresholdMode: 'rel' } as const
-    this.#settings = { ...comparison, factor: 0.1, patience: 10, cooldown: 0, minLr: 0, eps: 1e-8, ...given(options) }
+    this.#settings = {
+      ...comparison,
+      factor: 0.1,
+      patience: 10,
+      cooldown: 0,
+      minLr: 0,
+      eps: 1e-8,
+      ...withoutUndefined(options),
+    }
     this.#state = { learningRate, best: worst(this.#settings), numBadEpochs: 0, cooldownCounter: 0 }
   }
 
@@ -147,7 +151,7 @@ class Greedy implements MetricSchedule {
     this.#settings = {
       ...{ mode: 'min', threshold: 1e-6, thresholdMode: 'abs', factor: 0.95, patience: 10, cooldown: 0, warmup: 0 },
       ...{ minLr: 1e-3, maxLr: 1, eps: 1e-8, smooth: false, windowSize: 50, resetStart: 500 },
-      ...given(options),
+      ...withoutUndefined(options),
     }
     this.#firstLearningRate = learningRate
     this.#state = this.#newState()

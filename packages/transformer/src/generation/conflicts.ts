@@ -1,4 +1,4 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, withoutUndefined } from '@heed/tensor-backend'
 import { invalidArgument, unknownOption } from '../invalid-argument.ts'
 import { type GenerationSettings, samplingSettings, settingNames, toSnakeCase } from './config.ts'
 import type { GenerateOptions } from './plan.ts'
@@ -37,9 +37,8 @@ export function invalid(name: string, value: unknown, rule: string, mend: string
 
 /** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
 export function checkNames(where: string, options: object, known: readonly string[]): void {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const unknown = given.find(([name]) => !known.includes(name))
-  if (unknown) throw unknownOption(where, unknown[0], known)
+  const unknown = Object.keys(withoutUndefined(options)).find(name => !known.includes(name))
+  if (unknown !== undefined) throw unknownOption(where, unknown, known)
 }
 
 /** Settings that hold ids of tokens. */

@@ -69,7 +69,8 @@ export class CausalDecoding implements Decoding {
     this.#held = 0
     this.#warnBeyond(this.#cache.length + count)
     for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
-    const chunk = isWide(this.model) ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
+    const isOfWide = isWide(this.model)
+    const chunk = isOfWide ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
     let begin = 0
     for (; count - begin > chunk + logitsToKeep; begin += chunk) {
       tf.dispose(this.#forward(inputIds, begin, begin + chunk, 1))
@@ -77,7 +78,7 @@ export class CausalDecoding implements Decoding {
       checkAborted(this.#signal)
     }
     const rows = await this.#logits.read(this.#forward(inputIds, begin, count, logitsToKeep))
-    if (begin > 0 && isWide(this.model)) trimMemory() // what a long prompt took is not kept beside the text
+    if (begin > 0 && isOfWide) trimMemory() // what a long prompt took is not kept beside the text
     return rows
   }
 

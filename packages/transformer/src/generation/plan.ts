@@ -1,3 +1,4 @@
+import { withoutUndefined } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import type { CacheOptions } from '../cache-options.ts'
 import type { TokenIds } from '../inputs.ts'
@@ -83,8 +84,7 @@ const forbiddingOptions = [
 /** Merges options and the model's generation_config.json. Throws HEED_ARGUMENT_INVALID. */
 export function mergeSettings(model: PretrainedModel, options: GenerateOptions): GenerationSettings {
   checkSettings(options)
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const settings: GenerationSettings = { ...model.generationConfig, ...given }
+  const settings: GenerationSettings = { ...model.generationConfig, ...withoutUndefined(options) }
   if (settings.doSample) checkSettings(settings) // what generation_config.json says of sampling
   return settings
 }

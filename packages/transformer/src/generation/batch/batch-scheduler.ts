@@ -3,7 +3,7 @@
  * of every text under way. Yu et al. 2022 ("Orca", OSDI 22), iteration-level scheduling.
  */
 import { BatchCache } from '@heed/layers'
-import { HeedError, Turns, tf } from '@heed/tensor-backend'
+import { HeedError, Turns, tf, withoutUndefined } from '@heed/tensor-backend'
 import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
@@ -208,7 +208,7 @@ function completeOptions(options: BatchSchedulerOptions, model: CausalLm): Requi
     cacheOptions: {},
   }
   checkNames('BatchScheduler', options, Object.keys(defaults))
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const given: object = withoutUndefined(options)
   for (const [name, value] of Object.entries(given)) {
     const least = name === 'keptCaches' ? 0 : 1
     if (name === 'cacheOptions' || (Number.isInteger(value) && value >= least)) continue
