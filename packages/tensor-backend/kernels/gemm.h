@@ -11,24 +11,20 @@
 
 namespace {
 
-// A tile is kTileRows x kTileCols: its sums fill the registers, less those for a row of B and one element of A. V8 loads
-// all elements of A for a step at once, so that with them 15 of its registers must do.
+// A tile is kTileRows x kTileCols: its sums fill the registers, less those for a row of B and one element of A, and for a
+// product where multiplying and adding are two instructions. V8 has 15 registers to give.
 #if defined(HEED_AVX512)
 constexpr int kTileRows = 12;
-#elif defined(HEED_AVX2)
+#elif defined(HEED_AVX2) || defined(__wasm_relaxed_simd__)
 constexpr int kTileRows = 6;
 #elif defined(HEED_NEON)
 constexpr int kTileRows = 8;
-#elif defined(__wasm_relaxed_simd__)
-constexpr int kTileRows = 3;
+#elif defined(__wasm_simd128__)
+constexpr int kTileRows = 5;
 #else
 constexpr int kTileRows = 4;
 #endif
-#if defined(__wasm_relaxed_simd__)
-constexpr int kTileVectors = 3;
-#else
 constexpr int kTileVectors = 2;
-#endif
 constexpr int kTileCols = kTileVectors * Vec::kLanes;
 constexpr int kLine = 16;  // floats of a cache line
 constexpr int kFetchSteps = 4;  // steps of a tile for each line of what is needed next
@@ -98,12 +94,25 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
         for (int v = 0; v < kVectors; v++) row[v] = load(b + v * L);
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; i++) {
-            const Vec x = all(kIsPacked ? a[i] : a[i * a_row]);
+            Vec x = all(kIsPacked ? a[i] : a[i * a_row]);
+            stay(x);
 #pragma GCC unroll 4
-            for (int v = 0; v < kVectors; v++) sums[i][v] = fma(x, row[v], sums[i][v]);
+            for (int v = 0; v < kVectors; v++) {
+                sums[i][v] = fma(x, row[v], sums[i][v]);
+                stay(sums[i][v]);
+            }
         }
         a += kIsPacked ? kRows : 1;
         b += b_row;
+    }
+    Vec results[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) {
+            results[i][v] = sums[i][v];
+            stay_in_memory(results[i][v]);
+        }
     }
     const int last = cols - (kVectors - 1) * L;
 #pragma GCC unroll 16
@@ -112,7 +121,7 @@ __attribute__((noinline)) void tile_product(int depth, const float* a, size_t a_
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; v++) {
             const int n = v == kVectors - 1 ? last : L;
-            Vec y = sums[i][v];
+            Vec y = results[i][v];
             if (to.accumulate) y = y + load_n(c + v * L, n);
             if (to.bias) y = y + load_n(to.bias + v * L, n);
             store_n(c + v * L, y, n);
@@ -193,10 +202,14 @@ inline void pack_columns(Matrix b, int depth, int cols, float* to) {
 /** Rows [0, rows) of A: to[p * rows + i]. */
 inline void pack_rows(Matrix a, int rows, int depth, float* to) {
     if (a.col == 1) return transpose_block(a.data, a.row, to, rows, rows, depth);
+    constexpr int L = Vec::kLanes;
+    // Whole vectors where there is room for them: the next steps write over the lanes too many.
+    const int extra = (rows + L - 1) / L * L - rows;
+    const int whole = a.col < L ? 0 : depth - (extra + rows - 1) / rows;
     int p = 0;
-    // Whole vectors: the lane too much is the first of the next column, and is written over by it.
-    if (rows == Vec::kLanes - 1)
-        for (; p + 1 < depth; p++) store(to + p * rows, load(a.data + p * a.col));
+    for (; p < whole; p++) {
+        for (int i = 0; i < rows; i += L) store(to + p * rows + i, load(a.data + p * a.col + i));
+    }
     for (; p < depth; p++) {
         const float* from = a.data + p * a.col;
         HEED_FOR_VECTORS(i, n, rows, { store_n(to + p * rows + i, load_n(from + i, n), n); });

@@ -167,7 +167,6 @@ HEED_INLINE float highest(Vec a) {
     const float x = wasm_f32x4_extract_lane(pairs, 0), y = wasm_f32x4_extract_lane(pairs, 1);
     return x > y ? x : y;
 }
-
 #else
 
 struct Vec {
@@ -223,6 +222,22 @@ HEED_INLINE void store_first(float* p, Vec a, int n) {
 }
 
 #endif
+
+// V8 has 15 registers, and keeps to them where a loop uses what it loads at once. The compiler would load all that a step
+// needs first; the V8 of Node 20 does as well, unless the loop's results are stored in the order in which it computes them.
+
+/** On WebAssembly `x` is computed where this stands. */
+HEED_INLINE void stay([[maybe_unused]] Vec& x) {
+#if defined(__wasm_simd128__)
+    asm volatile("" : "+r"(x.v));
+#endif
+}
+/** On WebAssembly `x` is stored where this stands. */
+HEED_INLINE void stay_in_memory([[maybe_unused]] Vec& x) {
+#if defined(__wasm_simd128__)
+    asm volatile("" : : "r"(&x) : "memory");
+#endif
+}
 
 /** Calls body(i, n) for each vector of [0, count): n is kLanes, a constant, but for a last shorter one. */
 #define HEED_FOR_VECTORS(i, n, count, body)                                   \
