@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "simd.h"
 #include "threads.h"
+#include "transpose.h"
 
 using heed::parallel_for;
 
@@ -306,7 +307,31 @@ struct Half {
         }
     }
 
-    static void pack(const uint8_t* from, uint8_t* to, int row) { memcpy(to + 2 * row, from, 2); }
+    /** A strip of `rows` rows, row_bytes apart. Two columns move as one word, so that words are transposed in registers. */
+    static void pack_strip(const uint8_t* from, size_t row_bytes, int rows, int cols, uint8_t* to) {
+        constexpr int L = Vec::kLanes;
+        const bool is_aligned = (uintptr_t)from % sizeof(float) == 0 && row_bytes % sizeof(float) == 0;
+        int col = 0;
+        for (; is_aligned && rows == kStrip && col + 2 * L <= cols; col += 2 * L) {
+            float pairs[L * kStrip];
+            for (int row = 0; row < kStrip; row += L) {
+                const uint8_t* block = from + row * row_bytes + 2 * col;
+                transpose_lanes(reinterpret_cast<const float*>(block), row_bytes / sizeof(float), pairs + row, kStrip);
+            }
+            for (int i = 0; i < L; i++) {
+                uint32_t words[kStrip];
+                uint16_t halves[2][kStrip];
+                memcpy(words, pairs + i * kStrip, sizeof words);
+                for (int row = 0; row < kStrip; row++) {
+                    halves[0][row] = (uint16_t)words[row];
+                    halves[1][row] = (uint16_t)(words[row] >> 16);
+                }
+                memcpy(to + (size_t)(col + 2 * i) * kBytes, halves, sizeof halves);
+            }
+        }
+        for (; col < cols; col++)
+            for (int row = 0; row < rows; row++) memcpy(to + (size_t)col * kBytes + 2 * row, from + row * row_bytes + 2 * col, 2);
+    }
 
     static void unpack(const uint8_t* w, int row, float* to) {
         float lanes[Vec::kLanes];
@@ -401,8 +426,12 @@ void HEED_KERNEL(quantized_pack)(const uint8_t* blocks, uint8_t* strips, int kin
                 const int strip_rows = rows - strip * kStrip < kStrip ? rows - strip * kStrip : kStrip;
                 const uint8_t* from = blocks + strip * kStrip * row_bytes;
                 uint8_t* to = strips + strip * strip_bytes<Format>(cols);
-                for (int block = 0; block < per_row; block++, from += Format::kSourceBytes, to += Format::kBytes)
-                    for (int row = 0; row < strip_rows; row++) Format::pack(from + row * row_bytes, to, row);
+                if constexpr (Format::kCols == 1) {
+                    Format::pack_strip(from, row_bytes, strip_rows, cols, to);
+                } else {
+                    for (int block = 0; block < per_row; block++, from += Format::kSourceBytes, to += Format::kBytes)
+                        for (int row = 0; row < strip_rows; row++) Format::pack(from + row * row_bytes, to, row);
+                }
             }
         });
     });
