@@ -253,6 +253,68 @@ test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from i
   expect(steps.at(-1)).toBe(400)
 })
 
+test('a run goes on only with the sizes and the tokenizer that it began with', async () => {
+  const [out, other] = [join(folder, 'begun'), join(folder, 'other-tokenizer')]
+  const args = ['train', text, '--out', out, '--steps', '2', ...tiny, ...short]
+  expect((await heed(args)).code).toBe(0)
+  expect((await heed(['tokenizer', 'train', text, '--out', other, '--vocab-size', '310'])).code).toBe(0)
+  const again = ['train', text, '--out', out, '--steps', '3', '--resume', ...tiny, ...short.slice(0, -2)]
+  const mend = 'Give what the run began with, or begin another without --resume.\n'
+  const wrong: [string[], string][] = [
+    [['--vocab-size', '320'], `heed train: --vocab-size is 320, expected 300 as in the run in ${out}, with --resume.`],
+    // as many weights as before, which would be loaded without a word
+    [
+      ['--num-attention-heads', '4', '--num-key-value-heads', '2'],
+      `heed train: --num-attention-heads is 4, expected 2 as in the run in ${out}, with --resume.`,
+    ],
+    [
+      ['--tokenizer', other],
+      `${other}: its tokenizer has 310 tokens, expected 300 as the run in ${out}, with --resume.`,
+    ],
+  ]
+  const found = await Promise.all(wrong.map(([given]) => heed([...again, ...given])))
+  expect(found).toEqual(wrong.map(([, said]) => ({ code: 2, stdout: '', stderr: `error: ${said} ${mend}` })))
+  expect((await heed([...again, '--vocab-size', '300'])).code).toBe(0)
+})
+
+test('a prepared corpus and a model with other tokens are refused before any work', async () => {
+  const half = join(folder, 'half.txt')
+  writeFileSync(half, readFileSync(text, 'utf8').slice(30_000))
+  const corpus = async (name: string, file: string, vocabSize: number): Promise<string> => {
+    const [tokenizer, out] = [join(folder, `${name}-tokenizer`), join(folder, name)]
+    await heed(['tokenizer', 'train', file, '--out', tokenizer, '--vocab-size', String(vocabSize)])
+    expect((await heed(['data', 'prepare', text, '--tokenizer', tokenizer, '--out', out])).code).toBe(0)
+    return out
+  }
+  const [own, small, large, others] = await Promise.all([
+    corpus('own', text, 300),
+    corpus('small', text, 290),
+    corpus('large', text, 310),
+    corpus('others', half, 300),
+  ])
+  const train = ['train', '--steps', '1', '--block-size', '16', '--batch-size', '4', '--out']
+  const model = join(folder, 'own-run', 'model')
+  expect((await heed([...train, join(folder, 'own-run'), own!, ...tiny, '--num-key-value-heads', '1'])).code).toBe(0)
+  const mend = `Prepare the corpus again by heed data prepare with --tokenizer ${model}, or leave --model out.\n`
+  const out = join(folder, 'no-run')
+  const found = await Promise.all([small!, large!, others!].map(data => heed([...train, out, data, '--model', model])))
+  expect(found.map(({ code, stderr }) => [code, stderr])).toEqual([
+    [2, `error: ${small}: its tokenizer has 290 tokens, expected 300 as the tokenizer of ${model}. ${mend}`],
+    [2, `error: ${large}: its tokenizer has 310 tokens, expected at most 300, the vocab_size of ${model}. ${mend}`],
+    [
+      2,
+      expect.stringMatching(/others: its tokenizer has "[^"]+" as token \d+ of 300, expected "[^"]+" as the tokenizer/),
+    ],
+  ])
+  expect(readdirSync(folder)).not.toContain('no-run')
+  const larger = await heed([...train, out, text, '--model', model, '--tokenizer', `${large}-tokenizer`])
+  expect(larger.stderr).toBe(
+    `error: ${large}-tokenizer: its tokenizer has 310 tokens, expected at most 300, the vocab_size of ${model}. ` +
+      'Leave --tokenizer out for that of the model, or choose a smaller one.\n',
+  )
+  expect((await heed([...train, out, own!, '--model', model])).code).toBe(0)
+}, 300_000)
+
 test('heed data prepare makes the tokens of the whole text by threads, and heed train trains from its folder', async () => {
   const [tokenizer, out] = [join(folder, 'prepare-tokenizer'), join(folder, 'prepared')]
   expect((await heed(['tokenizer', 'train', text, '--out', tokenizer, '--vocab-size', '300'])).code).toBe(0)

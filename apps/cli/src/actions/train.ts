@@ -10,6 +10,7 @@ import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { exitCodes } from '../failure.ts'
 import { checkOutputDir } from '../output-dir.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
+import { checkSizesOfRun, checkVocabSizeOfRun } from '../resumed-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import { endOfText } from '../train-tokenizer.ts'
@@ -17,6 +18,7 @@ import { argumentsOf } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
 import { runTraining, type TrainingResult } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
+import { checkCorpusOfModel, checkTokenizerOfModel, checkTokenizerOfRun } from '../vocabularies.ts'
 
 /** Trains a model and saves it. Throws HEED_ARGUMENT_INVALID, and as the steps it is made of. */
 export async function train(files: readonly string[], options: TrainOptions, command: Command): Promise<void> {
@@ -27,7 +29,7 @@ export async function train(files: readonly string[], options: TrainOptions, com
   if (options.dryRun) return printDryRun(await dryRunOf(files, options, command), isJson)
   const result = options.recipe
     ? await trainByRecipe(files, options, options.recipe)
-    : await runRecipe(await dataOf(files, command), options, isJson)
+    : await runRecipe(await dataOf(files, options, command), options, isJson)
   if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
   if (result.isInterrupted) process.exitCode = exitCodes.interrupted
 }
@@ -70,19 +72,30 @@ function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions
   if (tokenizer) refuse(['vocabSize'], 'without --tokenizer, which has its own', 'Leave one of them out.')
 }
 
-/** What the files hold. Throws HEED_ARGUMENT_INVALID at an option of a tokenizer beside tokens, and as `trainingData`. */
-async function dataOf(files: readonly string[], command: Command): Promise<TrainingData> {
+/**
+ * What the files hold. Throws HEED_ARGUMENT_INVALID at an option of a tokenizer beside tokens, and at tokens or sizes that are not
+ * those of the model or of the run that is to go on, and as `trainingData`.
+ */
+async function dataOf(files: readonly string[], options: TrainOptions, command: Command): Promise<TrainingData> {
+  const { model, resume, out } = options
   const data = await trainingData(files)
-  if ('folder' in data) {
+  const prepared = 'folder' in data ? data.folder : undefined
+  if (prepared !== undefined) {
     const other = 'without a folder of heed data prepare, which has its own tokenizer'
     refuseGiven(command, ['tokenizer', 'vocabSize'], other, 'Leave one of them out.')
-  }
+    if (model) await checkCorpusOfModel(prepared, model)
+  } else if (model && options.tokenizer) await checkTokenizerOfModel(options.tokenizer, model)
+  if (!resume) return data
+  const source = prepared ?? options.tokenizer ?? model
+  if (source !== undefined) await checkTokenizerOfRun(source, out)
+  else if (isGiven(command, 'vocabSize')) await checkVocabSizeOfRun(options)
+  if (!model) await checkSizesOfRun(options)
   return data
 }
 
 async function dryRunOf(files: readonly string[], options: TrainOptions, command: Command): Promise<DryRun> {
   if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options)
-  const { model, corpus } = await makeParts(await dataOf(files, command), options, options.json === true)
+  const { model, corpus } = await makeParts(await dataOf(files, options, command), options, options.json === true)
   try {
     return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
   } finally {
