@@ -270,7 +270,7 @@ describe('a recipe', () => {
     ['quantise: q4_0', 'quantise is "q4_0", expected no such key. Write quantize.'],
     ['task: chats', 'task is "chats", expected one of text, chat, classification, preference.'],
     ['data: { train: 3 }', 'data.train is 3, expected a file name, or a list of them.'],
-    ['training: { learningRat: 1 }', 'learningRat is not an argument, expected learningRate.'],
+    ['training: { learningRat: 1 }', 'learningRat is not an option, expected learningRate.'],
     ['dpo: { beta: 1 }', 'the task is text, expected preference with --dpo-beta or dpo.', 2],
     ['task: preference\ndpo: { bta: 1 }', 'dpo.bta is 1, expected no such key. Write dpo.beta.'],
     ['lora: { r: 0 }', 'LoraConfig: r is 0, expected an integer at least 1.'],

@@ -1,4 +1,4 @@
-import { type Activation, activate, HeedError, linear, nearestName, tf } from '@heed/tensor-backend'
+import { type Activation, activate, checkOptionNames, HeedError, linear, tf } from '@heed/tensor-backend'
 import { Conv1D } from './conv1d.ts'
 import { Dropout } from './dropout.ts'
 import { initialValue, uniform, zeros } from './initializers.ts'
@@ -230,15 +230,7 @@ function completeConfig(config: LoraConfig): Required<LoraConfig> {
     taskType: 'CAUSAL_LM',
     baseModelNameOrPath: '',
   }
-  const known = [...Object.keys(defaults), 'targetModules']
-  const unknown = Object.keys(config).find(name => !known.includes(name))
-  if (unknown !== undefined) {
-    const expected = nearestName(unknown, known) ?? `one of ${known.join(', ')}`
-    throw new HeedError(
-      'HEED_CONFIG_INVALID',
-      `LoraConfig: ${unknown} is not an option, expected ${expected}. Rename it or leave it out.`,
-    )
-  }
+  checkOptionNames('LoraConfig', config, [...Object.keys(defaults), 'targetModules'], 'HEED_CONFIG_INVALID')
   const all = { ...defaults, ...config }
   const check = (name: 'r' | 'loraAlpha' | 'loraDropout', isRight: boolean, rule: string): void => {
     if (isRight) return

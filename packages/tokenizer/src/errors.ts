@@ -30,17 +30,23 @@ export function invalidArgument(name: string, value: unknown, expected: string, 
   return new HeedError('HEED_ARGUMENT_INVALID', `${name} is ${shown(value)}, expected ${expected}. ${mend}`)
 }
 
-/** Refuses options that are no object, and names that would be passed over. Throws HEED_ARGUMENT_INVALID. */
+/**
+ * Refuses options that are no object, and names that would be passed over, in the words of `checkOptionNames` of
+ * `@heed/tensor-backend`, which this package does without. Throws HEED_ARGUMENT_INVALID.
+ */
 export function checkOptions(where: string, options: object, known: Readonly<Record<string, true>>): void {
+  const names = Object.keys(known)
+  const refuse = (found: string, expected: string): HeedError =>
+    new HeedError('HEED_ARGUMENT_INVALID', `${where}: ${found}, expected ${expected}`)
   if (typeof options !== 'object' || options === null) {
-    throw invalidArgument(`${where}: options`, options, 'an object', `Give ${Object.keys(known).join(', ')} by name.`)
+    throw refuse(
+      `the options are ${shown(options)}`,
+      `an object with ${names.join(', ')}. Give each by its name: { ${names[0]}: ... }.`,
+    )
   }
   for (const name in options) {
     if (Object.hasOwn(known, name) || (options as Record<string, unknown>)[name] === undefined) continue
-    throw new HeedError(
-      'HEED_ARGUMENT_INVALID',
-      `${where}: ${name} is not an option, expected one of ${Object.keys(known).join(', ')}. Correct its name, or leave it out.`,
-    )
+    throw refuse(`${name} is not an option`, `one of ${names.join(', ')}. Rename it or leave it out.`)
   }
 }
 

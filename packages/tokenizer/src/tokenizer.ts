@@ -99,6 +99,16 @@ const chatNames: Readonly<Record<keyof ChatOptions, true>> = {
   truncation: true,
   padding: true,
 }
+/** With the id of those that another tokenizer gives as its `addedTokens`; here they get their own. */
+const addedTokenNames: Readonly<Record<keyof AddedToken | 'id', true>> = {
+  content: true,
+  singleWord: true,
+  lstrip: true,
+  rstrip: true,
+  normalized: true,
+  special: true,
+  id: true,
+}
 const { pair: _, ...batchNames } = encodeNames
 
 /** A text, or one that is already cut into words. */
@@ -434,8 +444,10 @@ function asAddedTokens(tokens: Iterable<AddedToken | string>): AddedToken[] {
   }
   return Array.from(tokens, token => {
     const added = typeof token === 'string' ? { content: token } : token
-    if (typeof added?.content === 'string') return added
-    throw invalidArgument('addTokens: a token', token, 'a string or an object with content', 'Name its text.')
+    if (typeof added?.content !== 'string')
+      throw invalidArgument('addTokens: a token', token, 'a string or an object with content', 'Name its text.')
+    checkOptions('addTokens', added, addedTokenNames)
+    return added
   })
 }
 

@@ -206,6 +206,10 @@ describe('wrong arguments are refused', () => {
       it => it.addTokens([{ token: 'x' }]),
     ],
     [
+      'addTokens: single_word is not an option, expected one of content, singleWord, lstrip, rstrip, normalized, special, id. Rename it or leave it out.',
+      it => it.addTokens([{ content: 'x', single_word: true }]),
+    ],
+    [
       'applyChatTemplate: messages is "hi", expected a list of at least one message. Pass [{ role, content }].',
       it => it.applyChatTemplate('hi'),
     ],
@@ -373,7 +377,7 @@ describe('options of plain JavaScript', () => {
       'vocabSize, specialTokens, initialAlphabet, unkToken, maxPieceLength, seedSize, shrinkingFactor, numSubIterations',
     ],
   ])('%s refuses a name that it does not have', (where, call, names) => {
-    const mend = 'Correct its name, or leave it out.'
+    const mend = 'Rename it or leave it out.'
     expect(errorOf(call)).toEqual([
       'HEED_ARGUMENT_INVALID',
       `${where}: lenght is not an option, expected one of ${names}. ${mend}`,
@@ -382,10 +386,10 @@ describe('options of plain JavaScript', () => {
 
   test('that are no object are refused, and undefined ones are not given', () => {
     expect(errorOf(() => tokenizer.encode('a', 'b' as never))[1]).toBe(
-      `encode: options is "b", expected an object. Give pair, ${encodeOptions} by name.`,
+      `encode: the options are "b", expected an object with pair, ${encodeOptions}. Give each by its name: { pair: ... }.`,
     )
     expect(errorOf(() => tokenizer.decode([], null as never))[1]).toBe(
-      `decode: options is null, expected an object. Give ${decodeOptions} by name.`,
+      `decode: the options are null, expected an object with ${decodeOptions}. Give each by its name: { ${decodeOptions.split(', ')[0]}: ... }.`,
     )
     expect(() => tokenizer.decode([], { lenght: undefined } as object)).not.toThrow()
   })

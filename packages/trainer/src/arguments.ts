@@ -1,4 +1,4 @@
-import { HeedError, nearestName, withoutUndefined } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError, withoutUndefined } from '@heed/tensor-backend'
 import { checkChoice, checkNumber, type NumberRule, show } from './checks.ts'
 import {
   checkScheduleOptions,
@@ -170,7 +170,7 @@ const where = 'TrainingArguments'
 
 /** All arguments, HF's defaults where none is given. Throws HEED_CONFIG_INVALID naming the wrong one. */
 export function completeArguments(given: Partial<TrainingArguments>): TrainingArguments {
-  checkNames(given)
+  checkOptionNames(where, given, Object.keys(defaults), 'HEED_CONFIG_INVALID')
   const args: TrainingArguments = { ...defaults, ...withoutUndefined(given) }
   if (args.outputDir === undefined && given.saveStrategy === undefined) args.saveStrategy = 'no'
   for (const [name, rule] of Object.entries(numberRules)) {
@@ -191,18 +191,6 @@ export function completeArguments(given: Partial<TrainingArguments>): TrainingAr
 
 function invalid(name: string, value: unknown, rule: string): HeedError {
   return new HeedError('HEED_CONFIG_INVALID', `${where}: ${name} is ${show(value)}, expected ${rule}.`)
-}
-
-function checkNames(given: object): void {
-  const names = Object.keys(defaults)
-  const unknown = Object.keys(given).find(name => !names.includes(name))
-  if (unknown === undefined) return
-  const meant = nearestName(unknown, names)
-  throw new HeedError(
-    'HEED_CONFIG_INVALID',
-    `${where}: ${unknown} is not an argument${meant ? `, expected ${meant}` : ''}. ` +
-      'Names are those of TrainingArguments in camelCase.',
-  )
 }
 
 /** Arguments that are neither numbers, choices nor switches. */

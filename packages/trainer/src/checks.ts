@@ -1,4 +1,4 @@
-import { HeedError, type HeedErrorCode, nearestName } from '@heed/tensor-backend'
+import { HeedError, type HeedErrorCode } from '@heed/tensor-backend'
 
 /** How a value is shown in a message: strings quoted, long lists cut. */
 export function show(value: unknown): string {
@@ -77,26 +77,6 @@ export function checkChoice(
 
 /** The names of all options of a kind; the compiler compares them with its interface. */
 export const namesOf = <Options>(names: Readonly<Record<keyof Options, true>>): readonly string[] => Object.keys(names)
-
-/** Throws `code` unless `options` is an object with options of these names alone: one of another name would be passed over. */
-export function checkOptionNames(
-  where: string,
-  options: unknown,
-  known: readonly string[],
-  code: HeedErrorCode = 'HEED_ARGUMENT_INVALID',
-): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new HeedError(
-      code,
-      `${where}: the options are ${show(options)}, expected an object with ${known.join(', ')}.`,
-    )
-  }
-  const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !known.includes(name))
-  if (!unknown) return
-  const [name] = unknown
-  const expected = nearestName(name, known) ?? (known.length > 1 ? `one of ${known.join(', ')}` : known[0])
-  throw new HeedError(code, `${where}: ${name} is not an option, expected ${expected}. Rename it or leave it out.`)
-}
 
 /** Throws HEED_ARGUMENT_INVALID unless `seed` is an integer. */
 export function checkSeed(where: string, seed: unknown): void {

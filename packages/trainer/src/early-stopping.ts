@@ -1,7 +1,7 @@
-import { HeedError } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError } from '@heed/tensor-backend'
 import { bestMetricName, isGreaterBetter } from './best-model.ts'
 import type { TrainerCallback } from './callbacks.ts'
-import { checkNumber, checkOptionNames, namesOf } from './checks.ts'
+import { checkNumber, namesOf } from './checks.ts'
 
 export interface EarlyStoppingOptions {
   /** Evaluations in a row without getting better after which training stops. */

@@ -1,6 +1,6 @@
 import { Module, type Parameter } from '@heed/layers'
-import { HeedError, tf, tokenLogProbs } from '@heed/tensor-backend'
-import { checkNumber, checkOptionNames, namesOf } from './checks.ts'
+import { checkOptionNames, HeedError, tf, tokenLogProbs } from '@heed/tensor-backend'
+import { checkNumber, namesOf } from './checks.ts'
 import { ignoreIndex } from './data/batch.ts'
 import type { ModelInputs, TrainableModel, TrainingOutput } from './model.ts'
 import { checkStandsApart } from './standing-apart.ts'

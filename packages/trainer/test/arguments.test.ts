@@ -36,13 +36,13 @@ test('without a folder nothing is saved, and an undefined argument is one left o
 test.each([
   [
     { learningrate: 1 },
-    'TrainingArguments: learningrate is not an argument, expected learningRate. Names are those of TrainingArguments in camelCase.',
+    'TrainingArguments: learningrate is not an option, expected learningRate. Rename it or leave it out.',
   ],
+  [{ max_steps: 1 }, 'TrainingArguments: max_steps is not an option, expected maxSteps. Rename it or leave it out.'],
   [
-    { max_steps: 1 },
-    'TrainingArguments: max_steps is not an argument, expected maxSteps. Names are those of TrainingArguments in camelCase.',
+    { colour: 1 },
+    "TrainingArguments: colour is not an option, expected a name of HF's in camelCase. Rename it or leave it out.",
   ],
-  [{ colour: 1 }, 'TrainingArguments: colour is not an argument. Names are those of TrainingArguments in camelCase.'],
   [{ learningRate: '1e-4' }, 'TrainingArguments: learningRate is "1e-4", expected a finite number at least 0.'],
   [{ perDeviceTrainBatchSize: 0 }, 'TrainingArguments: perDeviceTrainBatchSize is 0, expected an integer at least 1.'],
   [

@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { causalLmCollator, classificationCollator, maskedLmCollator, seq2SeqCollator } from '../src/data/collators.ts'
 import { Dataset } from '../src/data/dataset.ts'
 import { streamDataset } from '../src/data/load-dataset.ts'
+import { PackedTokens } from '../src/data/packed-tokens.ts'
 import { IterableDataset, interleaveDatasets } from '../src/data/stream.ts'
+import { textCorpus } from '../src/data/text.ts'
+import { TokenShards, writeTokenShards } from '../src/data/token-shards.ts'
 import { DistilledModel } from '../src/distillation.ts'
 import { earlyStopping } from '../src/early-stopping.ts'
 import { LoraModel } from '../src/lora.ts'
@@ -14,6 +17,7 @@ import { Lion } from '../src/optim/lion.ts'
 import { Muon } from '../src/optim/muon.ts'
 import { Sgd } from '../src/optim/sgd.ts'
 import { DpoModel } from '../src/preference.ts'
+import { lossPlot, lossPlotSvg } from '../src/report/loss-plot.ts'
 import { Trainer } from '../src/trainer.ts'
 
 const rows = new Dataset([1, 2])
@@ -40,6 +44,10 @@ test.each<[string, unknown, (options: never) => unknown]>([
   ['Muon: nesterov', { nesterov: 3 }, options => new Muon([], options)],
   ['Sgd: lr', { lr: 3 }, options => new Sgd([], options)],
   ['LoraConfig: rank', { rank: 4, targetModules: ['q'] }, options => new LoraModel(model as never, options)],
+  ['lossPlot: heigth', { heigth: 3 }, options => lossPlot('', options)],
+  ['lossPlot: tilte', { tilte: 'x' }, options => lossPlotSvg([], options)],
+  ['textCorpus: blocksize', { blocksize: 3 }, options => textCorpus('', options)],
+  ['PackedTokens: block_size', { block_size: 3 }, options => new PackedTokens(new Uint16Array(4), options)],
   ['DpoModel: bta', { bta: 3 }, options => new DpoModel(model as never, model, options)],
   ['DistilledModel: labelshift', { labelshift: 0 }, options => new DistilledModel(model as never, model, options)],
 ])('%s, which would be passed over, is refused', (said, options, call) => {
@@ -53,9 +61,17 @@ test('so is what Dataset.map has in HF alone, and what are no options at all', a
     'Dataset.map: removeColumns is not an option, expected one of batched, batchSize, fnKwargs, numProc, cacheFile, ' +
       'cacheFolder, newFingerprint. Rename it or leave it out.',
   )
-  expect(() => rows.shuffle(42 as never)).toThrow('Dataset.shuffle: the options are 42, expected an object with seed.')
+  expect(() => rows.shuffle(42 as never)).toThrow(
+    'Dataset.shuffle: the options are 42, expected an object with seed. Give each by its name: { seed: ... }.',
+  )
   expect(() => rows.shuffle({ seed: '42' as unknown as number })).toThrow(
     'Dataset.shuffle: seed is "42", expected an integer.',
+  )
+  await expect(TokenShards.open('', { blockSize: 8, strid: 1 } as never)).rejects.toThrow(
+    'TokenShards: strid is not an option, expected stride. Rename it or leave it out.',
+  )
+  await expect(writeTokenShards('', [], { vocabsize: 8 } as never)).rejects.toThrow(
+    'writeTokenShards: vocabsize is not an option, expected vocabSize. Rename it or leave it out.',
   )
   expect(() => seq2SeqCollator({ padTokenId: 0 } as never)).toThrow(
     'seq2SeqCollator: decoderStartTokenId is undefined, expected an integer at least 0.',

@@ -1,6 +1,6 @@
 import { Random } from '@heed/layers'
-import { HeedError } from '@heed/tensor-backend'
-import { checkNumber, checkOptionNames, namesOf, show } from '../checks.ts'
+import { checkOptionNames, HeedError } from '@heed/tensor-backend'
+import { checkNumber, namesOf, show } from '../checks.ts'
 import { type Batch, type BatchArray, ignoreIndex } from './batch.ts'
 import type { TokenExample } from './packed-tokens.ts'
 

@@ -1,5 +1,5 @@
-import { HeedError } from '@heed/tensor-backend'
-import { checkCount, checkIndex, checkOptionNames, checkSeed, namesOf, show } from '../checks.ts'
+import { checkOptionNames, HeedError } from '@heed/tensor-backend'
+import { checkCount, checkIndex, checkSeed, namesOf, show } from '../checks.ts'
 import { hash, permuted } from '../random.ts'
 import {
   type AnyMapFunction,

@@ -1,6 +1,6 @@
-import { HeedError, type HubOptions } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError, type HubOptions } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { checkChoice, checkOptionNames, namesOf } from '../checks.ts'
+import { checkChoice, namesOf } from '../checks.ts'
 import { type CsvOptions, checkCsvOptions, readCsv, withNumbers } from './csv.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetFormat, formatNames } from './dataset-files.ts'

@@ -1,6 +1,6 @@
-import { HeedError, ifFound, readText, writeFilesAtomic } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError, ifFound, readText, writeFilesAtomic } from '@heed/tensor-backend'
 import { mapByThreads } from '#threads'
-import { checkNumber, checkOptionNames, namesOf, show } from '../checks.ts'
+import { checkNumber, namesOf, show } from '../checks.ts'
 import { readLines } from './read-rows.ts'
 import { rowFromText, rowToText } from './row-text.ts'
 import { Xxh64 } from './xxh64.ts'

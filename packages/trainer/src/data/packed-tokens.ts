@@ -1,5 +1,5 @@
-import { HeedError } from '@heed/tensor-backend'
-import { checkIndex, checkNumber } from '../checks.ts'
+import { checkOptionNames, HeedError } from '@heed/tensor-backend'
+import { checkIndex, checkNumber, namesOf } from '../checks.ts'
 import type { IndexedDataset } from './sources.ts'
 
 export type TokenArray = Uint16Array | Uint32Array | Int32Array
@@ -13,6 +13,8 @@ export interface PackedTokensOptions {
   /** What messages call the tokens: a file's name. */
   name?: string
 }
+
+const packingOptions = namesOf<PackedTokensOptions>({ blockSize: true, stride: true, bytesPerToken: true, name: true })
 
 /** A text as token ids. */
 export interface TokenExample {
@@ -35,6 +37,7 @@ export class PackedTokens implements IndexedDataset<TokenExample> {
 
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(tokens: TokenArray, options: PackedTokensOptions) {
+    checkOptionNames('PackedTokens', options, packingOptions)
     const { blockSize, stride = blockSize, bytesPerToken, name = 'PackedTokens' } = options
     checkNumber(name, 'blockSize', blockSize, { min: 2, isInteger: true })
     checkNumber(name, 'stride', stride, { min: 1, isInteger: true })

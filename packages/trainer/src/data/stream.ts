@@ -1,6 +1,6 @@
 import { Random } from '@heed/layers'
-import { HeedError } from '@heed/tensor-backend'
-import { checkChoice, checkCount, checkNumber, checkOptionNames, checkSeed, namesOf, show } from '../checks.ts'
+import { checkOptionNames, HeedError } from '@heed/tensor-backend'
+import { checkChoice, checkCount, checkNumber, checkSeed, namesOf, show } from '../checks.ts'
 import { hash } from '../random.ts'
 import { checkDatasets, Dataset } from './dataset.ts'
 import { type BatchFunction, type BatchOptions, batchOf, batchOptions, type RowFunction } from './map-rows.ts'

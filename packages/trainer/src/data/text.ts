@@ -1,5 +1,5 @@
-import { HeedError, readText } from '@heed/tensor-backend'
-import { checkNumber } from '../checks.ts'
+import { checkOptionNames, HeedError, readText } from '@heed/tensor-backend'
+import { checkNumber, namesOf } from '../checks.ts'
 import { PackedTokens, tokenArray } from './packed-tokens.ts'
 
 /** What a corpus needs of a tokenizer; `Tokenizer` of `@heed/tokenizer` has it. */
@@ -15,6 +15,13 @@ export interface TextCorpusOptions {
   /** The part of the text, at its end, that is kept for validation; 0.1 by default. */
   validationSplit?: number
 }
+
+const corpusOptions = namesOf<TextCorpusOptions>({
+  tokenizer: true,
+  blockSize: true,
+  stride: true,
+  validationSplit: true,
+})
 
 export interface TextCorpus {
   train: PackedTokens
@@ -55,6 +62,7 @@ export async function readTextFiles(files: readonly string[]): Promise<string> {
 
 /** A text as packed training and validation tokens. Throws HEED_ARGUMENT_INVALID when a part is shorter than a block. */
 export function textCorpus(text: string, options: TextCorpusOptions): TextCorpus {
+  checkOptionNames('textCorpus', options, corpusOptions)
   const { tokenizer, blockSize, stride = blockSize, validationSplit = 0.1 } = options
   checkNumber('textCorpus', 'validationSplit', validationSplit, { min: 0, below: 1 })
   const pack = (name: string, part: string, step: number): PackedTokens => {

@@ -1,5 +1,6 @@
 import {
   type ByteSource,
+  checkOptionNames,
   HeedError,
   openByteSource,
   parseStrictJson,
@@ -7,7 +8,7 @@ import {
   writeFileAtomic,
 } from '@heed/tensor-backend'
 import { folders } from '#folder'
-import { checkIndex, checkNumber, show } from '../checks.ts'
+import { checkIndex, checkNumber, namesOf, show } from '../checks.ts'
 import type { PackedTokensOptions, TokenExample } from './packed-tokens.ts'
 import type { IndexedDataset } from './sources.ts'
 
@@ -46,8 +47,10 @@ export async function isTokenShards(folder: string): Promise<boolean> {
 export async function writeTokenShards(
   folder: string,
   pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
-  { vocabSize, maxShardTokens = shardTokens }: { vocabSize: number; maxShardTokens?: number },
+  options: { vocabSize: number; maxShardTokens?: number },
 ): Promise<ShardIndex> {
+  checkOptionNames('writeTokenShards', options, ['vocabSize', 'maxShardTokens'])
+  const { vocabSize, maxShardTokens = shardTokens } = options
   checkNumber('writeTokenShards', 'vocabSize', vocabSize, { min: 1, isInteger: true })
   checkNumber('writeTokenShards', 'maxShardTokens', maxShardTokens, { min: 1, isInteger: true })
   const isSmall = vocabSize <= 2 ** 16
@@ -108,6 +111,8 @@ export interface TokenShardsOptions extends Pick<PackedTokensOptions, 'blockSize
   end?: number
 }
 
+const shardsOptions = namesOf<TokenShardsOptions>({ blockSize: true, stride: true, start: true, end: true })
+
 /**
  * Blocks of a corpus that stays on the disk: each is read from its place when it is asked for, so that a corpus takes no
  * memory whatever its length (what is read again comes from the system's page cache).
@@ -133,6 +138,7 @@ export class TokenShards implements IndexedDataset<TokenExample> {
 
   /** Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_ARGUMENT_INVALID when a part is not there or shorter than a block. */
   static async open(folder: string, options: TokenShardsOptions): Promise<TokenShards> {
+    checkOptionNames('TokenShards', options, shardsOptions)
     const file = `${folder}/${indexFile}`
     const index = checkedIndex(parseStrictJson(await readText(file), file), file)
     const { blockSize, stride = blockSize, start = 0, end = index.numTokens } = options

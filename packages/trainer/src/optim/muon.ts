@@ -1,5 +1,5 @@
-import { HeedError, tf } from '@heed/tensor-backend'
-import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
+import { checkOptionNames, HeedError, tf } from '@heed/tensor-backend'
+import { checkNumber, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 

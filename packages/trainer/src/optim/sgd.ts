@@ -1,5 +1,5 @@
-import { tf } from '@heed/tensor-backend'
-import { checkNumber, checkOptionNames, namesOf } from '../checks.ts'
+import { checkOptionNames, tf } from '@heed/tensor-backend'
+import { checkNumber, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
 import { hasWeightDecay } from './weight-decay.ts'

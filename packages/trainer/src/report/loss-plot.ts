@@ -1,5 +1,6 @@
-import { writeFileAtomic } from '@heed/tensor-backend'
+import { checkOptionNames, writeFileAtomic } from '@heed/tensor-backend'
 import { onFirstProcess, type TrainerCallback } from '../callbacks.ts'
+import { namesOf } from '../checks.ts'
 import type { LogRecord } from '../trainer-state.ts'
 import { type Chart, drawChart } from './chart.ts'
 import { PngSurface } from './png.ts'
@@ -35,11 +36,13 @@ export function pointsOf(history: readonly LogRecord[], key: string): Point[] {
   return history.flatMap(record => (Number.isFinite(record[key]) ? [[record.step, record[key]!] as const] : []))
 }
 
-const complete = ({ title = 'Loss', width = 800, height = 480 }: LossPlotOptions): Required<LossPlotOptions> => ({
-  title,
-  width,
-  height,
-})
+const plotOptions = namesOf<LossPlotOptions>({ title: true, width: true, height: true })
+
+function complete(options: LossPlotOptions): Required<LossPlotOptions> {
+  checkOptionNames('lossPlot', options, plotOptions)
+  const { title = 'Loss', width = 800, height = 480 } = options
+  return { title, width, height }
+}
 
 /** The losses of a log against the step, as an SVG document. */
 export function lossPlotSvg(history: readonly LogRecord[], options: LossPlotOptions = {}): string {
@@ -59,10 +62,11 @@ export async function lossPlotPng(history: readonly LogRecord[], options: LossPl
 
 /** Writes `loss.svg` and `loss.png` to a folder when training ends, also when it was stopped. */
 export function lossPlot(folder: string, options: LossPlotOptions = {}): TrainerCallback {
+  const all = complete(options) // before hours of training
   return onFirstProcess({
     async onTrainEnd({ state }) {
-      await writeFileAtomic(`${folder}/loss.svg`, lossPlotSvg(state.logHistory, options))
-      await writeFileAtomic(`${folder}/loss.png`, await lossPlotPng(state.logHistory, options))
+      await writeFileAtomic(`${folder}/loss.svg`, lossPlotSvg(state.logHistory, all))
+      await writeFileAtomic(`${folder}/loss.png`, await lossPlotPng(state.logHistory, all))
     },
   })
 }

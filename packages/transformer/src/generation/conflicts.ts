@@ -1,5 +1,5 @@
-import { HeedError, withoutUndefined } from '@heed/tensor-backend'
-import { invalidArgument, unknownOption } from '../invalid-argument.ts'
+import { HeedError } from '@heed/tensor-backend'
+import { invalidArgument } from '../invalid-argument.ts'
 import { type GenerationSettings, samplingSettings, settingNames, toSnakeCase } from './config.ts'
 import type { GenerateOptions } from './plan.ts'
 import { asList } from './processor-list.ts'
@@ -33,12 +33,6 @@ const beamOptions = ['lengthPenalty', 'earlyStopping'] as const
 
 export function invalid(name: string, value: unknown, rule: string, mend: string): HeedError {
   return invalidArgument('generate', name, value, rule, mend)
-}
-
-/** An option of another name would be passed over. Throws HEED_ARGUMENT_INVALID. */
-export function checkNames(where: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(withoutUndefined(options)).find(name => !known.includes(name))
-  if (unknown !== undefined) throw unknownOption(where, unknown, known)
 }
 
 /** Settings that hold ids of tokens. */

@@ -1,12 +1,12 @@
 import { hidesKeys, Random } from '@heed/layers'
-import { HeedError, Turns } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError, Turns } from '@heed/tensor-backend'
 import { checkIdShape, checkIds, type FlatIds, flattenIds, idRows, type TokenIds } from '../inputs.ts'
 import type { CausalLm } from '../model.ts'
 import type { Seq2SeqLm } from '../seq2seq.ts'
 import { checkAborted } from './aborted.ts'
 import { type Drafter, DraftModel, PromptLookup, writeAssisted } from './assisted.ts'
 import { beamSearch } from './beam-search.ts'
-import { checkNames, generateOptionNames, invalid } from './conflicts.ts'
+import { generateOptionNames, invalid } from './conflicts.ts'
 import { CausalDecoding, type Decoding, Seq2SeqDecoding } from './decoding.ts'
 import { type GenerateOutput, StepRecord } from './output.ts'
 import { endTokens, type GenerateOptions, type GenerationPlan, mergeSettings, planGeneration } from './plan.ts'
@@ -154,7 +154,7 @@ function readInputs(
   inputIds: TokenIds,
   options: GenerateOptions,
 ): { ids: FlatIds; mask: number[][] | undefined } {
-  checkNames('generate', options, generateOptionNames)
+  checkOptionNames('generate', options, generateOptionNames)
   checkIsAlive(model)
   const { attentionMask } = options
   const ids = flattenIds('generate', 'inputIds', inputIds)

@@ -1,7 +1,8 @@
 /** What the tasks take: each option and input is checked before the model sees it. */
+import { checkOptionNames } from '@heed/tensor-backend'
 import { generateOptionNames } from '../generation/conflicts.ts'
 import type { GenerateOptions } from '../generation/plan.ts'
-import { invalidArgument, unknownOption } from '../invalid-argument.ts'
+import { invalidArgument } from '../invalid-argument.ts'
 
 /** What a value must be, and how to mend one that is not. */
 export interface Rule {
@@ -56,9 +57,9 @@ export const generateOptions: Rules<GenerateOptions> = {
 
 /** Throws HEED_ARGUMENT_INVALID at the first option that is unknown or breaks its rule. */
 export function checkOptions(task: string, rules: Readonly<Record<string, Rule>>, options: object): void {
+  checkOptionNames(task, options, Object.keys(rules))
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    if (!Object.hasOwn(rules, name)) throw unknownOption(task, name, Object.keys(rules))
     const { text, holds, mend = 'Change it or leave it out.' } = rules[name]!
     if (!holds(value)) throw invalidArgument(task, name, value, text, mend)
   }

@@ -182,7 +182,7 @@ test('bad input is refused with one clear message', async () => {
     ])
     expect(await failure([1], { maxNewToken: 2 } as SequenceOptions)).toEqual([
       'HEED_ARGUMENT_INVALID',
-      'BatchScheduler: maxNewToken is not an option, expected maxNewTokens. Names are those of HF in camelCase.',
+      'BatchScheduler: maxNewToken is not an option, expected maxNewTokens. Rename it or leave it out.',
     ])
     expect((await failure([1], { numBeams: 2 } as SequenceOptions))[1]).toMatch('numBeams is not an option')
     expect((await failure([99]))[0]).toBe('HEED_ID_OUT_OF_RANGE')

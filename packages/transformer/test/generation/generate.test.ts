@@ -428,11 +428,11 @@ describe('bad input', () => {
     ['maxNewToken', 'maxNewToken is not an option, expected maxNewTokens.'],
     ['max_new_tokens', 'max_new_tokens is not an option, expected maxNewTokens.'],
     ['numbeams', 'numbeams is not an option, expected numBeams.'],
-    ['inputIds', 'inputIds is not an option. Leave it out.'],
+    ['inputIds', "inputIds is not an option, expected a name of HF's in camelCase."],
   ])('an option %s is refused', async (name, message) => {
     expect(await failureOf(prompt, { [name]: 2 })).toEqual([
       'HEED_ARGUMENT_INVALID',
-      `generate: ${message} Names are those of HF in camelCase.`,
+      `generate: ${message} Rename it or leave it out.`,
     ])
   })
 

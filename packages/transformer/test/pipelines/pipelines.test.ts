@@ -344,7 +344,7 @@ describe('bad input', () => {
       'pipeline: aggregationStrategy is "simple", expected it in the call. Give it there: run(input, { aggregationStrategy }).',
     )
     await expect(pipeline('ner', folder, { cache_dir: 'x' } as never)).rejects.toThrow(
-      'pipeline: cache_dir is not an option, expected cacheDir. Names are those of HF in camelCase.',
+      'pipeline: cache_dir is not an option, expected cacheDir. Rename it or leave it out.',
     )
   })
 
@@ -364,7 +364,7 @@ describe('bad input', () => {
     ['fill-mask', { batchSize: -1 }, `batchSize is -1, expected a positive integer. ${change}`],
     ['fill-mask', { batchSize: Number.NaN }, `batchSize is NaN, expected a positive integer. ${change}`],
     ['fill-mask', { targets: [] }, `targets is [], expected a text or a list of at least one. ${change}`],
-    ['fill-mask', { top_k: 3 }, 'top_k is not an option, expected topK. Names are those of HF in camelCase.'],
+    ['fill-mask', { top_k: 3 }, 'top_k is not an option, expected topK. Rename it or leave it out.'],
     [
       'token-classification',
       { aggregationStrategy: 'foo' },
@@ -385,7 +385,7 @@ describe('bad input', () => {
     [
       'translation',
       { max_new_tokens: 3 },
-      'max_new_tokens is not an option, expected maxNewTokens. Names are those of HF in camelCase.',
+      'max_new_tokens is not an option, expected maxNewTokens. Rename it or leave it out.',
     ],
   ] as const)('%s refuses %o', async (task, options, message) => {
     const run = await pipeline(task as 'fill-mask', parts as never)

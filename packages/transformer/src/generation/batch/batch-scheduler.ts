@@ -3,11 +3,10 @@
  * of every text under way. Yu et al. 2022 ("Orca", OSDI 22), iteration-level scheduling.
  */
 import { BatchCache } from '@heed/layers'
-import { HeedError, Turns, tf, withoutUndefined } from '@heed/tensor-backend'
+import { checkOptionNames, HeedError, Turns, tf, withoutUndefined } from '@heed/tensor-backend'
 import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
-import { checkNames } from '../conflicts.ts'
 import { LogitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
@@ -64,7 +63,7 @@ export class BatchScheduler {
    */
   submit(prompt: readonly number[], options: SequenceOptions = {}): BatchSequence {
     if (this.#isDisposed) throw invalid('submit', 'called', 'no text after dispose', 'Make another scheduler.')
-    checkNames('BatchScheduler', options, sequenceOptionNames)
+    checkOptionNames('BatchScheduler', options, sequenceOptionNames)
     if (prompt.length === 0)
       throw invalid('prompt', '[]', 'at least one token', 'Begin with the token that begins texts.')
     const ids = flattenIds('BatchScheduler', 'prompt', [[...prompt]])
@@ -207,7 +206,7 @@ function completeOptions(options: BatchSchedulerOptions, model: CausalLm): Requi
     keptCaches: 0,
     cacheOptions: {},
   }
-  checkNames('BatchScheduler', options, Object.keys(defaults))
+  checkOptionNames('BatchScheduler', options, Object.keys(defaults))
   const given: object = withoutUndefined(options)
   for (const [name, value] of Object.entries(given)) {
     const least = name === 'keptCaches' ? 0 : 1
