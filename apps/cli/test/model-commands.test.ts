@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { init } from '@heed/tensor-backend'
@@ -183,6 +183,20 @@ test('chat answers, keeps and takes back what was said, and Ctrl-C stops an answ
   })
   expect(stopped.code).toBe(0)
   expect(stopped.stdout).toMatch(/\[stopped\]\S*\nThere is no \/nonsense; \/help lists commands\./)
+})
+
+test('chat continues what is written as one text where the list of chat templates is empty', async () => {
+  const model = join(folder, 'no-templates')
+  cpSync(stories, model, { recursive: true })
+  const file = join(model, 'tokenizer_config.json')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), chat_template: [] }))
+  const [own, without] = await Promise.all(
+    [stories, model].map(each =>
+      heed(['chat', each, '--temperature', '0', '--max-new-tokens', '4'], { input: 'Once upon a time\n' }),
+    ),
+  )
+  expect(without).toEqual(own)
+  expect(without!.stdout).toBe(', there was a\n')
 })
 
 test('chat drops a message of several lines at Ctrl-C', async () => {

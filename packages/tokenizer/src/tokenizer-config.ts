@@ -20,8 +20,9 @@ export function specialTokenOf(config: TokenizerConfig, name: string): string | 
   return typeof content === 'string' ? content : undefined
 }
 
-/** The chat templates by their names; one alone is `default`. Throws HEED_CONFIG_INVALID. */
+/** The chat templates by their names; one alone is `default`, and an empty text none. Throws HEED_CONFIG_INVALID. */
 export function chatTemplatesOf({ chat_template: templates }: TokenizerConfig): ReadonlyMap<string, string> {
+  if (templates === '') return new Map()
   if (typeof templates === 'string') return new Map([['default', templates]])
   const rows: [unknown, unknown][] = Array.isArray(templates)
     ? templates.map(row => [row?.name, row?.template])

@@ -14,7 +14,7 @@ import { PieceEncoder } from './piece-encoder.ts'
 import type { PostProcessor } from './post-processors/post-processor.ts'
 import type { PreTokenizedText } from './pre-tokenized-text.ts'
 import type { PreTokenizer } from './pre-tokenizers/pre-tokenizer.ts'
-import { sideOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
+import { chatTemplatesOf, sideOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 import { loadTokenizerFile, loadTokenizerFolder, saveTokenizerFolder } from './tokenizer-files.ts'
 import { parseTokenizer, tokenizerToJson } from './tokenizer-json.ts'
 import {
@@ -223,6 +223,11 @@ export class Tokenizer {
     const vocabulary = new Map(this.model.vocabulary.entries())
     for (const [id, { content }] of this.added.entries()) vocabulary.set(content, id)
     return vocabulary
+  }
+
+  /** The chat templates of the config by their names, none where it has none; one alone is `default`. Throws HEED_CONFIG_INVALID. */
+  get chatTemplates(): ReadonlyMap<string, string> {
+    return chatTemplatesOf(this.config)
   }
 
   /** The text of a special token of the config (`bos_token`, `eos_token`, `pad_token`...), if it names one. */

@@ -176,6 +176,8 @@ describe('chat templates are found as in transformers', () => {
       [undefined, undefined, 'F-rag', 'x'],
     ],
     ['none', {}, [undefined, undefined, 'rag', 'x']],
+    ['an empty list is none', { 'tokenizer_config.json': { chat_template: [] } }, [undefined, undefined, 'rag', 'x']],
+    ['an empty text is none', { 'tokenizer_config.json': { chat_template: '' } }, [undefined, undefined, 'rag', 'x']],
   ]
 
   test.each(cases)('%s', async (_, files, expected) => {
@@ -188,6 +190,13 @@ describe('chat templates are found as in transformers', () => {
         else expect(render()).toBe(expected[i])
       }
     }
+  })
+
+  test('their names are told', () => {
+    const namesOf = (chat_template: never) => [...Tokenizer.fromJSON(json, { chat_template }).chatTemplates.keys()]
+    const given = [templates, object, 'J', [], {}, '', undefined] as never[]
+    const all = templates.map(({ name }) => name)
+    expect(given.map(namesOf)).toEqual([all, all, ['default'], [], [], [], []])
   })
 
   test('a list of something else is refused', () => {

@@ -49,7 +49,7 @@ class Chat {
     readonly options: Omit<ChatOptions, 'dtype'>,
   ) {
     this.#cache = new PromptCache(model, { cacheDtype: options.cacheDtype })
-    this.#hasTemplate = Boolean(tokenizer.config.chat_template)
+    this.#hasTemplate = tokenizer.chatTemplates.size > 0
     this.#reader = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal })
     this.#lines = this.#reader[Symbol.asyncIterator]() as AsyncIterableIterator<string>
     this.#reader.on('SIGINT', () => this.#interrupt())

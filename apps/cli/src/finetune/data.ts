@@ -109,7 +109,7 @@ export async function chatExamples(
   tokenizer: Tokenizer,
   blockSize: number,
 ): Promise<Split<TokenExample>> {
-  if (!tokenizer.config.chat_template) {
+  if (tokenizer.chatTemplates.size === 0) {
     throw new HeedError(
       'HEED_CONFIG_INVALID',
       `${recipe.model}: chat_template is missing, expected one to write chats with. ` +

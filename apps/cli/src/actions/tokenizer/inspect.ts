@@ -62,7 +62,7 @@ function reportOn(path: string, tokenizer: Tokenizer, text: string, longest: num
         roles: roles.filter(role => tokenizer.specialToken(role) === content),
       })),
     longestTokens: longestTokens(tokenizer, longest),
-    chatTemplates: templateNames(config.chat_template),
+    chatTemplates: [...tokenizer.chatTemplates.keys()],
     sample: { text, ids: [...ids], tokens, decoded: tokenizer.decode(ids) },
   }
 }
@@ -99,12 +99,6 @@ function longestTokens(tokenizer: Tokenizer, count: number): TokenReport[] {
   }
   tokens.sort((a, b) => b.length - a.length)
   return tokens.slice(0, count).map(({ id, token, text }) => ({ id, token, text }))
-}
-
-function templateNames(template: unknown): string[] {
-  if (typeof template === 'string') return ['default']
-  if (Array.isArray(template)) return template.map(({ name }) => String(name))
-  return typeof template === 'object' && template !== null ? Object.keys(template) : []
 }
 
 function print(report: Report): void {
