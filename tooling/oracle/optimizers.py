@@ -2,7 +2,7 @@
 
 Run: python tooling/oracle/optimizers.py   (torch, transformers; seeded)
 
-Adafactor is HF's as its Trainer calls it. Muon is torch's, kept in F32 (its Newton-Schulz iteration would round to bfloat16),
+`sparse` are runs in which one parameter has a gradient in some steps only. Adafactor is HF's as its Trainer calls it. Muon is torch's, kept in F32 (its Newton-Schulz iteration would round to bfloat16),
 on matrices, AdamW on the rest. Neither library has Lion: it is written out from the paper. `ema` is the AdamW case's weights
 averaged by torch.optim.swa_utils.
 """
@@ -59,7 +59,11 @@ CASES = {
 }
 
 
-def run(factory, options):
+# Steps in which the matrix has no gradient, as an expert that no token chose.
+WITHOUT_GRADIENT = {0, 1, 2, 5}
+
+
+def run(factory, options, without=frozenset()):
     torch.manual_seed(7)
     start = {"proj.weight": torch.randn(3, 4), "proj.bias": torch.randn(3)}
     gradients = [{name: torch.randn_like(value) for name, value in start.items()} for _ in range(STEPS)]
@@ -75,6 +79,9 @@ def run(factory, options):
     for step in range(STEPS):
         for name, value in parameters.items():
             value.grad = gradients[step][name].clone()
+        if step in without:
+            parameters["proj.weight"].grad = None
+            del gradients[step]["proj.weight"]
         norms.append(torch.nn.utils.clip_grad_norm_(parameters.values(), MAX_NORM).item())
         for group in optimizer.param_groups:
             group["lr"] = RATES[step % len(RATES)]
@@ -84,6 +91,8 @@ def run(factory, options):
     return {"start": dump(start), "gradients": [dump(g) for g in gradients], "norms": norms, "end": dump(parameters), "ema": dump(dict(zip(start, averaged.module)))}
 
 
-fixture = {"maxNorm": MAX_NORM, "rates": RATES, "emaDecay": EMA_DECAY, "cases": {name: run(*case) for name, case in CASES.items()}}
+cases = {name: run(*case) for name, case in CASES.items()}
+sparse = {name: run(*CASES[name], WITHOUT_GRADIENT) for name in ["adamw", "sgd", "adafactor"]}
+fixture = {"maxNorm": MAX_NORM, "rates": RATES, "emaDecay": EMA_DECAY, "cases": cases, "sparse": sparse}
 OUT.parent.mkdir(parents=True, exist_ok=True)
 OUT.write_text(json.dumps(fixture) + "\n")

@@ -34,8 +34,8 @@ export class Adafactor extends StatefulOptimizer {
     checkNumber('Adafactor', 'weightDecay', complete.weightDecay, { min: 0 })
     super(parameters, ({ shape }) =>
       shape.length < 2
-        ? { exp_avg_sq: shape }
-        : { exp_avg_sq_row: shape.slice(0, -1), exp_avg_sq_col: [...shape.slice(0, -2), shape.at(-1)!] },
+        ? { exp_avg_sq: shape, step: [] }
+        : { exp_avg_sq_row: shape.slice(0, -1), exp_avg_sq_col: [...shape.slice(0, -2), shape.at(-1)!], step: [] },
     )
     this.#config = complete
   }
@@ -43,9 +43,9 @@ export class Adafactor extends StatefulOptimizer {
   override step(gradients: Gradients, { learningRate, clip }: OptimizerStep): void {
     const { eps, clipThreshold, decayRate, weightDecay } = this.#config
     this.stepCount += 1
-    const beta2 = 1 - this.stepCount ** decayRate
     tf.tidy(() => {
       for (const [name, value, gradient] of this.clipped(gradients, clip)) {
+        const beta2 = 1 - this.countStep(name) ** decayRate
         const square = tf.add(tf.square(gradient), eps)
         const average = (kind: string, now: tf.Tensor): tf.Tensor => {
           const state = this.stateOf(kind, name)

@@ -1,4 +1,4 @@
-import { adamW, checkOptionNames } from '@heed/tensor-backend'
+import { type AdamWParameter, adamW, checkOptionNames } from '@heed/tensor-backend'
 import { checkNumber, namesOf } from '../checks.ts'
 import type { Gradients, NamedParameter, OptimizerStep } from './optimizer.ts'
 import { StatefulOptimizer } from './stateful-optimizer.ts'
@@ -26,21 +26,24 @@ export class AdamW extends StatefulOptimizer {
     checkNumber('AdamW', 'beta2', complete.beta2, { min: 0, below: 1 })
     checkNumber('AdamW', 'eps', complete.eps, { min: 0 })
     checkNumber('AdamW', 'weightDecay', complete.weightDecay, { min: 0 })
-    super(parameters, ['exp_avg', 'exp_avg_sq'])
+    super(parameters, ({ shape }) => ({ exp_avg: shape, exp_avg_sq: shape, step: [] }))
     this.#config = complete
   }
 
   override step(gradients: Gradients, { learningRate, clip }: OptimizerStep): void {
     const { weightDecay, ...moments } = this.#config
     this.stepCount += 1
-    const updates = []
+    const updates = new Map<number, AdamWParameter[]>() // by the steps of the parameter, which most have alike
     for (const [name, value] of this.parameters) {
       const gradient = gradients.get(name)
       if (!gradient) continue
       const mean = this.stateOf('exp_avg', name)
       const meanSquare = this.stateOf('exp_avg_sq', name)
-      updates.push({ value, gradient, mean, meanSquare, weightDecay: hasWeightDecay(name, value) ? weightDecay : 0 })
+      const step = this.countStep(name)
+      const alike = updates.get(step) ?? []
+      updates.set(step, alike)
+      alike.push({ value, gradient, mean, meanSquare, weightDecay: hasWeightDecay(name, value) ? weightDecay : 0 })
     }
-    adamW(updates, { learningRate, ...moments, step: this.stepCount, ...(clip && { clip }) })
+    for (const [step, alike] of updates) adamW(alike, { learningRate, ...moments, step, ...(clip && { clip }) })
   }
 }

@@ -20,9 +20,15 @@ interface Run {
   end: Values
   ema: Values
 }
-const fixture: { emaDecay: number; maxNorm: number; rates: number[]; cases: Record<string, Run> } = JSON.parse(
-  readFileSync(new URL('../fixtures/optimizers.json', import.meta.url), 'utf8'),
-)
+interface Fixture {
+  emaDecay: number
+  maxNorm: number
+  rates: number[]
+  cases: Record<string, Run>
+  /** Runs in which the matrix has no gradient in some steps. */
+  sparse: Record<string, Run>
+}
+const fixture: Fixture = JSON.parse(readFileSync(new URL('../fixtures/optimizers.json', import.meta.url), 'utf8'))
 
 const make: Record<string, (parameters: NamedParameter[]) => Optimizer> = {
   adamw: parameters => new AdamW(parameters, { beta1: 0.8, beta2: 0.95, eps: 1e-6, weightDecay: 0.1 }),
@@ -98,6 +104,36 @@ describe.each(Object.entries({ ...make, ...averaging }))('%s', (name, create) =>
     for (const optimizer of [first, second, reference]) optimizer.dispose()
     tf.dispose([...whole, ...parted].map(([, value]) => value))
   })
+})
+
+test.each(Object.entries(fixture.sparse))(
+  '%s: a parameter counts the steps in which it has a gradient, also after a restart',
+  (name, run) => {
+    const parameters = tf.tidy(() => variables(run.start))
+    const [first, second] = [make[name]!(parameters), make[name]!(parameters)]
+    const norms = advance(first, run, 0, 5)
+    second.loadStateDict(first.stateDict(), first.stepCount)
+    norms.push(...advance(second, run, 5, 10))
+    expect(norms).toBeAllclose(run.norms, { atol: 0, rtol: 1e-6 })
+    for (const [key, value] of parameters)
+      expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+    for (const optimizer of [first, second]) optimizer.dispose()
+    tf.dispose(parameters.map(([, value]) => value))
+  },
+)
+
+test('a state without the steps of each parameter, as older checkpoints have it, counts all alike', () => {
+  const run = fixture.cases.adamw!
+  const parameters = tf.tidy(() => variables(run.start))
+  const [first, second] = [make.adamw!(parameters), make.adamw!(parameters)]
+  advance(first, run, 0, 4)
+  const older = [...first.stateDict()].filter(([name]) => !name.startsWith('step.'))
+  second.loadStateDict(new Map(older), first.stepCount)
+  advance(second, run, 4, 10)
+  for (const [key, value] of parameters)
+    expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+  for (const optimizer of [first, second]) optimizer.dispose()
+  tf.dispose(parameters.map(([, value]) => value))
 })
 
 test('averages of the weights are those of torch, and change places with the weights and back', () => {
