@@ -30,6 +30,15 @@ export async function checkVocabSizeOfRun({ out, vocabSize }: TrainRecipe): Prom
   if (own !== vocabSize) throw refusal('--vocab-size', vocabSize, own, out)
 }
 
+/**
+ * The same of a recipe, which asks for so many tokens at most: the texts may have had fewer. Throws HEED_ARGUMENT_INVALID where
+ * the run has more.
+ */
+export async function checkVocabSizeOfRecipe(vocabSize: number, out: string): Promise<void> {
+  const { vocabSize: own } = await tokenizerOfRun(out)
+  if (own > vocabSize) throw refusal("the recipe's tokenizer.vocabSize", vocabSize, `at least ${own}`, out)
+}
+
 const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
 const refusal = (name: string, value: unknown, own: unknown, out: string): HeedError =>

@@ -31,6 +31,7 @@ import {
 import { pipeline, Transformer, transformerConfig } from 'heed'
 import { type DryRun, dryRun } from './dry-run.ts'
 import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
+import { checkVocabSizeOfRecipe } from './resumed-run.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-task.ts'
@@ -79,6 +80,7 @@ interface TranslationParts {
 /** Tokenizer, data and model of a recipe; the tokenizer is that of the run in `resumedDir` where one goes on. */
 async function makeParts(recipe: TranslationRecipe, isJson: boolean, resumedDir?: string): Promise<TranslationParts> {
   const say = sayTo(isJson)
+  if (resumedDir) await checkVocabSizeOfRecipe(recipe.tokenizer.vocabSize, resumedDir)
   say('backend', describeBackend(await init()))
 
   const train = await loadParallelText(recipe.data.train)

@@ -177,6 +177,14 @@ describe('a translation recipe', () => {
     expect(withGap.stdout).toBe(`${translations[5]}\n\n${translations[5]}\n`)
     expect(objects<Record<string, number>>(resumed).at(-1)).toMatchObject({ globalStep: 120, bleu: done.bleu })
 
+    const smaller = write('smaller.json', { ...recipe, tokenizer: { vocabSize: 260 } })
+    const refused = await heed(['train', '--recipe', smaller, '--out', out, '--resume'])
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toBe(
+      `error: heed train: the recipe's tokenizer.vocabSize is 260, expected at least 300 as in the run in ${out}, with --resume. ` +
+        'Give what the run began with, or begin another without --resume.\n',
+    )
+
     writeFileSync(join(out, 'model', 'tokenizer_config.json'), JSON.stringify({ model_max_length: 2 }))
     const [whole, cut] = await Promise.all(
       [[], ['--truncation']].map(option => heed(['translate', join(out, 'model'), source, ...option])),
