@@ -116,7 +116,9 @@ export const attentionKernels: Record<string, BackendKernel> = {
     }
     const args = problem(backend, inputs, attributes)
     const lse = attributes.isRecording ? backend.output([batch, numHeads, seqLen]) : undefined
-    withWorkspace(backend, batch * k.shape[2]! * headDim * paddedKeys(attributes), workspace => {
+    // A long prompt comes in pieces that see more and more keys: with powers of two few sizes of memory stay behind.
+    const keyRoom = 2 ** Math.ceil(Math.log2(paddedKeys(attributes)))
+    withWorkspace(backend, batch * k.shape[2]! * headDim * keyRoom, workspace => {
       library.kernels.attention(...args, address(out), lse ? address(lse) : 0, workspace)
     })
     return lse ? [out, lse] : [out]

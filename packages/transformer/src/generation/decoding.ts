@@ -70,10 +70,13 @@ export class CausalDecoding implements Decoding {
     this.#warnBeyond(this.#cache.length + count)
     for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
     const isOfWide = isWide(this.model)
-    const chunk = isOfWide ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
+    const most = isOfWide ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
+    // Pieces of one size take the same memory one after another.
+    const pieces = Math.max(1, Math.ceil((count - logitsToKeep) / most))
+    const size = Math.ceil((count - logitsToKeep) / pieces)
     let begin = 0
-    for (; count - begin > chunk + logitsToKeep; begin += chunk) {
-      tf.dispose(this.#forward(inputIds, begin, begin + chunk, 1))
+    for (; count - begin > size + logitsToKeep; begin += size) {
+      tf.dispose(this.#forward(inputIds, begin, begin + size, 1))
       await this.#turns.next()
       checkAborted(this.#signal)
     }
