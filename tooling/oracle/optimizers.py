@@ -2,9 +2,9 @@
 
 Run: python tooling/oracle/optimizers.py   (torch, transformers; seeded)
 
-`sparse` are runs in which one parameter has a gradient in some steps only. Adafactor is HF's as its Trainer calls it. Muon is torch's, kept in F32 (its Newton-Schulz iteration would round to bfloat16),
+Adafactor is HF's as its Trainer calls it. Muon is torch's, kept in F32 (its Newton-Schulz iteration would round to bfloat16),
 on matrices, AdamW on the rest. Neither library has Lion: it is written out from the paper. `ema` is the AdamW case's weights
-averaged by torch.optim.swa_utils.
+averaged by torch.optim.swa_utils. `sparse` are runs in which one parameter has a gradient in some steps only.
 """
 
 import json

@@ -39,11 +39,13 @@ export async function checkVocabSizeOfRecipe(vocabSize: number, out: string): Pr
   if (own > vocabSize) throw refusal("the recipe's tokenizer.vocabSize", vocabSize, `at least ${own}`, out)
 }
 
+/** What to do about what is not as the run began. */
+export const mendOfRun = 'Give what the run began with, or begin another without --resume.'
+
 const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
 const refusal = (name: string, value: unknown, own: unknown, out: string): HeedError =>
   new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `heed train: ${name} is ${value}, expected ${own} as in the run in ${out}, with --resume. ` +
-      'Give what the run began with, or begin another without --resume.',
+    `heed train: ${name} is ${value}, expected ${own} as in the run in ${out}, with --resume. ${mendOfRun}`,
   )

@@ -2,6 +2,7 @@ import { HeedError, ifFound } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { openPretrained } from '@heed/transformer'
 import { loadTokenizer } from 'heed'
+import { mendOfRun } from './resumed-run.ts'
 import { tokenizerFolder } from './training-session.ts'
 
 /**
@@ -27,8 +28,7 @@ export async function checkTokenizerOfRun(source: string, out: string): Promise<
   const own = await ifFound(() => Tokenizer.fromPretrained(tokenizerFolder(out)))
   if (!own) return // it stopped before its first step, and begins again
   const tokenizer = await Tokenizer.fromPretrained(source)
-  const mend = 'Give what the run began with, or begin another without --resume.'
-  checkSame(tokenizer, own, { source, expected: `as the run in ${out}, with --resume`, mend })
+  checkSame(tokenizer, own, { source, expected: `as the run in ${out}, with --resume`, mend: mendOfRun })
 }
 
 async function checkFits(

@@ -167,6 +167,7 @@ HEED_INLINE float highest(Vec a) {
     const float x = wasm_f32x4_extract_lane(pairs, 0), y = wasm_f32x4_extract_lane(pairs, 1);
     return x > y ? x : y;
 }
+
 #else
 
 struct Vec {

@@ -67,7 +67,10 @@ export abstract class StatefulOptimizer implements Optimizer {
     return new Map(this.#tensors)
   }
 
-  /** A state of before parameters counted their own steps is one of `stepCount` for each. Throws HEED_STATE_DICT_MISMATCH, and changes nothing then. */
+  /**
+   * A state of before parameters counted their own steps is one of `stepCount` for each. Throws HEED_STATE_DICT_MISMATCH, and
+   * changes nothing then.
+   */
   loadStateDict(given: ReadonlyMap<string, tf.Tensor>, stepCount: number): void {
     const state = new Map(given)
     const counts = new Map<string, number>()

@@ -62,6 +62,12 @@ function advance(optimizer: Optimizer, run: Run, from: number, to: number): numb
   return norms
 }
 
+/** The weights are those that torch ends a recorded run with. */
+function expectEnd(parameters: NamedParameter[], run: Run): void {
+  for (const [key, value] of parameters)
+    expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+}
+
 let numTensors = 0
 beforeEach(() => {
   numTensors = tf.memory().numTensors
@@ -78,8 +84,7 @@ describe.each(Object.entries({ ...make, ...averaging }))('%s', (name, create) =>
   const run = fixture.cases[name.split(' ')[0]!]!
 
   const check = (parameters: NamedParameter[]): void => {
-    for (const [key, value] of parameters)
-      expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+    expectEnd(parameters, run)
   }
 
   test('ten clipped steps give the weights and norms of the reference', () => {
@@ -115,8 +120,7 @@ test.each(Object.entries(fixture.sparse))(
     second.loadStateDict(first.stateDict(), first.stepCount)
     norms.push(...advance(second, run, 5, 10))
     expect(norms).toBeAllclose(run.norms, { atol: 0, rtol: 1e-6 })
-    for (const [key, value] of parameters)
-      expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+    expectEnd(parameters, run)
     for (const optimizer of [first, second]) optimizer.dispose()
     tf.dispose(parameters.map(([, value]) => value))
   },
@@ -130,8 +134,7 @@ test('a state without the steps of each parameter, as older checkpoints have it,
   const older = [...first.stateDict()].filter(([name]) => !name.startsWith('step.'))
   second.loadStateDict(new Map(older), first.stepCount)
   advance(second, run, 4, 10)
-  for (const [key, value] of parameters)
-    expect(value.dataSync()).toBeAllclose(run.end[key]!.flat(), { atol: 1e-6, rtol: 1e-5 })
+  expectEnd(parameters, run)
   for (const optimizer of [first, second]) optimizer.dispose()
   tf.dispose(parameters.map(([, value]) => value))
 })
