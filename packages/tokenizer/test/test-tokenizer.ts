@@ -7,7 +7,8 @@ const columns = ['ids', 'tokens', 'offsets', 'typeIds', 'attentionMask', 'specia
 
 /**
  * Those columns of an object that must equal HF's. HF 0.23 stops at the first pieces that fill a truncated text, so cut
- * from the left it numbers words from the first that is left, where we keep their numbers in the text.
+ * from the left it numbers words from the first that is left, where we keep their numbers in the text, as HF 0.22 does: see
+ * truncation-windows.test.ts.
  */
 function compared(values: Record<string, unknown>, options: EncodeOptions): Record<string, unknown> {
   const { truncation } = options
