@@ -1,3 +1,5 @@
+import { nearestName } from './nearest-name.ts'
+
 /** What each code means; a code never changes its meaning between versions. */
 const codes = {
   HEED_ARGUMENT_INVALID: 'an argument of a call is of the wrong type or outside its range',
@@ -46,7 +48,8 @@ export function checkOptions(where: string, options: object, known: Readonly<Rec
   }
   for (const name in options) {
     if (Object.hasOwn(known, name) || (options as Record<string, unknown>)[name] === undefined) continue
-    throw refuse(`${name} is not an option`, `one of ${names.join(', ')}. Rename it or leave it out.`)
+    const expected = nearestName(name, names) ?? `one of ${names.join(', ')}`
+    throw refuse(`${name} is not an option`, `${expected}. Rename it or leave it out.`)
   }
 }
 

@@ -206,7 +206,7 @@ describe('wrong arguments are refused', () => {
       it => it.addTokens([{ token: 'x' }]),
     ],
     [
-      'addTokens: single_word is not an option, expected one of content, singleWord, lstrip, rstrip, normalized, special, id. Rename it or leave it out.',
+      'addTokens: single_word is not an option, expected singleWord. Rename it or leave it out.',
       it => it.addTokens([{ content: 'x', single_word: true }]),
     ],
     [
@@ -338,7 +338,7 @@ describe('files', () => {
 describe('options of plain JavaScript', () => {
   const tokenizer = createByteLevelBpe()
   const chat = [{ role: 'user', content: 'a' }]
-  const misspelt = { lenght: 1 } as object
+  const misspelt = { size: 1 } as object
   const encodeOptions = 'addSpecialTokens, truncation, padding, offsets, splitSpecialTokens'
   const decodeOptions = 'skipSpecialTokens, cleanUpTokenizationSpaces'
   const trainerOptions = 'vocabSize, minFrequency, specialTokens'
@@ -380,7 +380,7 @@ describe('options of plain JavaScript', () => {
     const mend = 'Rename it or leave it out.'
     expect(errorOf(call)).toEqual([
       'HEED_ARGUMENT_INVALID',
-      `${where}: lenght is not an option, expected one of ${names}. ${mend}`,
+      `${where}: size is not an option, expected one of ${names}. ${mend}`,
     ])
   })
 
@@ -391,7 +391,7 @@ describe('options of plain JavaScript', () => {
     expect(errorOf(() => tokenizer.decode([], null as never))[1]).toBe(
       `decode: the options are null, expected an object with ${decodeOptions}. Give each by its name: { ${decodeOptions.split(', ')[0]}: ... }.`,
     )
-    expect(() => tokenizer.decode([], { lenght: undefined } as object)).not.toThrow()
+    expect(() => tokenizer.decode([], { size: undefined } as object)).not.toThrow()
   })
 })
 
