@@ -1,5 +1,5 @@
 import { HeedError } from '@heed/tensor-backend'
-import { Tokenizer } from '@heed/tokenizer'
+import type { Tokenizer } from '@heed/tokenizer'
 import {
   type IndexedDataset,
   isTokenShards,
@@ -13,7 +13,6 @@ import { isFolder } from './path-kind.ts'
 import { formatCount } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { trainTokenizer } from './train-tokenizer.ts'
-import { tokenizerOfRun } from './training-session.ts'
 
 /** A text, or the folder of a corpus that was tokenised before. */
 export type TrainingData = { text: string } | { folder: string }
@@ -27,14 +26,14 @@ export interface Corpus {
   numTokens: number
 }
 
-/** How a text becomes a corpus; a tokenizer is trained where neither one nor a model is given. */
-export interface CorpusRecipe {
-  out: string
-  tokenizer?: string
-  model?: string
+/** How data become a corpus. */
+interface CorpusOptions {
+  /** Of a prepared folder its own; without one a tokenizer is trained on the text. */
+  tokenizer: Tokenizer | undefined
+  /** Of a new tokenizer. */
   vocabSize: number
   blockSize: number
-  resume: boolean
+  isQuiet: boolean
 }
 
 const validationSplit = 0.1
@@ -58,40 +57,32 @@ export async function trainingData(files: readonly string[]): Promise<TrainingDa
 }
 
 /** The corpus of a text or a prepared folder. Throws HEED_ARGUMENT_INVALID when it is shorter than a block. */
-export function makeCorpus(data: TrainingData, recipe: CorpusRecipe, isQuiet: boolean): Promise<Corpus> {
-  return 'folder' in data ? preparedCorpus(data.folder, recipe) : corpusOfText(data.text, recipe, isQuiet)
+export async function makeCorpus(data: TrainingData, options: CorpusOptions): Promise<Corpus> {
+  const { blockSize, vocabSize, isQuiet } = options
+  if ('folder' in data) return preparedCorpus(data.folder, options.tokenizer!, blockSize)
+  const tokenizer = options.tokenizer ?? (await newTokenizer(data.text, vocabSize, isQuiet))
+  const corpus = textCorpus(data.text, { tokenizer, blockSize, stride: 1, validationSplit })
+  return { ...corpus, tokenizer, validation: corpus.validation! }
 }
 
 /** The blocks of a prepared corpus; the tokens at its end, 1 in 100 and a block at least, are for validation. */
-async function preparedCorpus(folder: string, { blockSize }: CorpusRecipe): Promise<Corpus> {
+async function preparedCorpus(folder: string, tokenizer: Tokenizer, blockSize: number): Promise<Corpus> {
   const all = await TokenShards.open(folder, { blockSize })
   const { numTokens, numBytes } = all.index
   await all.close()
   const cut = numTokens - Math.max(blockSize, Math.min(mostValidationTokens, Math.floor(numTokens / 100)))
   return {
-    tokenizer: await Tokenizer.fromPretrained(folder),
+    tokenizer,
     train: await TokenShards.open(folder, { blockSize, end: cut }),
     validation: await TokenShards.open(folder, { blockSize, start: cut }),
     ...{ numBytes, numTokens },
   }
 }
 
-async function corpusOfText(text: string, recipe: CorpusRecipe, isQuiet: boolean): Promise<Corpus> {
-  const tokenizer = await tokenizerFor(text, recipe, isQuiet)
-  const corpus = textCorpus(text, { tokenizer, blockSize: recipe.blockSize, stride: 1, validationSplit })
-  return { ...corpus, tokenizer, validation: corpus.validation! }
-}
-
-async function tokenizerFor(text: string, recipe: CorpusRecipe, isQuiet: boolean): Promise<Tokenizer> {
-  const source = recipe.tokenizer ?? recipe.model
-  if (source) return Tokenizer.fromPretrained(source)
-  if (recipe.resume) return tokenizerOfRun(recipe.out)
-  return newTokenizer(splitText(text, validationSplit)[0], recipe.vocabSize, isQuiet)
-}
-
+/** A tokenizer of the part of a text that is trained on. */
 async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {
   const bar = new ProgressBar('tokenizer', vocabSize, isQuiet)
-  const tokenizer = await trainTokenizer(text.split(/(?<=\n)/), {
+  const tokenizer = await trainTokenizer(splitText(text, validationSplit)[0].split(/(?<=\n)/), {
     type: 'bpe',
     vocabSize,
     onProgress: ({ stage, done }) => stage === 'Compute merges' && bar.update(done, `${formatCount(done)} merges`),

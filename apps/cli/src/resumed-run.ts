@@ -1,8 +1,8 @@
 import { HeedError } from '@heed/tensor-backend'
+import type { Tokenizer } from '@heed/tokenizer'
 import { lastCheckpoint } from '@heed/trainer'
 import { openPretrained } from '@heed/transformer'
 import type { TrainRecipe } from './commands/train.ts'
-import { tokenizerOfRun } from './training-session.ts'
 
 /** Sizes of a new model, with their names in config.json. */
 const sizes = {
@@ -25,8 +25,7 @@ export async function checkSizesOfRun(recipe: TrainRecipe): Promise<void> {
 }
 
 /** Throws HEED_ARGUMENT_INVALID when the tokenizer of the run that is to go on has not the size that is asked for. */
-export async function checkVocabSizeOfRun({ out, vocabSize }: TrainRecipe): Promise<void> {
-  const { vocabSize: own } = await tokenizerOfRun(out)
+export function checkVocabSizeOfRun({ vocabSize: own }: Tokenizer, { out, vocabSize }: TrainRecipe): void {
   if (own !== vocabSize) throw refusal('--vocab-size', vocabSize, own, out)
 }
 
@@ -34,8 +33,7 @@ export async function checkVocabSizeOfRun({ out, vocabSize }: TrainRecipe): Prom
  * The same of a recipe, which asks for so many tokens at most: the texts may have had fewer. Throws HEED_ARGUMENT_INVALID where
  * the run has more.
  */
-export async function checkVocabSizeOfRecipe(vocabSize: number, out: string): Promise<void> {
-  const { vocabSize: own } = await tokenizerOfRun(out)
+export function checkVocabSizeOfRecipe({ vocabSize: own }: Tokenizer, vocabSize: number, out: string): void {
   if (own > vocabSize) throw refusal("the recipe's tokenizer.vocabSize", vocabSize, `at least ${own}`, out)
 }
 

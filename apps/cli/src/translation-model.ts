@@ -80,12 +80,13 @@ interface TranslationParts {
 /** Tokenizer, data and model of a recipe; the tokenizer is that of the run in `resumedDir` where one goes on. */
 async function makeParts(recipe: TranslationRecipe, isJson: boolean, resumedDir?: string): Promise<TranslationParts> {
   const say = sayTo(isJson)
-  if (resumedDir) await checkVocabSizeOfRecipe(recipe.tokenizer.vocabSize, resumedDir)
+  const begun = resumedDir === undefined ? undefined : await tokenizerOfRun(resumedDir)
+  if (begun) checkVocabSizeOfRecipe(begun, recipe.tokenizer.vocabSize, resumedDir!)
   say('backend', describeBackend(await init()))
 
   const train = await loadParallelText(recipe.data.train)
   const validation = await loadParallelText(recipe.data.validation)
-  const tokenizer = resumedDir ? await tokenizerOfRun(resumedDir) : await trainJointBpe(train, recipe.tokenizer, isJson)
+  const tokenizer = begun ?? (await trainJointBpe(train, recipe.tokenizer, isJson))
   const trainDataset = await encodePairs(train, tokenizer)
   const evalDataset = await encodePairs(validation, tokenizer)
   say('data', `${formatCount(train.length)} pairs, a joint vocabulary of ${formatCount(tokenizer.vocabSize)}`)

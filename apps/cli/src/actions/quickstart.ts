@@ -16,7 +16,7 @@ export async function quickstart({ steps, out, data, json }: QuickstartOptions):
   const isJson = json === true
   await checkOutputDir(out)
   const result = await runRecipe(
-    { text: await readTextFiles([data]) },
+    { data: { text: await readTextFiles([data]) } },
     { ...defaultRecipe, steps, warmupSteps: usualWarmup(steps), out, samplePrompt: [prompt] },
     isJson,
   )

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { HeedError, init, makeFolder } from '@heed/tensor-backend'
-import type { Tokenizer } from '@heed/tokenizer'
+import { Tokenizer } from '@heed/tokenizer'
 import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
@@ -16,7 +16,7 @@ import { formatCount } from '../terminal/format.ts'
 import { endOfText } from '../train-tokenizer.ts'
 import { argumentsOf } from '../training-options.ts'
 import { describeBackend, sayTo } from '../training-report.ts'
-import { runTraining, type TrainingResult } from '../training-session.ts'
+import { runTraining, type TrainingResult, tokenizerOfRun } from '../training-session.ts'
 import { dryRunTranslation, type TranslationResult, trainTranslation } from '../translation-model.ts'
 import { checkCorpusOfModel, checkTokenizerOfModel, checkTokenizerOfRun } from '../vocabularies.ts'
 
@@ -29,7 +29,7 @@ export async function train(files: readonly string[], options: TrainOptions, com
   if (options.dryRun) return printDryRun(await dryRunOf(files, options, command), isJson)
   const result = options.recipe
     ? await trainByRecipe(files, options, options.recipe)
-    : await runRecipe(await dataOf(files, options, command), options, isJson)
+    : await runRecipe(await inputOf(files, options, command), options, isJson)
   if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
   if (result.isInterrupted) process.exitCode = exitCodes.interrupted
 }
@@ -72,30 +72,39 @@ function checkGiven(command: Command, { recipe, model, tokenizer }: TrainOptions
   if (tokenizer) refuse(['vocabSize'], 'without --tokenizer, which has its own', 'Leave one of them out.')
 }
 
+/** What a run trains on, and the tokenizer that is there for it. */
+interface RunInput {
+  data: TrainingData
+  tokenizer?: Tokenizer | undefined
+}
+
 /**
  * What the files hold. Throws HEED_ARGUMENT_INVALID at an option of a tokenizer beside tokens, and at tokens or sizes that are not
  * those of the model or of the run that is to go on, and as `trainingData`.
  */
-async function dataOf(files: readonly string[], options: TrainOptions, command: Command): Promise<TrainingData> {
+async function inputOf(files: readonly string[], options: TrainOptions, command: Command): Promise<RunInput> {
   const { model, resume, out } = options
   const data = await trainingData(files)
-  const prepared = 'folder' in data ? data.folder : undefined
-  if (prepared !== undefined) {
+  const isPrepared = 'folder' in data
+  if (isPrepared) {
     const other = 'without a folder of heed data prepare, which has its own tokenizer'
     refuseGiven(command, ['tokenizer', 'vocabSize'], other, 'Leave one of them out.')
-    if (model) await checkCorpusOfModel(prepared, model)
-  } else if (model && options.tokenizer) await checkTokenizerOfModel(options.tokenizer, model)
-  if (!resume) return data
-  const source = prepared ?? options.tokenizer ?? model
-  if (source !== undefined) await checkTokenizerOfRun(source, out)
-  else if (isGiven(command, 'vocabSize')) await checkVocabSizeOfRun(options)
+  }
+  const source = isPrepared ? data.folder : (options.tokenizer ?? model)
+  const given = source === undefined ? undefined : { source, tokenizer: await Tokenizer.fromPretrained(source) }
+  if (model && given && isPrepared) await checkCorpusOfModel(given, model)
+  else if (model && given && options.tokenizer) await checkTokenizerOfModel(given, model)
+  if (!resume) return { data, tokenizer: given?.tokenizer }
+  const tokenizer = given?.tokenizer ?? (await tokenizerOfRun(out))
+  if (given) await checkTokenizerOfRun(given, out)
+  else if (isGiven(command, 'vocabSize')) checkVocabSizeOfRun(tokenizer, options)
   if (!model) await checkSizesOfRun(options)
-  return data
+  return { data, tokenizer }
 }
 
 async function dryRunOf(files: readonly string[], options: TrainOptions, command: Command): Promise<DryRun> {
   if (options.recipe) return dryRunTranslation(await recipeOf(files, options, options.recipe), options)
-  const { model, corpus } = await makeParts(await dataOf(files, options, command), options, options.json === true)
+  const { model, corpus } = await makeParts(await inputOf(files, options, command), options, options.json === true)
   try {
     return await dryRun({ model, args: runArguments(options), trainDataset: corpus.train })
   } finally {
@@ -134,11 +143,12 @@ interface RunParts {
 }
 
 /** Tokenizer, data and model of a run. */
-async function makeParts(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
+async function makeParts(input: RunInput, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
   const say = sayTo(isJson)
   completeArguments(runArguments(recipe))
   say('backend', describeBackend(await init()))
-  const corpus = await makeCorpus(data, recipe, isJson)
+  const { vocabSize, blockSize } = recipe
+  const corpus = await makeCorpus(input.data, { tokenizer: input.tokenizer, vocabSize, blockSize, isQuiet: isJson })
   const { tokenizer } = corpus
   say(
     'data',
@@ -161,9 +171,9 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
 }
 
 /** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
-export async function runRecipe(data: TrainingData, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
+export async function runRecipe(input: RunInput, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
   if (!recipe.resume) await makeFolder(recipe.out)
-  const { model, corpus } = await makeParts(data, recipe, isJson)
+  const { model, corpus } = await makeParts(input, recipe, isJson)
   const { tokenizer, train, validation } = corpus
   try {
     return await runTraining({

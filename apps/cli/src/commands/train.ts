@@ -1,13 +1,20 @@
 import { Command } from 'commander'
 import { wholeNumber } from '../arguments.ts'
-import type { CorpusRecipe } from '../corpus.ts'
 import { action } from '../failure.ts'
 import { type RunFlags, samplePromptOption, type TrainingFlags, trainingOptions } from '../training-options.ts'
 
 type WithDefaults = Required<Omit<TrainingFlags, 'lrSchedulerKwargs'>> & Pick<TrainingFlags, 'lrSchedulerKwargs'>
 
 /** What `heed train` and `heed quickstart` ask for; sizes by their names in `config.json`, in camelCase. */
-export interface TrainRecipe extends CorpusRecipe, WithDefaults {
+export interface TrainRecipe extends WithDefaults {
+  out: string
+  resume: boolean
+  /** Folders; a tokenizer is trained where neither is given. */
+  tokenizer?: string
+  model?: string
+  /** Of a new tokenizer. */
+  vocabSize: number
+  blockSize: number
   hiddenSize: number
   intermediateSize: number
   numHiddenLayers: number
