@@ -79,8 +79,8 @@ async function preparedCorpus(folder: string, tokenizer: Tokenizer, blockSize: n
   }
 }
 
-/** A tokenizer of the part of a text that is trained on. */
-async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {
+/** A tokenizer of the part of a text that is trained on; a short text gives fewer tokens than asked for. */
+export async function newTokenizer(text: string, vocabSize: number, isQuiet: boolean): Promise<Tokenizer> {
   const bar = new ProgressBar('tokenizer', vocabSize, isQuiet)
   const tokenizer = await trainTokenizer(splitText(text, validationSplit)[0].split(/(?<=\n)/), {
     type: 'bpe',

@@ -3,6 +3,7 @@ import type { Tokenizer } from '@heed/tokenizer'
 import { lastCheckpoint } from '@heed/trainer'
 import { openPretrained } from '@heed/transformer'
 import type { TrainRecipe } from './commands/train.ts'
+import { newTokenizer } from './corpus.ts'
 
 /** Sizes of a new model, with their names in config.json. */
 const sizes = {
@@ -24,9 +25,18 @@ export async function checkSizesOfRun(recipe: TrainRecipe): Promise<void> {
   }
 }
 
-/** Throws HEED_ARGUMENT_INVALID when the tokenizer of the run that is to go on has not the size that is asked for. */
-export function checkVocabSizeOfRun({ vocabSize: own }: Tokenizer, { out, vocabSize }: TrainRecipe): void {
-  if (own !== vocabSize) throw refusal('--vocab-size', vocabSize, own, out)
+/**
+ * Throws HEED_ARGUMENT_INVALID when the tokenizer of the run that is to go on has not the size that is asked for, unless the
+ * text gives no more tokens.
+ */
+export async function checkVocabSizeOfRun(
+  { vocabSize: own }: Tokenizer,
+  text: string,
+  { out, vocabSize }: TrainRecipe,
+): Promise<void> {
+  if (own === vocabSize) return
+  const isWhole = own < vocabSize && (await newTokenizer(text, vocabSize, true)).vocabSize === own
+  if (!isWhole) throw refusal('--vocab-size', vocabSize, own, out)
 }
 
 /**

@@ -277,6 +277,21 @@ test('a run goes on only with the sizes and the tokenizer that it began with', a
   expect((await heed([...again, '--vocab-size', '300'])).code).toBe(0)
 })
 
+test('a run goes on by the command that began it where its text has fewer tokens than asked for', async () => {
+  const [short, out] = [join(folder, 'short.txt'), join(folder, 'short')]
+  writeFileSync(short, 'the cat sat on the mat\n'.repeat(30))
+  const args = ['train', short, '--out', out, '--steps', '2', ...tiny, '--block-size', '8', '--vocab-size']
+  const whole = [await heed([...args, '400']), await heed([...args, '400', '--resume'])]
+  expect(whole.map(({ code }) => code)).toEqual([0, 0])
+  const { model } = JSON.parse(readFileSync(join(out, 'model', 'tokenizer.json'), 'utf8'))
+  const own = Object.keys(model.vocab).length
+  expect(own).toBeLessThan(400)
+  const smaller = await heed([...args, String(own - 1), '--resume'])
+  expect(smaller.stderr).toContain(
+    `--vocab-size is ${own - 1}, expected ${own} as in the run in ${out}, with --resume.`,
+  )
+})
+
 test('a prepared corpus and a model with other tokens are refused before any work', async () => {
   const half = join(folder, 'half.txt')
   writeFileSync(half, readFileSync(text, 'utf8').slice(30_000))

@@ -97,7 +97,7 @@ async function inputOf(files: readonly string[], options: TrainOptions, command:
   if (!resume) return { data, tokenizer: given?.tokenizer }
   const tokenizer = given?.tokenizer ?? (await tokenizerOfRun(out))
   if (given) await checkTokenizerOfRun(given, out)
-  else if (isGiven(command, 'vocabSize')) checkVocabSizeOfRun(tokenizer, options)
+  else if (!isPrepared && isGiven(command, 'vocabSize')) await checkVocabSizeOfRun(tokenizer, data.text, options)
   if (!model) await checkSizesOfRun(options)
   return { data, tokenizer }
 }
