@@ -1,9 +1,11 @@
 import { HeedError } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import { lastCheckpoint } from '@heed/trainer'
-import { openPretrained } from '@heed/transformer'
+import { type HfConfig, openPretrained } from '@heed/transformer'
+import { transformerConfig } from 'heed'
 import type { TrainRecipe } from './commands/train.ts'
 import { newTokenizer } from './corpus.ts'
+import type { TranslationRecipe } from './recipe.ts'
 
 /** Sizes of a new model, with their names in config.json. */
 const sizes = {
@@ -15,11 +17,31 @@ const sizes = {
   blockSize: 'max_position_embeddings',
 } as const
 
+/** What a recipe's model computes by. Dropout and smoothing are not among it: as the learning rate, they may change on the way. */
+const ofModel = [
+  'hiddenSize',
+  'intermediateSize',
+  'encoderLayers',
+  'decoderLayers',
+  'numAttentionHeads',
+  'hiddenAct',
+  'layerNormEps',
+  'isPreNorm',
+  'hasFinalNorm',
+  'shareEmbeddings',
+  'tieWordEmbeddings',
+] as const
+
+/** The config.json of the newest checkpoint of a run; undefined where it stopped before the first one, and begins again. */
+async function configOfRun(out: string): Promise<HfConfig | undefined> {
+  const checkpoint = await lastCheckpoint(out)
+  return checkpoint === undefined ? undefined : (await openPretrained(checkpoint)).config
+}
+
 /** Throws HEED_ARGUMENT_INVALID when the model that is made anew for a run to go on has not the sizes of its checkpoint. */
 export async function checkSizesOfRun(recipe: TrainRecipe): Promise<void> {
-  const checkpoint = await lastCheckpoint(recipe.out)
-  if (checkpoint === undefined) return // it stopped before the first one, and begins again
-  const { config } = await openPretrained(checkpoint)
+  const config = await configOfRun(recipe.out)
+  if (!config) return
   for (const [name, key] of Object.entries(sizes) as [keyof typeof sizes, string][]) {
     if (config[key] !== recipe[name]) throw refusal(flag(name), recipe[name], config[key], recipe.out)
   }
@@ -40,11 +62,22 @@ export async function checkVocabSizeOfRun(
 }
 
 /**
- * The same of a recipe, which asks for so many tokens at most: the texts may have had fewer. Throws HEED_ARGUMENT_INVALID where
- * the run has more.
+ * Throws HEED_ARGUMENT_INVALID when the run that is to go on by a recipe has more tokens than the recipe asks for (its texts may
+ * have had fewer), or a checkpoint that computes another way than the recipe's model.
  */
-export function checkVocabSizeOfRecipe({ vocabSize: own }: Tokenizer, vocabSize: number, out: string): void {
-  if (own > vocabSize) throw refusal("the recipe's tokenizer.vocabSize", vocabSize, `at least ${own}`, out)
+export async function checkRunOfRecipe(
+  { tokenizer, model }: TranslationRecipe,
+  own: Tokenizer,
+  out: string,
+): Promise<void> {
+  if (own.vocabSize > tokenizer.vocabSize) {
+    throw refusal("the recipe's tokenizer.vocabSize", tokenizer.vocabSize, `at least ${own.vocabSize}`, out)
+  }
+  const config = await configOfRun(out)
+  if (!config) return
+  const [asked, begun] = [transformerConfig.complete(model), transformerConfig.fromHf(config, out)]
+  const name = ofModel.find(each => asked[each] !== begun[each])
+  if (name) throw refusal(`the recipe's model.${name}`, asked[name], begun[name], out)
 }
 
 /** What to do about what is not as the run began. */

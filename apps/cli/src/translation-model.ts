@@ -31,7 +31,7 @@ import {
 import { pipeline, Transformer, transformerConfig } from 'heed'
 import { type DryRun, dryRun } from './dry-run.ts'
 import type { ParallelPaths, TranslationRecipe } from './recipe.ts'
-import { checkVocabSizeOfRecipe } from './resumed-run.ts'
+import { checkRunOfRecipe } from './resumed-run.ts'
 import { formatCount, formatSeconds } from './terminal/format.ts'
 import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-task.ts'
@@ -81,7 +81,7 @@ interface TranslationParts {
 async function makeParts(recipe: TranslationRecipe, isJson: boolean, resumedDir?: string): Promise<TranslationParts> {
   const say = sayTo(isJson)
   const begun = resumedDir === undefined ? undefined : await tokenizerOfRun(resumedDir)
-  if (begun) checkVocabSizeOfRecipe(begun, recipe.tokenizer.vocabSize, resumedDir!)
+  if (begun) await checkRunOfRecipe(recipe, begun, resumedDir!)
   say('backend', describeBackend(await init()))
 
   const train = await loadParallelText(recipe.data.train)
@@ -105,7 +105,7 @@ const collator = seq2SeqCollator({ padTokenId, decoderStartTokenId: bosTokenId }
 export async function dryRunTranslation(recipe: TranslationRecipe, flags: RunFlags): Promise<DryRun> {
   const args = runArguments(recipe, flags)
   completeArguments(args)
-  const { model, trainDataset } = await makeParts(recipe, flags.json === true)
+  const { model, trainDataset } = await makeParts(recipe, flags.json === true, flags.resume ? flags.out : undefined)
   try {
     return await dryRun({ model, args, trainDataset, collator })
   } finally {

@@ -177,13 +177,24 @@ describe('a translation recipe', () => {
     expect(withGap.stdout).toBe(`${translations[5]}\n\n${translations[5]}\n`)
     expect(objects<Record<string, number>>(resumed).at(-1)).toMatchObject({ globalStep: 120, bleu: done.bleu })
 
-    const smaller = write('smaller.json', { ...recipe, tokenizer: { vocabSize: 260 } })
-    const refused = await heed(['train', '--recipe', smaller, '--out', out, '--resume'])
-    expect(refused.code).toBe(2)
-    expect(refused.stderr).toBe(
-      `error: heed train: the recipe's tokenizer.vocabSize is 260, expected at least 300 as in the run in ${out}, with --resume. ` +
-        'Give what the run began with, or begin another without --resume.\n',
+    const mend = 'Give what the run began with, or begin another without --resume.\n'
+    const changed: [object, string][] = [
+      [{ tokenizer: { vocabSize: 260 } }, 'tokenizer.vocabSize is 260, expected at least 300'],
+      // as many weights as before, which would be loaded without a word
+      [{ model: { ...recipe.model, numAttentionHeads: 4 } }, 'model.numAttentionHeads is 4, expected 2'],
+      [{ model: { ...recipe.model, hiddenAct: 'gelu' } }, 'model.hiddenAct is gelu, expected relu'],
+    ]
+    const resume = ['--out', out, '--resume']
+    const refused = await Promise.all([
+      ...changed.map(([change], i) =>
+        heed(['train', '--recipe', write(`${i}.json`, { ...recipe, ...change }), ...resume]),
+      ),
+      heed(['train', '--recipe', join(folder, '1.json'), ...resume, '--dry-run']),
+    ])
+    const said = changed.map(
+      ([, each]) => `error: heed train: the recipe's ${each} as in the run in ${out}, with --resume. ${mend}`,
     )
+    expect(refused.map(({ code, stderr }) => [code, stderr])).toEqual([...said, said[1]].map(each => [2, each]))
 
     writeFileSync(join(out, 'model', 'tokenizer_config.json'), JSON.stringify({ model_max_length: 2 }))
     const [whole, cut] = await Promise.all(
