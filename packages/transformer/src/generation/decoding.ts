@@ -23,6 +23,11 @@ export interface Decoding {
 const PREFILL_CHUNK = 256
 const PREFILL_CHUNK_OF_WIDE = 128
 
+/** Into how many tokens at once to cut `count`, `most` at most, so that pieces of one size take the same memory one after another. */
+export function evenPiece(count: number, most: number): number {
+  return Math.ceil(count / Math.max(1, Math.ceil(count / most)))
+}
+
 /** Whether what a piece of a prompt takes matters beside the weights, and the time to get it back hardly beside the rest. */
 function isWide({ config }: CausalLm): boolean {
   const { hiddenSize = 0 } = config as { hiddenSize?: number }
@@ -70,10 +75,7 @@ export class CausalDecoding implements Decoding {
     this.#warnBeyond(this.#cache.length + count)
     for (const row of this.#mask ?? []) while (row.length < this.#cache.length + count) row.push(1)
     const isOfWide = isWide(this.model)
-    const most = isOfWide ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK
-    // Pieces of one size take the same memory one after another.
-    const pieces = Math.max(1, Math.ceil((count - logitsToKeep) / most))
-    const size = Math.ceil((count - logitsToKeep) / pieces)
+    const size = evenPiece(count - logitsToKeep, isOfWide ? PREFILL_CHUNK_OF_WIDE : PREFILL_CHUNK)
     let begin = 0
     for (; count - begin > size + logitsToKeep; begin += size) {
       tf.dispose(this.#forward(inputIds, begin, begin + size, 1))

@@ -1,6 +1,6 @@
 import { tf } from '@heed/tensor-backend'
 import { BatchScheduler, type BatchSchedulerOptions, type BatchSequence, type SequenceOptions } from '@heed/transformer'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { failureOf } from '../failure-of.ts'
 import { tinyGpt2 } from '../tiny-gpt2.ts'
 
@@ -55,6 +55,17 @@ describe('texts written together', () => {
       expect(await Promise.all(sequences.map(idsOf))).toEqual(expected)
       expect(sequences.map(({ finishReason }) => finishReason)).toEqual(prompts.map(() => 'length'))
     })
+  })
+
+  test('read a prompt in pieces of one size', async () => {
+    const forward = vi.spyOn(model, 'forward')
+    const sizesOf = async (length: number) => {
+      const prompt = Array.from({ length }, () => 3)
+      await withScheduler({ prefillChunk: 8 }, scheduler => idsOf(scheduler.submit(prompt, { maxNewTokens: 1 })))
+      return forward.mock.calls.splice(0).map(([{ inputIds }]) => (inputIds as number[][])[0]!.length)
+    }
+    expect([await sizesOf(8), await sizesOf(10), await sizesOf(17)]).toEqual([[8], [5, 5], [6, 6, 5]])
+    forward.mockRestore()
   })
 
   test('draw by their own seeds and keep their own settings', async () => {

@@ -7,7 +7,7 @@ import { checkOptionNames, HeedError, Turns, tf, withoutUndefined } from '@heed/
 import type { CacheOptions } from '../../cache-options.ts'
 import { checkIds, flattenIds } from '../../inputs.ts'
 import type { CausalLm, CausalLmInputs } from '../../model.ts'
-import { LogitRows } from '../decoding.ts'
+import { evenPiece, LogitRows } from '../decoding.ts'
 import { planGeneration } from '../plan.ts'
 import { PromptCache } from '../prompt-cache.ts'
 import { BatchSequence, type SequenceOptions, sequenceOptionNames } from './batch-sequence.ts'
@@ -15,7 +15,7 @@ import { BatchSequence, type SequenceOptions, sequenceOptionNames } from './batc
 export interface BatchSchedulerOptions {
   /** Sequences under way at once, the others wait their turn; 16 by default. */
   maxSequences?: number
-  /** Tokens of a prompt that are read between two steps of the others; 256 by default. */
+  /** The most tokens of a prompt that are read between two steps of the others; 256 by default. A longer prompt is cut evenly. */
   prefillChunk?: number
   /** The most tokens of a prompt with its text; the model's maxPositionEmbeddings by default. */
   contextLength?: number
@@ -165,7 +165,7 @@ export class BatchScheduler {
   /** Reads on in a prompt; at its end comes the first token. */
   async #read(sequence: BatchSequence): Promise<void> {
     const unseen = sequence.unseen
-    const chunk = unseen.slice(0, this.#options.prefillChunk)
+    const chunk = unseen.slice(0, evenPiece(unseen.length, this.#options.prefillChunk))
     const { cache } = sequence
     const textLength = sequence.ids.length
     const output = this.model.forward({ inputIds: [chunk], cache: cache!.cache, textLength, logitsToKeep: 1 })
