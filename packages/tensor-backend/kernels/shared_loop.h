@@ -51,11 +51,11 @@ public:
         inside_.fetch_sub(1, std::memory_order_seq_cst);
     }
 
-    /** Shuts out threads that come late, then waits for those inside: calls pause(0), pause(1) ... until none is. */
-    template <class Pause>
-    void close(const Pause& pause) {
+    /** Shuts out threads that come late, then waits for those inside: wait(is_done) returns once is_done() is true. */
+    template <class Wait>
+    void close(const Wait& wait) {
         open_.store(false, std::memory_order_seq_cst);
-        for (int spins = 0; inside_.load(std::memory_order_seq_cst) > 0; spins++) pause(spins);
+        wait([this] { return inside_.load(std::memory_order_seq_cst) == 0; });
     }
 
 private:

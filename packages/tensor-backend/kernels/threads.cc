@@ -63,10 +63,12 @@ public:
         inside_loop = true;
         loop_.drain(0);
         inside_loop = false;
-        loop_.close([](int spins) {
+        loop_.close([](const auto& is_done) {
             // On a busy machine a worker inside the loop may have lost its core: let it have this one.
-            if (spins < kSpinsBeforeYield) pause();
-            else std::this_thread::yield();
+            for (int spins = 0; !is_done(); spins++) {
+                if (spins < kSpinsBeforeYield) pause();
+                else std::this_thread::yield();
+            }
         });
     }
 

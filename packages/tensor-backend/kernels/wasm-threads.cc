@@ -6,14 +6,18 @@
 #include "shared_loop.h"
 #include "threads.h"
 
+/** Milliseconds, by a clock that is never set back. */
+extern "C" __attribute__((import_module("env"), import_name("now"))) double now();
+
 namespace heed {
 namespace {
 
-// Looks at the ticket before a worker sleeps: about 100 microseconds, to bridge the gap between two kernels of a step.
-constexpr int kSpins = 1 << 15;
+// Long enough to bridge the gap between two kernels of a step, short enough to leave an idle page idle.
+constexpr double kSpinMilliseconds = 0.5;
+constexpr int kSpinsBetweenClocks = 64;
 
-// Looks at a loop that others still work on before giving way to them, where that is allowed.
-constexpr int kSpinsBeforeYield = 1 << 13;
+// How long a loop that others still work on is looked at before giving way to them, where that is allowed.
+constexpr double kSpinBeforeYieldMilliseconds = 0.2;
 constexpr long long kYieldNanoseconds = 50000;
 
 SharedLoop loop;
@@ -26,11 +30,23 @@ thread_local bool inside_loop = false;
 
 int* ticket_address() { return reinterpret_cast<int*>(&ticket); }
 
+/** Looks whether it is done, for so long at most; whether it was. */
+template <class IsDone>
+bool spin(double milliseconds, const IsDone& is_done) {
+    double deadline = 0;
+    for (;;) {
+        for (int i = 0; i < kSpinsBetweenClocks; i++) {
+            if (is_done()) return true;
+        }
+        const double time = now();
+        if (deadline == 0) deadline = time + milliseconds;
+        else if (time >= deadline) return false;
+    }
+}
+
 /** Waits until the ticket differs from `seen`. */
 void await(int seen) {
-    for (int i = 0; i < kSpins; i++) {
-        if (ticket.load(std::memory_order_acquire) != seen) return;
-    }
+    if (spin(kSpinMilliseconds, [&] { return ticket.load(std::memory_order_acquire) != seen; })) return;
     sleeping.fetch_add(1, std::memory_order_seq_cst);
     while (ticket.load(std::memory_order_seq_cst) == seen) __builtin_wasm_memory_atomic_wait32(ticket_address(), seen, -1);
     sleeping.fetch_sub(1, std::memory_order_seq_cst);
@@ -49,10 +65,12 @@ void run_parallel(int count, int grain, Task task, const void* body) {
     inside_loop = true;
     loop.drain(0);
     inside_loop = false;
-    loop.close([](int spins) {
+    loop.close([](const auto& is_done) {
+        if (spin(kSpinBeforeYieldMilliseconds, is_done)) return;
         // On a busy machine a worker inside the loop may have lost its core: let it have this one.
-        if (spins >= kSpinsBeforeYield && may_sleep)
-            __builtin_wasm_memory_atomic_wait32(&never_changes, 0, kYieldNanoseconds);
+        while (!is_done()) {
+            if (may_sleep) __builtin_wasm_memory_atomic_wait32(&never_changes, 0, kYieldNanoseconds);
+        }
     });
 }
 

@@ -5,7 +5,8 @@
  * stack: the end of a block of memory, from which the thread's stack grows down; threadLocal: a block for its own variables.
  */
 export async function work({ module, memory, stack, threadLocal }, onReady) {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } })
+  const now = () => performance.now()
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory, now } })
   exports.__stack_pointer.value = stack
   exports.__wasm_init_tls(threadLocal)
   onReady()

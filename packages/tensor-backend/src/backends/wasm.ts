@@ -44,7 +44,8 @@ async function loadThreads(threads: number): Promise<KernelLibrary | undefined> 
   if (!memory) return undefined
   try {
     const url = new URL('../../build/heed-threads.wasm', import.meta.url)
-    const { module, instance } = await WebAssembly.instantiate(await moduleBytes(url), { env: { memory } })
+    const now = (): number => performance.now()
+    const { module, instance } = await WebAssembly.instantiate(await moduleBytes(url), { env: { memory, now } })
     const exports = instance.exports as unknown as WasmExports
     const loaded = library(exports, memory, threads, 'relaxed-simd')
     await startThreads(threads, module, memory, exports)
