@@ -86,12 +86,15 @@ export class RunCheckpoints {
     return { state, point }
   }
 
-  /** Saves a checkpoint -> its folder; nothing where this step has one. Throws HEED_IO, and then the older ones are whole. */
+  /**
+   * Saves a checkpoint -> its folder; nothing where this step has one, unless its evaluation was stopped since. Throws HEED_IO, and
+   * then the older ones are whole.
+   */
   async save(state: TrainerState, place: SavedPlace): Promise<string | undefined> {
     const { model, optimizer, args, parallel } = this.#parts
     const { outputDir } = args
     const { globalStep } = state
-    if (outputDir === undefined || this.#lastStep === globalStep) return undefined
+    if (outputDir === undefined || (this.#lastStep === globalStep && !place.isEvaluationDue)) return undefined
     const { isFirst, isSharded } = parallel
     const checkpoint = `${outputDir}/checkpoint-${globalStep}`
     if (state.bestGlobalStep === globalStep) state.bestModelCheckpoint = checkpoint

@@ -38,7 +38,7 @@ export interface TrainOutput {
   /** Mean loss of the steps of this run. */
   trainingLoss: number
   metrics: Record<string, number>
-  /** True when a signal stopped it before its last step. */
+  /** True when a signal stopped it before its last step, or before the evaluation due after that. */
   isInterrupted: boolean
   /** The last one saved. */
   checkpoint: string | undefined
@@ -142,6 +142,7 @@ export class TrainingRun<T> {
     await this.emit('onTrainBegin')
     if (this.#isEvaluationDue || (args.evalOnStart && this.state.globalStep === 0)) {
       this.#control.shouldEvaluate = true
+      this.#control.shouldSave = this.#control.shouldTrainingStop // no later step will
       await this.logEvaluateSave(signal)
     }
   }
@@ -225,8 +226,8 @@ export class TrainingRun<T> {
 
   /** Ends the run after this step, with a checkpoint where there is a folder. */
   interrupt(): void {
-    this.#isInterrupted = this.state.globalStep < this.state.maxSteps
     this.#isEvaluationDue ||= this.#control.shouldEvaluate
+    this.#isInterrupted = this.state.globalStep < this.state.maxSteps || this.#isEvaluationDue
     this.#control.shouldTrainingStop = true
     this.#control.shouldEvaluate = false
     this.#control.shouldSave = this.#owner.args.outputDir !== undefined

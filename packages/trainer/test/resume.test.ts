@@ -120,6 +120,28 @@ describe('a run that is stopped and resumed', () => {
     })
   }
 
+  test.each<[string, Partial<TrainingArguments>]>([
+    ['of steps', { evalStrategy: 'steps', evalSteps: 11 }],
+    ['of an epoch', {}],
+    [
+      'of steps, which chooses the best weights',
+      { evalStrategy: 'steps', evalSteps: 11, saveSteps: 11, loadBestModelAtEnd: true },
+    ],
+  ])('at its last step makes the evaluation %s when it goes on, once', async (_, extra) => {
+    const expected = await run(temporaryFolder(), extra)
+    for (const isStoppedInEvaluation of [false, true]) {
+      const folder = temporaryFolder()
+      const first = await run(folder, extra, 22, false, isStoppedInEvaluation)
+      expect(first.output).toMatchObject({ globalStep: 22, isInterrupted: true })
+      const second = await run(folder, extra, undefined, true)
+      expect(second.output).toMatchObject({ globalStep: 22, isInterrupted: false })
+      expect(measured(second.history)).toEqual(measured(expected.history))
+      expect(second.weights).toEqual(expected.weights)
+      const third = await run(folder, extra, undefined, true)
+      expect(measured(third.history)).toEqual(measured(expected.history))
+    }
+  })
+
   test('twice, by SGD with momentum, gives what one run gives', async () => {
     const extra = { optim: 'sgd', momentum: 0.9 } as const
     const [whole, parted] = [temporaryFolder(), temporaryFolder()]
@@ -128,6 +150,11 @@ describe('a run that is stopped and resumed', () => {
     await run(parted, extra, 15, true)
     expect((await run(parted, extra, undefined, true)).weights).toEqual(expected.weights)
   })
+})
+
+test('a signal in the last step of a run that has nothing else to do stops nothing', async () => {
+  const { output } = await run(temporaryFolder(), { evalStrategy: 'no' }, 22)
+  expect(output).toMatchObject({ globalStep: 22, isInterrupted: false })
 })
 
 test('an evaluation that a run was stopped before is not made when the resumed run has none', async () => {
