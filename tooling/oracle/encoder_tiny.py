@@ -34,6 +34,7 @@ SHAPE = {
 }
 BERT = BertConfig(**SHAPE)
 ROBERTA = RobertaConfig(**SHAPE, type_vocab_size=1, layer_norm_eps=1e-5)
+ROBERTA_RELU = RobertaConfig(**ROBERTA.to_dict() | {"hidden_act": "relu"})  # whose head has GELU all the same
 DISTIL = DistilBertConfig(
     vocab_size=VOCAB, dim=16, hidden_dim=20, n_layers=2, n_heads=2, max_position_embeddings=16, initializer_range=0.25, pad_token_id=PAD
 )
@@ -89,7 +90,7 @@ write("bert-tiny/multi-label", BertForSequenceClassification, BERT, "several", n
 write("bert-tiny/token-classification", BertForTokenClassification, BERT, "tokens", types=True, **FIVE)
 write("bert-tiny/question-answering", BertForQuestionAnswering, BERT, "answer", types=True)
 write("roberta-tiny/model", RobertaModel, ROBERTA, "none")
-write("roberta-tiny/masked-lm", RobertaForMaskedLM, ROBERTA, "masked")
+write("roberta-tiny/masked-lm", RobertaForMaskedLM, ROBERTA_RELU, "masked")
 write("roberta-tiny/sequence-classification", RobertaForSequenceClassification, ROBERTA, "sequence", **THREE)
 write("roberta-tiny/token-classification", RobertaForTokenClassification, ROBERTA, "tokens", **FIVE)
 write("distilbert-tiny/model", DistilBertModel, DISTIL, "none")

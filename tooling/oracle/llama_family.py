@@ -31,6 +31,7 @@ FAMILY = {  # folder: seed (one whose ids vary), model_type, what differs from S
     }),
     "gemma3_text-tiny": (308, "gemma3_text", {
         "head_dim": 6, "sliding_window": WINDOW, "layer_types": ALTERNATING, "query_pre_attn_scalar": 9,
+        "attn_logit_softcapping": 0.5,  # HF passes over it
         "rope_parameters": {
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 10000.0},

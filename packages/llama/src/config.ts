@@ -22,7 +22,7 @@ import {
   tokenIds,
   type Violation,
 } from '@heed/transformer'
-import { partialRotaryFactor, type RopeScaling, ropeScaling, ropeTheta } from './rope-config.ts'
+import { type RopeScaling, ropeScaling, ropeTheta, wholeRotaryFactor } from './rope-config.ts'
 
 /** Whether a layer's queries see all earlier keys, or the last `slidingWindow`. */
 export type LayerType = 'full_attention' | 'sliding_attention'
@@ -162,7 +162,7 @@ export const llamaFields: Fields<LlamaConfig> = {
   padTokenId: tokenId('pad_token_id'),
   tieWordEmbeddings: flag('tie_word_embeddings', false),
   ropeTheta: ropeTheta(),
-  partialRotaryFactor,
+  partialRotaryFactor: wholeRotaryFactor,
   ropeScaling,
   attentionBias: flag('attention_bias', false),
   qkvBias: constant(false),

@@ -57,9 +57,7 @@ const gemmaFields = {
   mlpBias: constant(false),
 }
 
-/** Files may name the exact GELU; what they mean is the tanh form, as in HF. */
-const gelu = (key: 'hidden_act' | 'hidden_activation') =>
-  choice<Activation>(key, { gelu_pytorch_tanh: 'geluTanh', gelu: 'geluTanh' }, { fallback: 'geluTanh' })
+const tanhGelu = { gelu_pytorch_tanh: 'geluTanh' } as const
 
 const unserved = { use_bidirectional_attention: [false] }
 
@@ -75,7 +73,8 @@ export const gemma: Relative = {
       numHiddenLayers: size('num_hidden_layers', { fallback: 28 }),
       numAttentionHeads: size('num_attention_heads', { fallback: 16 }),
       numKeyValueHeads: size('num_key_value_heads', { fallback: 16 }),
-      hiddenAct: gelu('hidden_act'),
+      // first files name the exact GELU; what they mean is the tanh form, as in HF
+      hiddenAct: choice<Activation>('hidden_act', { ...tanhGelu, gelu: 'geluTanh' }, { fallback: 'geluTanh' }),
     },
     { unserved },
   ),
@@ -134,7 +133,7 @@ const gemma2Fields = {
   numHiddenLayers: size('num_hidden_layers', { fallback: 26 }),
   numAttentionHeads: size('num_attention_heads', { fallback: 8 }),
   numKeyValueHeads: size('num_key_value_heads', { fallback: 4 }),
-  hiddenAct: gelu('hidden_activation'),
+  hiddenAct: choice<Activation>('hidden_activation', tanhGelu, { fallback: 'geluTanh' }),
   slidingWindow: { ...optionalSize('sliding_window'), fallback: 4096 },
   queryPreAttnScalar: size('query_pre_attn_scalar', { fallback: 256 }), // transformers 5 refuses a fraction, and 256.0 too
 }
@@ -175,7 +174,7 @@ export const gemma3: Relative<Gemma3Config> = {
       maxPositionEmbeddings: size('max_position_embeddings', { fallback: 131072 }),
       layerTypes: layerTypes((json, i) => (i + 1) % Number(json.sliding_window_pattern ?? 6) !== 0),
       ropeTheta: ropeTheta(1000000),
-      attnLogitSoftcapping: optionalReal('attn_logit_softcapping', null),
+      attnLogitSoftcapping: constant<number | null>(null), // HF passes over the key
       finalLogitSoftcapping: optionalReal('final_logit_softcapping', null),
       ropeLocalBaseFreq,
     },

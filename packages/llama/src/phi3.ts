@@ -9,6 +9,7 @@ import { constant, real, size, tokenId, tokenIds } from '@heed/transformer'
 import { type LlamaConfig, relativeConfig, windowInAllLayers } from './config.ts'
 import { LlamaDecoderLayer, llama, rotaryAttention } from './llama.ts'
 import type { LlamaStep, Relative } from './parts.ts'
+import { partialRotaryFactor } from './rope-config.ts'
 
 /** LLaMA's attention with its three projections in one. */
 export class Phi3Attention extends Module {
@@ -70,6 +71,7 @@ export const phi3: Relative = {
       padTokenId: tokenId('pad_token_id', 32000),
       attentionBias: constant(false),
       mlpBias: constant(false),
+      partialRotaryFactor,
       ...windowInAllLayers(),
     },
     { unserved: { resid_pdrop: [0], embd_pdrop: [0] } },

@@ -116,6 +116,13 @@ export const partialRotaryFactor: Field<number> = {
   entries: factor => (factor === 1 ? {} : { partial_rotary_factor: factor }),
 }
 
+/** Of models whose heads HF turns whole, whatever the factor. */
+export const wholeRotaryFactor: Field<number> = {
+  ...partialRotaryFactor,
+  rule: '1, since heads of this architecture turn whole',
+  isValid: value => value === 1,
+}
+
 /** The base of the angles in layers with a sliding window, where it is another (Gemma 3). */
 export const ropeLocalBaseFreq: Field<number> = {
   keys: ['rope_local_base_freq'],

@@ -151,6 +151,11 @@ test.each([
     { ...base, rope_theta: -1 },
     'config.json: rope_theta is -1, expected a number above 0. Set rope_theta to such a value.',
   ],
+  [
+    { ...base, rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
+    'config.json: rope_parameters.partial_rotary_factor is 0.5, expected 1, since heads of this architecture turn whole. ' +
+      'Set rope_parameters.partial_rotary_factor to such a value.',
+  ],
 ])('%j is refused', (json, message) => {
   expect(messageOf(json)).toBe(message)
 })
@@ -235,6 +240,10 @@ describe('relatives', () => {
     expect(() => read({ ...four, model_type: 'gemma', use_bidirectional_attention: true })).toThrow(
       'c: use_bidirectional_attention is true, expected false. This version does not serve models that set it.',
     )
+    expect(() => read({ ...four, model_type: 'gemma2', hidden_activation: 'gelu' })).toThrow(
+      'c: hidden_activation is "gelu", expected one of gelu_pytorch_tanh. Set hidden_activation to such a value.',
+    )
+    expect(read({ ...four, model_type: 'gemma', hidden_act: 'gelu' }).hiddenAct).toBe('geluTanh') // first files mean this
     expect(() => read({ ...four, model_type: 'gemma2', layer_types: ['full_attention'] })).toThrow(
       'c: layer_types is ["full_attention"], expected one type for each of the 4 layers (num_hidden_layers). Change layer_types.',
     )

@@ -124,16 +124,6 @@ describe('GGUF', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  test('heads that turn in part are not written as LLaMA, whose heads llama.cpp turns whole', async () => {
-    const path = join(folder, 'refused.gguf')
-    const config = { partial_rotary_factor: 0.5 }
-    const checkpoint = await openPretrained(join(fixtures, 'llama-tiny/grouped'), { config })
-    await expect(writeGgufModel(path, checkpoint)).rejects.toThrow(
-      'partialRotaryFactor is 0.5, expected 1: heads of a GGUF file of llama turn whole. Keep this model as an HF folder.',
-    )
-    expect(existsSync(path)).toBe(false)
-  })
-
   test('a window that llama.cpp has not is told of', async () => {
     const path = join(folder, 'window.gguf')
     const written = async (window: number): Promise<string[]> => {

@@ -54,7 +54,8 @@ export interface BertLayout {
   /** Positions are counted from padTokenId + 1, and padding has none. */
   countsTokensOnly: boolean
   hasPooler: boolean
-  mlmHead: { dense: string; norm: string; bias: string; decoder: string }
+  /** Its activation is hiddenAct where none is named. */
+  mlmHead: { dense: string; norm: string; bias: string; decoder: string; activation?: Activation }
   /** Null where the pooler takes the part of the dense layer. */
   classifier: { dense: string | null; activation: 'tanh' | 'relu'; output: string }
 }
@@ -87,7 +88,13 @@ export const bertLayouts: Readonly<Record<string, BertLayout>> = {
     classPrefix: 'Roberta',
     base: 'roberta',
     countsTokensOnly: true,
-    mlmHead: { dense: 'lm_head.dense', norm: 'lm_head.layer_norm', bias: 'lm_head.bias', decoder: 'lm_head.decoder' },
+    mlmHead: {
+      dense: 'lm_head.dense',
+      norm: 'lm_head.layer_norm',
+      bias: 'lm_head.bias',
+      decoder: 'lm_head.decoder',
+      activation: 'gelu',
+    },
     classifier: { dense: 'classifier.dense', activation: 'tanh', output: 'classifier.out_proj' },
   },
   distilbert: {

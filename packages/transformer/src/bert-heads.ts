@@ -13,7 +13,7 @@ import {
   skipInitialization,
   zeros,
 } from '@heed/layers'
-import { crossEntropy, tf } from '@heed/tensor-backend'
+import { type Activation, crossEntropy, tf } from '@heed/tensor-backend'
 import { BertModel, type BertModelOutput, type BertOptions, bertInitializer, firstToken } from './bert.ts'
 import { type BertConfig, type BertLayout, bertConfigTable, bertLayouts } from './bert-config.ts'
 import { type ClassifierOutput, type SequenceLabels, sequenceLoss, tokenLoss } from './classification.ts'
@@ -66,6 +66,7 @@ class MaskedLmHead extends Module {
   readonly dense: Linear
   readonly norm: LayerNorm
   readonly decoder: Linear
+  readonly activation: Activation
 
   constructor(
     readonly config: BertConfig,
@@ -74,6 +75,7 @@ class MaskedLmHead extends Module {
   ) {
     super()
     const { vocabSize, hiddenSize, layerNormEps: eps, tieWordEmbeddings } = config
+    this.activation = mlmHead.activation ?? config.hiddenAct
     const bias = this.parameter(mlmHead.bias, initialValue([vocabSize], zeros))
     const tied = tieWordEmbeddings && { weight: table }
     this.dense = this.child(mlmHead.dense, new Linear(hiddenSize, hiddenSize))
@@ -83,7 +85,7 @@ class MaskedLmHead extends Module {
 
   /** x: [..., hiddenSize] -> [..., vocabSize]. */
   forward(x: tf.Tensor): tf.Tensor {
-    return this.decoder.forward(this.norm.forward(this.dense.forward(x, this.config.hiddenAct)))
+    return this.decoder.forward(this.norm.forward(this.dense.forward(x, this.activation)))
   }
 
   /** The scores at each position of x [batch, seqLen, hiddenSize], with the loss. Throws HEED_ID_OUT_OF_RANGE, HEED_SHAPE_MISMATCH. */

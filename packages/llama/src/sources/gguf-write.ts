@@ -188,13 +188,6 @@ const real = (value: number): GgufField => ({ type: 'float32', value })
 /** The configuration as llama.cpp reads it. */
 function numbersOf(config: LlamaConfig, modelType: string, source: string): Record<string, GgufField> {
   const { numAttentionHeads: heads, headDim, ropeScaling: scaling } = config
-  if (layoutOf(modelType)[1].isPaired && rotaryDim(config) !== headDim) {
-    throw new HeedError(
-      'HEED_CONFIG_INVALID',
-      `${source}: partialRotaryFactor is ${config.partialRotaryFactor}, expected 1: heads of a GGUF file of ${modelType} turn whole. ` +
-        'Keep this model as an HF folder.',
-    )
-  }
   const rope: Record<string, GgufField> = {
     'rope.dimension_count': whole(Math.floor(headDim * config.partialRotaryFactor)),
     'rope.freq_base': real(config.ropeTheta),
