@@ -7,7 +7,7 @@ import {
   skipInitialization,
   zeros,
 } from '@heed/layers'
-import { type CheckpointLocation, type HubOptions, ifFound, openCheckpoint, tf } from '@heed/tensor-backend'
+import { type CheckpointLocation, HeedError, type HubOptions, ifFound, openCheckpoint, tf } from '@heed/tensor-backend'
 import { generationConfigFromHf } from '../generation/config.ts'
 import type { HfConfig } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
@@ -178,6 +178,7 @@ async function fillParameters(
     if (random.length > 0)
       onWarning(`${file.name}: ${random.join(', ')} begin at random, since the checkpoint has none. Train them.`)
   }
+  if (strict) await checkTied(model, file, names, sources)
   const layersOf = quantizableLayers(model)
   let loaded = 0
   for (const [key, parameter] of sources) {
@@ -194,6 +195,40 @@ async function fillParameters(
     }
     loaded += 1
     onProgress?.({ key, loaded, total: sources.size })
+  }
+}
+
+/** Tensors of a file that are one parameter of the model must be equal: HF ties them only then. Throws HEED_STATE_DICT_MISMATCH. */
+async function checkTied(
+  model: PretrainedModel,
+  file: CheckpointTensors,
+  names: ReadonlyMap<string, string>,
+  sources: ReadonlyMap<string, tf.Variable>,
+): Promise<void> {
+  const taken = new Map(Array.from(sources, ([key, parameter]) => [parameter, names.get(key)!]))
+  for (const [key, parameter] of model.parameterKeys()) {
+    const [first, other] = [taken.get(parameter), names.get(key)]
+    if (first === undefined || other === undefined || first === other) continue
+    if (await isSameTensor(file, first, other)) continue
+    throw new HeedError(
+      'HEED_STATE_DICT_MISMATCH',
+      `${file.name}: ${first} and ${other} differ, expected the same numbers, since they are one parameter of ${model.constructor.name}. ` +
+        `Set tie_word_embeddings to false in config.json where it ties what is not tied, or load with strict: false to take ${first}.`,
+    )
+  }
+}
+
+async function isSameTensor(file: CheckpointTensors, name: string, other: string): Promise<boolean> {
+  const [a, b] = [file.tensors.get(name)!, file.tensors.get(other)!]
+  if (a.shape.join() !== b.shape.join()) return false
+  const tensors: tf.Tensor[] = []
+  try {
+    for (const key of [name, other]) tensors.push(await file.read(key))
+    const areEqual = tf.tidy(() => tf.all(tf.equal(tensors[0]!, tensors[1]!)))
+    tensors.push(areEqual)
+    return (await areEqual.data())[0] === 1
+  } finally {
+    tf.dispose(tensors)
   }
 }
 

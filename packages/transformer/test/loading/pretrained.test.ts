@@ -160,6 +160,26 @@ describe('bad checkpoints', () => {
     expect((await failureOf(load))[1]).toContain('1 unexpected (transformer.h.2.ln_1.weight)')
   })
 
+  test('a tensor under both of its keys must be the same, since HF ties only then', async () => {
+    const both = (change: (table: tf.Tensor) => tf.Tensor): Promise<void> =>
+      editWeights(tensors => {
+        tensors['lm_head.weight'] = change(tensors['transformer.wte.weight']!)
+      })
+    await both(table => tf.clone(table))
+    ;(await load()).dispose()
+    await both(table => tf.add(table, 1e-3))
+    expect(await failureOf(load)).toEqual([
+      'HEED_STATE_DICT_MISMATCH',
+      'DIR/model.safetensors: transformer.wte.weight and lm_head.weight differ, expected the same numbers, since they are one ' +
+        'parameter of Gpt2LMHeadModel. Set tie_word_embeddings to false in config.json where it ties what is not tied, or load ' +
+        'with strict: false to take transformer.wte.weight.',
+    ])
+    ;(await AutoModelForCausalLM.fromPretrained(folder, { strict: false })).dispose()
+    const untied = await AutoModelForCausalLM.fromPretrained(folder, { config: { tie_word_embeddings: false } })
+    expect([...untied.stateDict().keys()]).toContain('lm_head.weight')
+    untied.dispose()
+  })
+
   test('a transposed tensor is named with both shapes', async () => {
     await editWeights(tensors => {
       tensors['transformer.wpe.weight'] = tf.transpose(tensors['transformer.wpe.weight']!)
