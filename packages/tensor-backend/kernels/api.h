@@ -117,7 +117,9 @@
                             int kind, int rows, int cols, int out, int first, int last))                            \
     KERNEL(quantized_linear, (const float* x, const uint8_t* strips, const float* bias, float* y, float* workspace, \
                               int kind, int rows, int cols, int out))                                               \
-    KERNEL(quantized_rows, (const uint8_t* strips, const int32_t* ids, float* y, int kind, int count, int cols))
+    KERNEL(quantized_rows, (const uint8_t* strips, const int32_t* ids, float* y, int kind, int count, int cols))    \
+    /* quantize.cc: type is ggml's number of one */                                                                \
+    KERNEL(quantize, (const float* x, uint8_t* blocks, double* scales, int type, int count))
 
 #define HEED_JOIN_(a, b) a##_##b
 #define HEED_JOIN(a, b) HEED_JOIN_(a, b)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "half.h"
 #include "simd.h"
 
 namespace {
@@ -13,38 +14,10 @@ namespace {
 enum class Packing : int { kF16 = 0, kQ8_0 = 1 };
 
 constexpr int kPackedBlock = 32;
-constexpr float kLargestHalf = 65504;
 
 inline size_t packed_row_bytes(Packing packing, int dim) {
     const int bytes = packing == Packing::kF16 ? 2 * dim : dim + 2 * ((dim + kPackedBlock - 1) / kPackedBlock);
     return (size_t)(bytes + 3) / 4 * 4;
-}
-
-/** The float16 that is nearest to x, ties to even. */
-inline uint16_t to_half(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    const float size = fabsf(x);
-    if (x != x) return 0x7e00;
-    if (size >= kLargestHalf) return (uint16_t)(sign | 0x7bff);
-    if (size < 0x1p-14f) return (uint16_t)(sign | (uint16_t)lrintf(size * 0x1p24f));  // in steps of 2^-24
-    bits &= 0x7fffffff;
-    bits += 0xfff + (bits >> 13 & 1);
-    return (uint16_t)(sign | (uint16_t)((bits - (112u << 23)) >> 13));
-}
-
-/** A float16 that is finite and not negative. */
-inline float from_half(const uint8_t* p) {
-    const uint32_t bits = (uint32_t)(p[0] | p[1] << 8) << 13;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x * 0x1p112f;
-}
-
-inline void put_half(uint8_t* p, uint16_t half) {
-    p[0] = (uint8_t)half;
-    p[1] = (uint8_t)(half >> 8);
 }
 
 inline void pack_row(Packing packing, const float* x, uint8_t* row, int dim) {

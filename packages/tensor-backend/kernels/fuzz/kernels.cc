@@ -505,6 +505,17 @@ void fuzz_quantized_rows(Kernels k) {
     k.quantized_rows(w.strips, picks ? ids.get() : nullptr, y, w.kind, count, w.cols);
 }
 
+void fuzz_quantize(Kernels k) {
+    const int type = (const int[]){2, 8, 10, 11, 12, 13, 14}[from(0, 6)], count = length(20);
+    const int bytes = (const int[]){18, 34, 84, 110, 144, 176, 210}[type == 2 ? 0 : type == 8 ? 1 : type - 8];
+    const size_t size = (size_t)count * (type < 10 ? 32 : 256);
+    const Floats x(size);
+    if (chance(30)) for (size_t i = 0; i < size; i++) x[i] = chance(50) ? any_float() * 1e-42f : x[0];
+    const Bytes blocks(count * (size_t)bytes, 255);
+    const Block<double> scales(count);
+    k.quantize(x, blocks, scales, type, count);
+}
+
 /** Blocks of the allocator keep what is written to them and never overlap. */
 void fuzz_allocator() {
     constexpr int kBlocks = 40;

@@ -272,6 +272,7 @@ export interface Kernels {
   quantizedPart(...args: [...QuantizedProblem, first: number, last: number]): void
   quantizedLinear(...args: QuantizedProblem): void
   quantizedRows(strips: number, ids: number, y: number, kind: number, count: number, cols: number): void
+  quantize(x: number, blocks: number, scales: number, type: number, count: number): void
   /** Rows of a table in a file, where the library can read one; NaN where they cannot be read. */
   fileRows?(file: number, offset: number, ids: number, rows: number, count: number, rowBytes: number): void
 }

@@ -3,10 +3,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { dequantizeGgml, dequantizeGgmlInTurns } from '../../src/files/gguf/dequantize.ts'
-import { type GgmlFloatType, quantizeGgml, quantizeGgmlInTurns } from '../../src/files/gguf/quantize.ts'
+import { quantizeGgml } from '../../src/files/gguf/quantize.ts'
 import type { GgufField, GgufType } from '../../src/files/gguf/types.ts'
 import { type WriteGgufOptions, writeGguf } from '../../src/files/gguf/write.ts'
 import { openGguf } from '../../src/files/gguf.ts'
@@ -74,30 +73,6 @@ test('a file is written back byte for byte from what was read of it', async () =
   await file.close()
 })
 
-test.each<GgmlFloatType>(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0'])(
-  'weights written as %s make the same file, byte for byte, as by gguf-py',
-  async type => {
-    const names = ['token_embd.weight', 'blk.0.attn_norm.weight', 'mixed.weight', 'zeros.weight']
-    const tensors = await readSafetensors(join(fixtures, 'weights.safetensors'), { names })
-    const metadata = new Map<string, GgufField>([
-      ['general.architecture', { type: 'string', value: 'llama' }],
-      ['llama.block_count', { type: 'uint32', value: 1 }],
-      ['tokenizer.ggml.tokens', { type: 'string', value: ['a', 'b'] }],
-      ['tokenizer.ggml.scores', { type: 'float32', value: [0.25, -1.5] }],
-    ])
-    const path = join(folder, `${type}.gguf`)
-    await writeGguf(path, { metadata, tensors: new Map(Object.entries(tensors)), type })
-    const oracle = await readFile(join(fixtures, `weights-${type.toLowerCase()}.gguf`))
-    expect((await readFile(path)).equals(oracle)).toBe(true)
-    const file = await openGguf(path)
-    const back = await file.read('mixed.weight')
-    expect(back.shape).toEqual([2, 3, 32])
-    if (type === 'F32') expect(back.dataSync()).toEqual(tensors['mixed.weight']!.dataSync())
-    await file.close()
-    tf.dispose([tensors, back])
-  },
-)
-
 test('each tensor can have its own type, and integers stay integers', async () => {
   const path = join(folder, 'mixed.gguf')
   const tensors = new Map([
@@ -119,34 +94,6 @@ test('each tensor can have its own type, and integers stay integers', async () =
   ids.dispose()
   tf.dispose([...tensors.values()])
 })
-
-test.each([
-  ['Q8_0', 1 / 127 / 2],
-  ['Q4_0', 1 / 8],
-] as const)('%s keeps each number within %d of the largest of its block', (type, error) => {
-  const block = fc.float32Array({ minLength: 32, maxLength: 32, noNaN: true, min: -1000, max: 1000 })
-  fc.assert(
-    fc.property(block, values => {
-      const path = quantizeGgml(values, type, 'x')
-      const scale = Math.max(...values.map(Math.abs))
-      const dequantized = dequantizeBlock(path, type)
-      for (const [i, value] of values.entries()) {
-        // The float16 scale itself is off by up to 2^-11, and below 2^-14 by up to 2^-25.
-        expect(Math.abs(dequantized[i]! - value)).toBeLessThanOrEqual(scale * (error + 2 ** -10) + 127 * 2 ** -25)
-      }
-    }),
-  )
-})
-
-function dequantizeBlock(bytes: Uint8Array, type: 'Q8_0' | 'Q4_0'): number[] {
-  const half = bytes[0]! | (bytes[1]! << 8)
-  const exponent = (half >> 10) & 31
-  const magnitude = exponent ? (1024 + (half & 1023)) * 2 ** (exponent - 25) : (half & 1023) * 2 ** -24
-  const d = half & 0x8000 ? -magnitude : magnitude
-  const quants = [...bytes.subarray(2)]
-  if (type === 'Q8_0') return quants.map(q => d * ((q << 24) >> 24))
-  return [...quants.map(q => d * ((q & 15) - 8)), ...quants.map(q => d * ((q >> 4) - 8))]
-}
 
 test('what a type or the format cannot hold is refused and leaves no file', async () => {
   const path = join(folder, 'refused', 'x.gguf')
@@ -218,73 +165,18 @@ test('what a type or the format cannot hold is refused and leaves no file', asyn
   tf.dispose([nan, large, odd, deep, bool])
 })
 
-test('whole rows of 32 are needed to quantize', () => {
-  expect(() => quantizeGgml(new Float32Array(33), 'Q8_0', 'x')).toThrow(
-    'x: it has 33 elements, expected a multiple of 32 for Q8_0.',
-  )
-})
-
-/** Numbers like those of trained matrices: most are small, a few large, some groups shifted. */
-const weights = Float32Array.from({ length: 16 * 256 }, (_, i) => {
-  const uniform = ((i * 7919) % 4093) / 4093 - 0.5
-  return 0.1 * uniform ** 3 + 0.02 * uniform + (i % 512 < 64 ? 0.005 : 0)
-})
-
-function relativeError(type: GgmlFloatType, values: Float32Array): number {
-  const back = dequantizeGgml(quantizeGgml(values, type, 'x'), type, 'x')
-  const squares = (of: (i: number) => number) => values.reduce((sum, _, i) => sum + of(i) ** 2, 0)
-  return Math.sqrt(squares(i => back[i]! - values[i]!) / squares(i => values[i]!))
-}
-
-test('K-quants hold weights the better the more bits they have, and better than plain blocks of as many', () => {
-  const errors = (['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const).map(type => relativeError(type, weights))
-  for (const [i, most] of [0.32, 0.16, 0.08, 0.04, 0.02].entries()) expect(errors[i]).toBeLessThan(most)
-  expect(errors).toEqual([...errors].sort((a, b) => b - a))
-  expect(errors[2]!).toBeLessThan(relativeError('Q4_0', weights))
-})
-
-test.each([
-  ['Q2_K', 0.0075],
-  ['Q3_K', 0.004],
-  ['Q4_K', 0.002],
-  ['Q5_K', 0.002],
-  ['Q6_K', 0.002],
-] as const)("%s errs no more than llama.cpp's own test allows (test-quantize-fns.cpp)", (type, most) => {
-  const values = Float32Array.from({ length: 4096 }, (_, i) => 0.1 + 2 * Math.cos(i))
-  const back = dequantizeGgml(quantizeGgml(values, type, 'x'), type, 'x')
-  const squares = values.reduce((sum, value, i) => sum + (back[i]! - value) ** 2, 0)
-  expect(Math.sqrt(squares) / values.length).toBeLessThan(most)
-})
-
-test.each(['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
-  '%s finds the numbers again that it can hold, and zeros',
-  type => {
-    const held = dequantizeGgml(quantizeGgml(weights, type, 'x'), type, 'x')
-    expect(relativeError(type, held)).toBeLessThan({ Q2_K: 0.1, Q3_K: 0.05, Q4_K: 0.02, Q5_K: 0.01, Q6_K: 0.005 }[type])
-    expect(dequantizeGgml(quantizeGgml(new Float32Array(256), type, 'x'), type, 'x')).toEqual(new Float32Array(256))
-    expect(() => quantizeGgml(new Float32Array(128), type, 'x')).toThrow(
-      `x: it has 128 elements, expected a multiple of 256 for ${type}.`,
-    )
-    expect(() => quantizeGgml(new Float32Array(256).fill(-3e38), type, 'x')).toThrow(
-      /^x: the scale of elements 0 to 255 is \S+, expected one within the range of float16 for Q\d_K\. Write it as F32\.$/,
-    )
-  },
-)
-
-test.each(['F16', 'Q8_0', 'Q4_K'] as const)('%s is made and read in turns, of which others have some', async type => {
+test.each(['F16', 'Q8_0', 'Q4_K'] as const)('%s is read in turns, of which others have some', async type => {
   let now = 0
   vi.spyOn(performance, 'now').mockImplementation(() => (now += 100))
   const turns = vi.spyOn(globalThis, 'setImmediate')
-  const values = Float32Array.from({ length: 2 ** 15 + 256 }, (_, i) => weights[i % weights.length]!)
-  const bytes = await quantizeGgmlInTurns(values, type, 'x')
-  expect(turns).toHaveBeenCalledTimes(3)
-  expect(bytes).toEqual(quantizeGgml(values, type, 'x'))
+  const bytes = quantizeGgml(
+    Float32Array.from({ length: 2 ** 15 + 256 }, (_, i) => Math.sin(i)),
+    type,
+    'x',
+  )
   expect(await dequantizeGgmlInTurns(bytes, type, 'x')).toEqual(dequantizeGgml(bytes, type, 'x'))
-  expect(turns).toHaveBeenCalledTimes(6)
+  expect(turns).toHaveBeenCalledTimes(3)
   vi.restoreAllMocks()
-
-  values[2 ** 15 + 9] = -3e38
-  await expect(quantizeGgmlInTurns(values, type, 'x')).rejects.toThrow(/^x: .*element(s 32768 to \d+| 32777) is /)
 })
 
 test('a type without a dequantizer is listed, copied, and refused by name when dequantized', async () => {

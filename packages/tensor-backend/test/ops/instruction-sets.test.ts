@@ -24,6 +24,7 @@ test.runIf(smaller.length > 0).each(smaller)(
       'ops/packed-linear',
       'ops/quantized',
       'files/read-floats',
+      'files/quantize',
     ].map(name => `packages/tensor-backend/test/${name}.test.ts`)
     // One process for all files: they share the backend, and its import is what takes longest.
     const args = [vitest, 'run', '--no-isolate', '-t', 'on native', ...files]

@@ -65,7 +65,8 @@ function fitWithMinimum(x: Float32Array, from: number, count: number, most: numb
     for (let i = 0; i < count; i++) {
       const value = x[from + i]!
       const q = clamp((value - offset) / scale, 0, most)
-      error += weights[i]! * (scale * q + offset - value) ** 2
+      const difference = scale * q + offset - value
+      error += weights[i]! * (difference * difference)
     }
     if (error < least) {
       least = error
@@ -93,7 +94,7 @@ function fitSymmetric(x: Float32Array, from: number, count: number, half: number
       squares += value * value * q * q
     }
     // the least weighted squares for these q, counted down from those of x itself
-    const gain = squares > 0 ? products ** 2 / squares : 0
+    const gain = squares > 0 ? (products * products) / squares : 0
     if (gain > most) {
       most = gain
       best = products / squares

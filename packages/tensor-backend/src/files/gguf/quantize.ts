@@ -1,4 +1,7 @@
+import type { KernelBackend } from '../../backends/kernel-backend.ts'
 import { HeedError } from '../../errors.ts'
+import { inPlaceBackend } from '../../ops/in-place.ts'
+import { withWorkspace } from '../../ops/workspace.ts'
 import { convertInTurns, STRETCH } from '../../turns.ts'
 import { encodeFloats } from '../dtypes.ts'
 import { float16FromNumber } from '../float16.ts'
@@ -60,7 +63,9 @@ const inGroups =
   (x, from, out, to) =>
     quantizeKBlock(type, x, from, out, to)
 
-const quantizers: Readonly<Partial<Record<GgmlFloatType, BlockQuantizer>>> = {
+type BlockType = Exclude<GgmlFloatType, 'F32' | 'F16' | 'BF16'>
+
+const quantizers: Readonly<Record<BlockType, BlockQuantizer>> = {
   Q8_0: scaled(q8_0),
   Q4_0: scaled(q4_0),
   Q2_K: inGroups('Q2_K'),
@@ -70,13 +75,56 @@ const quantizers: Readonly<Partial<Record<GgmlFloatType, BlockQuantizer>>> = {
   Q6_K: inGroups('Q6_K'),
 }
 
+/** Is told of the scale of each block, or the largest of its scales; NaN where one of its numbers is not finite. */
+type CheckScale = (block: number, scale: number) => void
+
+function quantizeHere(values: Float32Array, type: BlockType, out: Uint8Array, check: CheckScale): void {
+  const { elements, bytes } = ggmlTypes[type]
+  const quantize = quantizers[type]
+  for (let block = 0; block < values.length / elements; block++) {
+    const from = block * elements
+    const areFinite = values.subarray(from, from + elements).every(Number.isFinite)
+    check(block, areFinite ? quantize(values, from, out, block * bytes) : Number.NaN)
+  }
+}
+
+/** Numbers that kernels are given at a time. */
+const PIECE = 2 ** 18
+
+/** The same blocks, bit for bit, by kernels/quantize.cc. */
+function quantizeByKernels(
+  backend: KernelBackend,
+  values: Float32Array,
+  type: BlockType,
+  out: Uint8Array,
+  check: CheckScale,
+): void {
+  const { id, elements, bytes } = ggmlTypes[type]
+  const { library } = backend
+  const most = Math.min(values.length, PIECE) / elements
+  withWorkspace(backend, most * elements + 2 * most + Math.ceil((most * bytes) / 4), address => {
+    for (let first = 0; first < values.length; first += PIECE) {
+      const numbers = values.subarray(first, first + PIECE)
+      const count = numbers.length / elements
+      const scalesAt = 4 * numbers.length
+      const blocksAt = scalesAt + 8 * count
+      const { buffer, byteOffset } = library.view(address, blocksAt + count * bytes)
+      new Float32Array(buffer, byteOffset, numbers.length).set(numbers)
+      library.kernels.quantize(address, address + blocksAt, address + scalesAt, id, count)
+      const scales = new Float64Array(buffer, byteOffset + scalesAt, count)
+      for (let block = 0; block < count; block++) check(first / elements + block, scales[block]!)
+      out.set(new Uint8Array(buffer, byteOffset + blocksAt, count * bytes), (first / elements) * bytes)
+    }
+  })
+}
+
 /** The largest float32 that is a finite float16, by rounding. */
 const MOST_HALF = 65519.996
 
 /**
  * float32 values -> blocks of `type`; Q8_0 and Q4_0 byte for byte those of ggml's reference (gguf-py `gguf.quants.quantize`).
- * Quantised types take whole rows of 32, K-quants of 256. Throws HEED_SHAPE_MISMATCH, and HEED_NUMERIC on what the type
- * cannot hold; `first` is the number of the first value there.
+ * Quantised types take whole rows of 32, K-quants of 256; kernels make them where the active backend has them. Throws
+ * HEED_SHAPE_MISMATCH, and HEED_NUMERIC on what the type cannot hold; `first` is the number of the first value there.
  */
 export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: string, first = 0): Uint8Array {
   if (type === 'F32' || type === 'F16' || type === 'BF16') return encodeFloats(values, type, where, first)
@@ -87,24 +135,22 @@ export function quantizeGgml(values: Float32Array, type: GgmlFloatType, where: s
       `${where}: it has ${first + values.length} elements, expected a multiple of ${elements} for ${type}.`,
     )
   }
-  const strange = values.findIndex(value => !Number.isFinite(value))
-  if (strange >= 0) {
+  const check: CheckScale = (block, scale) => {
+    if (Math.abs(scale) <= MOST_HALF) return
+    const strange = values.findIndex(value => !Number.isFinite(value))
+    const from = first + block * elements
     throw new HeedError(
       'HEED_NUMERIC',
-      `${where}: element ${first + strange} is ${values[strange]}, expected finite values for ${type}.`,
+      strange >= 0
+        ? `${where}: element ${first + strange} is ${values[strange]}, expected finite values for ${type}.`
+        : `${where}: the scale of elements ${from} to ${from + elements - 1} is ${scale}, ` +
+            `expected one within the range of float16 for ${type}. Write it as F32.`,
     )
   }
-  const quantize = quantizers[type]!
   const out = new Uint8Array((values.length / elements) * bytes)
-  for (let from = 0, to = 0; from < values.length; from += elements, to += bytes) {
-    const scale = quantize(values, from, out, to)
-    if (Math.abs(scale) <= MOST_HALF) continue
-    throw new HeedError(
-      'HEED_NUMERIC',
-      `${where}: the scale of elements ${first + from} to ${first + from + elements - 1} is ${scale}, ` +
-        `expected one within the range of float16 for ${type}. Write it as F32.`,
-    )
-  }
+  const backend = inPlaceBackend()
+  if (backend) quantizeByKernels(backend, values, type, out, check)
+  else quantizeHere(values, type, out, check)
   return out
 }
 
@@ -117,5 +163,6 @@ export async function quantizeGgmlInTurns(
   if (type === 'F32') return quantizeGgml(values, type, where)
   const { elements, bytes } = ggmlTypes[type]
   const out = new Uint8Array(Math.floor(values.length / elements) * bytes)
-  return convertInTurns(values, out, STRETCH, (numbers, first) => quantizeGgml(numbers, type, where, first))
+  const stretch = inPlaceBackend() ? PIECE : STRETCH
+  return convertInTurns(values, out, stretch, (numbers, first) => quantizeGgml(numbers, type, where, first))
 }
