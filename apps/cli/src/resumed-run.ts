@@ -1,7 +1,7 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, ifFound } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
-import { lastCheckpoint } from '@heed/trainer'
-import { type HfConfig, openPretrained } from '@heed/transformer'
+import { type LoraConfig, lastCheckpoint } from '@heed/trainer'
+import { type HfConfig, openAdapter, openPretrained } from '@heed/transformer'
 import { transformerConfig } from 'heed'
 import type { TrainRecipe } from './commands/train.ts'
 import { newTokenizer } from './corpus.ts'
@@ -80,13 +80,27 @@ export async function checkRunOfRecipe(
   if (name) throw refusal(`the recipe's model.${name}`, asked[name], begun[name], out)
 }
 
+/** What adapters of one shape compute by, as the command line or a recipe names it. */
+const ofAdapter = { r: '--lora-r', loraAlpha: '--lora-alpha', useRslora: "the recipe's lora.useRslora" } as const
+
+/** Throws HEED_ARGUMENT_INVALID when the adapters of the run that is to go on compute another way than those that are asked for. */
+export async function checkAdapterOfRun(asked: LoraConfig, out: string): Promise<void> {
+  const checkpoint = await lastCheckpoint(out)
+  const begun = checkpoint === undefined ? undefined : await ifFound(() => openAdapter(checkpoint))
+  if (!begun) return
+  for (const [name, shown] of Object.entries(ofAdapter) as [keyof typeof ofAdapter, string][]) {
+    const [own, given] = [begun.config[name], asked[name]]
+    if (own !== given) throw refusal(shown, given, own, out, 'heed finetune')
+  }
+}
+
 /** What to do about what is not as the run began. */
 export const mendOfRun = 'Give what the run began with, or begin another without --resume.'
 
 const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
-const refusal = (name: string, value: unknown, own: unknown, out: string): HeedError =>
+const refusal = (name: string, value: unknown, own: unknown, out: string, command = 'heed train'): HeedError =>
   new HeedError(
     'HEED_ARGUMENT_INVALID',
-    `heed train: ${name} is ${value}, expected ${own} as in the run in ${out}, with --resume. ${mendOfRun}`,
+    `${command}: ${name} is ${value}, expected ${own} as in the run in ${out}, with --resume. ${mendOfRun}`,
   )

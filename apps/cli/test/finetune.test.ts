@@ -105,11 +105,22 @@ test('chats teach the answer to an adapter on a base in 4 bits, which says it as
   expect(chat.stdout).toContain('Lily likes the big red ball.')
 })
 
-test('what is saved is named, the merged model too', async () => {
+test('what is saved is named, the merged model too, and goes on with the same adapter only', async () => {
   const out = join(folder, 'named')
   const training = ['--block-size', '32', '--batch-size', '4', '--steps', '1']
-  const { stderr } = await heed(['finetune', stories, text, '--out', out, '--lora-r', '2', '--merge', ...training])
+  const args = ['finetune', stories, text, '--out', out, '--lora-r', '2', '--merge', ...training]
+  const { stderr } = await heed(args)
   expect(stderr).toContain(`${join(out, 'adapter')}, ${join(out, 'model')}, ${join(out, 'report.html')}\n`)
+  // as many weights as before, which would be loaded without a word
+  const scaled = await heed([...args, '--lora-alpha', '32', '--resume'])
+  expect([scaled.code, scaled.stderr]).toEqual([
+    2,
+    expect.stringContaining(
+      `error: heed finetune: --lora-alpha is 32, expected 8 as in the run in ${out}, with --resume. ` +
+        'Give what the run began with, or begin another without --resume.\n',
+    ),
+  ])
+  expect((await heed([...args, '--resume'])).code).toBe(0)
 })
 
 describe('labelled texts', () => {

@@ -17,6 +17,7 @@ import {
 } from '@heed/trainer'
 import { type CausalLm, loadTokenizer, type PretrainedModel } from 'heed'
 import { type DryRun, dryRun } from '../dry-run.ts'
+import { checkAdapterOfRun } from '../resumed-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import type { RunFlags } from '../training-options.ts'
@@ -76,6 +77,7 @@ async function makeParts(recipe: FinetuneRecipe, flags: RunFlags): Promise<Finet
   const base = await loadBase(recipe, head)
   try {
     const trained = adapt(base, recipe)
+    if (flags.resume && trained instanceof LoraModel) await checkAdapterOfRun(trained.config, flags.out)
     const { numParameters, numTrainable } = countParameters(base, trained)
     const share = ((100 * numTrainable) / numParameters).toPrecision(3)
     say(
