@@ -132,6 +132,23 @@ describe('help and wrong use', () => {
     expect(stderr).toBe(`error: ${empty}: the file is empty, expected text. Check the path.\n`)
   })
 
+  test('a run that cannot begin leaves no folder', async () => {
+    const [few, model] = [join(folder, 'few.txt'), join(folder, 'absent')]
+    writeFileSync(few, 'hello world\n')
+    const out = join(folder, 'left', 'run')
+    const runs = await Promise.all([
+      heed(['train', few, '--out', out, ...tiny]),
+      heed(['quickstart', '--data', few, '--out', out]),
+      heed(['finetune', model, few, '--out', out]),
+    ])
+    expect(runs.map(({ stderr }) => stderr)).toEqual([
+      expect.stringContaining('error: training text: the text has 10 tokens, expected at least blockSize (128).'),
+      expect.stringContaining('error: training text: the text has 10 tokens, expected at least blockSize (128).'),
+      expect.stringContaining(`error: ${model}: there is no such file or folder.`),
+    ])
+    expect(readdirSync(folder)).not.toContain('left')
+  })
+
   test('a backend that is not there is refused by name', async () => {
     const { code, stderr } = await heed(['generate', folder, 'x'], { env: { HEED_BACKEND: 'cuda' } })
     expect(code).toBe(2)

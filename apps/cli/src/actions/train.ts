@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { HeedError, init, makeFolder } from '@heed/tensor-backend'
+import { HeedError, init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
@@ -8,7 +8,7 @@ import { type TrainOptions, type TrainRecipe, usualWarmup } from '../commands/tr
 import { type Corpus, makeCorpus, type TrainingData, trainingData } from '../corpus.ts'
 import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { exitCodes } from '../failure.ts'
-import { checkOutputDir } from '../output-dir.ts'
+import { checkOutputDir, tryOutputDir } from '../output-dir.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
 import { checkSizesOfRun, checkVocabSizeOfRun } from '../resumed-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
@@ -128,7 +128,7 @@ async function trainByRecipe(
 ): Promise<TranslationResult> {
   const { out, resume, json } = options
   const recipe = await recipeOf(files, options, recipeFile)
-  if (!resume) await makeFolder(out)
+  if (!resume) await tryOutputDir(out)
   const { signal, release } = interruptSignal()
   try {
     return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
@@ -172,7 +172,7 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
 
 /** Tokenizer, data, model, training, report: the whole way from a text to a saved model. */
 export async function runRecipe(input: RunInput, recipe: TrainRecipe, isJson: boolean): Promise<TrainingResult> {
-  if (!recipe.resume) await makeFolder(recipe.out)
+  if (!recipe.resume) await tryOutputDir(recipe.out)
   const { model, corpus } = await makeParts(input, recipe, isJson)
   const { tokenizer, train, validation } = corpus
   try {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { init, makeFolder } from '@heed/tensor-backend'
+import { init } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
 import {
   accuracy,
@@ -17,6 +17,7 @@ import {
 } from '@heed/trainer'
 import { type CausalLm, loadTokenizer, type PretrainedModel } from 'heed'
 import { type DryRun, dryRun } from '../dry-run.ts'
+import { tryOutputDir } from '../output-dir.ts'
 import { checkAdapterOfRun } from '../resumed-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
@@ -180,7 +181,7 @@ export async function dryRunFinetune(recipe: FinetuneRecipe, flags: RunFlags): P
  * made of.
  */
 export async function finetuneByRecipe(recipe: FinetuneRecipe, flags: RunFlags): Promise<TrainingResult> {
-  if (!flags.resume) await makeFolder(flags.out)
+  if (!flags.resume) await tryOutputDir(flags.out)
   const { tokenizer, base, trained, learner, data, dispose } = await makeParts(recipe, flags)
   const { out, resume, json } = flags
   const mergedFolder = recipe.merge ? join(out, 'model') : undefined
