@@ -201,6 +201,35 @@ test('train saves a folder that inspect reads and generate continues from, the s
   expect(readFileSync(join(folder, 'both.txt'), 'utf8')).toBe(beyond.stdout + beyond.stderr) // after the text
 })
 
+test('heads that do not fit are refused before any work, and by default each odd one has keys of its own', async () => {
+  const out = join(folder, 'heads')
+  const args = [
+    'train',
+    text,
+    '--out',
+    out,
+    '--steps',
+    '1',
+    '--block-size',
+    '16',
+    '--hidden-size',
+    '24',
+    '--vocab-size',
+    '300',
+  ]
+  const [uneven, shared] = await Promise.all([
+    heed([...args, '--num-attention-heads', '5']),
+    heed([...args, '--num-attention-heads', '3', '--num-key-value-heads', '2']),
+  ])
+  expect(uneven.stderr).toBe(
+    'error: config: numAttentionHeads is 5, expected a divisor of hiddenSize (24). Change one of them, or set headDim.\n',
+  )
+  expect(shared.stderr).toMatch(/^error: config: numAttentionHeads is 3, expected a multiple of numKeyValueHeads \(2\)/)
+  expect((await heed([...args, '--num-attention-heads', '3'])).code).toBe(0)
+  const config = JSON.parse(readFileSync(join(out, 'model', 'config.json'), 'utf8'))
+  expect(config).toMatchObject({ num_attention_heads: 3, num_key_value_heads: 3 })
+})
+
 test('the learning rate goes by the schedule that is named, which is checked before anything is computed', async () => {
   const out = join(folder, 'plateau')
   const args = ['train', text, '--out', out, '--steps', '8', '--eval-steps', '2', ...tiny, ...short]

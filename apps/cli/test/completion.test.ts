@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -60,6 +60,19 @@ describe('a config file', () => {
     const args = ['generate', model, 'Once upon a time']
     expect((await heed(args, { env })).stdout).toBe('Once upon a time, there was\n')
     expect((await heed([...args, '--max-new-tokens', '2'], { env })).stdout).toBe('Once upon a time, there\n')
+  })
+
+  test('gives the defaults of a training, also of what hangs on other options', async () => {
+    const text = join(folder, 'text.txt')
+    writeFileSync(text, 'the quick brown fox jumps over the lazy dog\n'.repeat(60))
+    const out = join(folder, 'run')
+    const sizes = { 'hidden-size': 16, 'num-hidden-layers': 1, 'block-size': 16, 'vocab-size': 270, 'batch-size': 2 }
+    const env = { HEED_CONFIG: write({ train: { ...sizes, 'warmup-steps': 4 } }) }
+    expect((await heed(['train', text, '--out', out, '--steps', '8'], { env })).code).toBe(0)
+    const [log] = readFileSync(join(out, 'metrics.jsonl'), 'utf8').split('\n')
+    const { step, learning_rate } = JSON.parse(log!)
+    // cosine: the last step is three quarters of the way from step 4 to step 8
+    expect([step, learning_rate]).toEqual([8, expect.closeTo(3e-3 * 0.5 * (1 + Math.cos(0.75 * Math.PI)), 9)])
   })
 
   test.each([

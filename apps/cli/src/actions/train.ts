@@ -3,7 +3,7 @@ import { HeedError, init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
 import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
-import { AutoModelForCausalLM, type CausalLm, LlamaForCausalLM, llamaConfig } from 'heed'
+import { AutoModelForCausalLM, type CausalLm, type LlamaConfig, LlamaForCausalLM, llamaConfig } from 'heed'
 import { type TrainOptions, type TrainRecipe, usualWarmup } from '../commands/train.ts'
 import { type Corpus, makeCorpus, type TrainingData, trainingData } from '../corpus.ts'
 import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
@@ -24,7 +24,7 @@ import { checkCorpusOfModel, checkTokenizerOfModel, checkTokenizerOfRun } from '
 export async function train(files: readonly string[], options: TrainOptions, command: Command): Promise<void> {
   const isJson = options.json === true
   checkGiven(command, options)
-  if (!isGiven(command, 'warmupSteps')) options.warmupSteps = usualWarmup(options.steps)
+  completeDefaults(command, options)
   await checkOutputDir(options.out)
   if (options.dryRun) return printDryRun(await dryRunOf(files, options, command), isJson)
   const result = options.recipe
@@ -32,6 +32,16 @@ export async function train(files: readonly string[], options: TrainOptions, com
     : await runRecipe(await inputOf(files, options, command), options, isJson)
   if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
   if (result.isInterrupted) process.exitCode = exitCodes.interrupted
+}
+
+/** Defaults that hang on other options; a config file gives others, which stay. */
+function completeDefaults(command: Command, options: TrainOptions): void {
+  const isDefault = (option: keyof TrainOptions) => command.getOptionValueSource(option) === 'default'
+  const { steps, numAttentionHeads, numKeyValueHeads } = options
+  if (isDefault('warmupSteps')) options.warmupSteps = usualWarmup(steps)
+  if (isDefault('numKeyValueHeads') && numAttentionHeads % numKeyValueHeads !== 0) {
+    options.numKeyValueHeads = numAttentionHeads
+  }
 }
 
 const isGiven = (command: Command, option: string): boolean => command.getOptionValueSource(option) === 'cli'
@@ -146,6 +156,7 @@ interface RunParts {
 async function makeParts(input: RunInput, recipe: TrainRecipe, isJson: boolean): Promise<RunParts> {
   const say = sayTo(isJson)
   completeArguments(runArguments(recipe))
+  if (!recipe.model) llamaConfig.complete(sizesOf(recipe)) // before a tokenizer is trained
   say('backend', describeBackend(await init()))
   const { vocabSize, blockSize } = recipe
   const corpus = await makeCorpus(input.data, { tokenizer: input.tokenizer, vocabSize, blockSize, isQuiet: isJson })
@@ -198,16 +209,17 @@ export async function runRecipe(input: RunInput, recipe: TrainRecipe, isJson: bo
   }
 }
 
+function sizesOf(recipe: TrainRecipe): Partial<LlamaConfig> {
+  const { hiddenSize, intermediateSize, numHiddenLayers, numAttentionHeads, numKeyValueHeads, blockSize } = recipe
+  const widths = { hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads }
+  return { ...widths, numHiddenLayers, maxPositionEmbeddings: blockSize }
+}
+
 function newLlama(recipe: TrainRecipe, tokenizer: Tokenizer): CausalLm {
   const endOfTextId = tokenizer.specialTokenId('eos_token') ?? tokenizer.tokenToId(endOfText)
   const config = llamaConfig.complete({
+    ...sizesOf(recipe),
     vocabSize: tokenizer.vocabSize,
-    hiddenSize: recipe.hiddenSize,
-    intermediateSize: recipe.intermediateSize,
-    numHiddenLayers: recipe.numHiddenLayers,
-    numAttentionHeads: recipe.numAttentionHeads,
-    numKeyValueHeads: recipe.numKeyValueHeads,
-    maxPositionEmbeddings: recipe.blockSize,
     tieWordEmbeddings: true,
     ...(endOfTextId !== undefined && { bosTokenId: endOfTextId, eosTokenId: [endOfTextId] }),
   })

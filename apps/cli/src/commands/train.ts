@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { action } from '../failure.ts'
 import { type RunFlags, samplePromptOption, type TrainingFlags, trainingOptions } from '../training-options.ts'
@@ -69,7 +69,14 @@ export function trainCommand(): Command {
     .option('--intermediate-size <n>', 'width of its feed-forward', count, recipe.intermediateSize)
     .option('--num-hidden-layers <n>', 'layers', count, recipe.numHiddenLayers)
     .option('--num-attention-heads <n>', 'query heads', count, recipe.numAttentionHeads)
-    .option('--num-key-value-heads <n>', 'key and value heads', count, recipe.numKeyValueHeads)
+    .addOption(
+      new Option('--num-key-value-heads <n>', 'key and value heads')
+        .argParser(count)
+        .default(
+          recipe.numKeyValueHeads,
+          `${recipe.numKeyValueHeads}, or one for each query head where that does not divide them`,
+        ),
+    )
     .option('--block-size <n>', 'tokens the model sees at once', wholeNumber(2), recipe.blockSize)
     .addOption(samplePromptOption())
   return trainingOptions(command, recipe)
