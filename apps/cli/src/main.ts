@@ -22,6 +22,7 @@ import { translateCommand } from './commands/translate.ts'
 import { applyConfigFile } from './config-file.ts'
 import { refuseEmptyPaths } from './empty-paths.ts'
 import { exitCodes, fail } from './failure.ts'
+import { refuseRunFolders } from './run-folders.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
@@ -74,5 +75,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
-program.hook('preAction', (_, command) => refuseEmptyPaths(command))
+program.hook('preAction', (_, command) => {
+  refuseEmptyPaths(command)
+  refuseRunFolders(command)
+})
 await program.parseAsync()

@@ -181,6 +181,14 @@ test('train saves a folder that inspect reads and generate continues from, the s
   expect(trained.code).toBe(0)
   expect(readdirSync(out)).toEqual(expect.arrayContaining(['loss.png', 'loss.svg', 'metrics.jsonl', 'model']))
 
+  const ofRun = await Promise.all([heed(['generate', out, 'x']), heed(['train', text, '--out', out, '--model', out])])
+  for (const { code, stderr } of ofRun) {
+    expect(code).toBe(2)
+    expect(stderr).toContain(
+      `error: model is ${out}, the folder of a run, expected its model. Give ${join(out, 'model')}.\n`,
+    )
+  }
+
   const inspected = await heed(['inspect', join(out, 'model'), '--json'])
   const report = JSON.parse(inspected.stdout)
   expect(report.config.architectures).toEqual(['LlamaForCausalLM'])

@@ -111,6 +111,7 @@ test('what is saved is named, the merged model too, and goes on with the same ad
   const args = ['finetune', stories, text, '--out', out, '--lora-r', '2', '--merge', ...training]
   const { stderr } = await heed(args)
   expect(stderr).toContain(`${join(out, 'adapter')}, ${join(out, 'model')}, ${join(out, 'report.html')}\n`)
+  expect((await heed(['inspect', out])).stderr).toContain(`Give ${join(out, 'model')}.`)
   // as many weights as before, which would be loaded without a word
   const scaled = await heed([...args, '--lora-alpha', '32', '--resume'])
   expect([scaled.code, scaled.stderr]).toEqual([
