@@ -487,8 +487,20 @@ describe('bad input', () => {
     await train({ outputDir, maxSteps: 2 }, { callbacks: [meanwhile] })
     expect(second.message).toBe(
       `HEED_IO: ${outputDir}: process ${process.pid} on ${hostname()} is training in this folder, expected no other run. ` +
-        `Choose another outputDir, or remove ${outputDir}/.heed-lock if that run is over.`,
+        `Choose another folder, or remove ${outputDir}/.heed-lock if that run is over.`,
     )
+  })
+
+  test('a lock that another process is just writing counts, and one that nobody writes does not', async () => {
+    const outputDir = temporaryFolder()
+    const file = `${outputDir}/.heed-lock`
+    writeFileSync(file, '')
+    const refused = failure({ outputDir })
+    setTimeout(() => writeFileSync(file, JSON.stringify({ pid: process.ppid, host: hostname() })), 20)
+    expect(await refused).toContain(`process ${process.ppid} on ${hostname()} is training in this folder`)
+    writeFileSync(file, '')
+    await train({ outputDir, maxSteps: 1 })
+    expect(readdirSync(outputDir)).not.toContain('.heed-lock')
   })
 
   test('the folder of a process that is gone, is ending, or is a zombie is free', async () => {

@@ -39,6 +39,9 @@ const held = new Set<string>()
 /** Milliseconds in which a process that was killed may still be ending, as under mpirun, which does not wait for all. */
 const endingTime = 2000
 
+/** Milliseconds in which a lock that was made is written, at the latest. */
+const writingTime = 100
+
 /** Whether a process has ended, and its parent has only not asked how. Linux tells. */
 async function isZombie(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
@@ -88,12 +91,16 @@ async function lock(folder: string): Promise<() => Promise<void>> {
     } catch (cause) {
       if (codeOf(cause) !== 'EEXIST') return attempt(file, 'locking', () => Promise.reject(cause))
     }
-    const holder = await readHolder(file)
+    let holder = await readHolder(file)
+    if (!holder) {
+      await setTimeout(writingTime) // by a run that begins at the same moment
+      holder = await readHolder(file)
+    }
     if (holder && (await isHeld(holder, file))) {
       throw new HeedError(
         'HEED_IO',
         `${folder}: process ${holder.pid} on ${holder.host} is training in this folder, expected no other run. ` +
-          `Choose another outputDir, or remove ${file} if that run is over.`,
+          `Choose another folder, or remove ${file} if that run is over.`,
       )
     }
     await rm(file, { force: true })
