@@ -1,5 +1,5 @@
-import { Template } from '@huggingface/jinja'
 import { HeedError, invalidArgument } from './errors.ts'
+import { ChatTemplate } from './jinja/template.ts'
 import { chatTemplatesOf, specialTokenOf, type TokenizerConfig } from './tokenizer-config.ts'
 
 /** One turn of a conversation; templates may read other keys, such as `tool_calls`. */
@@ -96,9 +96,9 @@ function unusedMarks(text: string): readonly [string, string] {
   return [open, close]
 }
 
-function parse(source: string): Template {
+function parse(source: string): ChatTemplate {
   try {
-    return new Template(source)
+    return new ChatTemplate(source)
   } catch (cause) {
     throw new HeedError(
       'HEED_CONFIG_INVALID',
@@ -108,7 +108,7 @@ function parse(source: string): Template {
   }
 }
 
-function render(template: Template, variables: Record<string, unknown>): string {
+function render(template: ChatTemplate, variables: Record<string, unknown>): string {
   try {
     return template.render(variables)
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type ChatMessage, renderChat } from '../src/chat-template.ts'
 import { HeedError } from '../src/errors.ts'
 import { type ChatOptions, Tokenizer } from '../src/tokenizer.ts'
@@ -13,7 +13,15 @@ interface Row {
   readonly mask: number[] | null
 }
 
-const { templates, cases } = readFixture<{ templates: Record<string, string>; cases: Row[] }>('chat-templates')
+interface Fixture {
+  readonly templates: Record<string, string>
+  readonly cases: Row[]
+  /** Templates with `v`, the values, and what Jinja2 gives; null where it refuses. */
+  readonly python: { readonly template: string; readonly text: string | null }[]
+  readonly values: Record<string, unknown>
+}
+
+const { templates, cases, python, values } = readFixture<Fixture>('chat-templates')
 const config = { bos_token: '<|endoftext|>', eos_token: { content: '<|endoftext|>' } }
 const tokenizer = Tokenizer.fromJSON(readFixture<TokenizerFixture>('byte-level-bpe').tokenizer, config)
 const hello = [{ role: 'user', content: 'Hello' }]
@@ -36,6 +44,22 @@ test.each(cases.filter(({ mask }) => mask))(
     expect(assistantTokensMask).toEqual(mask)
   },
 )
+
+test.each(python)('$template is rendered as by Jinja2', ({ template, text }) => {
+  const render = () => renderChat(hello, {}, { chatTemplate: template, variables: { v: values } }).text
+  if (text === null) expect(render).toThrow(/^applyChatTemplate: the template refuses the messages: /)
+  else expect(render()).toBe(text)
+})
+
+test('strftime_now writes the time in English, and refuses a code that it does not know', () => {
+  vi.useFakeTimers({ now: new Date(2026, 2, 5, 15, 4, 9) })
+  const render = (chatTemplate: string) => renderChat(hello, {}, { chatTemplate }).text
+  expect(render("{{ strftime_now('%A %-d %B %Y, %I:%M:%S %p, %a %d %b %y %H %%') }}")).toBe(
+    'Thursday 5 March 2026, 03:04:09 PM, Thu 05 Mar 26 15 %',
+  )
+  expect(() => render("{{ strftime_now('%Q') }}")).toThrow('strftime_now: %Q is not one of %Y')
+  vi.useRealTimers()
+})
 
 describe('which template', () => {
   const named = {
