@@ -316,6 +316,23 @@ test.each([
   expect(code).toBe(2)
 })
 
+test.each([
+  ['', 'text', 0],
+  [JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' }), 'preference', 1],
+  [JSON.stringify({ text: 'good', label: 'a' }), 'classification', 1],
+])('a file with rows %j is too little for %s', async (rows, task, numExamples) => {
+  const [file, out] = [join(folder, `few-${task}-${numExamples}.jsonl`), join(folder, 'never')]
+  writeFileSync(file, rows)
+  const { code, stderr } = await heed(['finetune', stories, file, '--out', out, '--task', task])
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining(
+      `error: heed finetune: the data has ${numExamples} example${numExamples === 1 ? '' : 's'}, expected at least 2, of which one is ` +
+        'kept for validation. Give more, or others by --validation.\n',
+    ),
+  ])
+})
+
 test('a model without a chat template, layers that are not there, and rows without columns are named', async () => {
   const out = join(folder, 'never')
   const [plain, layers, rows] = await Promise.all([

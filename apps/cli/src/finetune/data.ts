@@ -66,8 +66,8 @@ export async function textBlocks(
     const [first, last] = splitText(texts[0]!, validationSplit)
     return { train: pack('training text', [first]), validation: pack('validation text', [last]) }
   }
-  const parts = new Dataset(texts).trainTestSplit({ testSize: validationSplit, seed: training.seed ?? 42 })
-  return { train: pack('training texts', [...parts.train]), validation: pack('validation texts', [...parts.test]) }
+  const { train, test } = splitOff(new Dataset(texts), validationSplit, training.seed)
+  return { train: pack('training texts', [...train]), validation: pack('validation texts', [...test]) }
 }
 
 function packed(texts: readonly string[], tokenizer: Tokenizer, blockSize: number, name: string): PackedTokens {
@@ -260,9 +260,18 @@ async function splitRows({
   const rows = await rowsOf(trainingSources(data))
   const validation = validationSources(data)
   if (validation) return { train: rows, validation: await rowsOf(validation) }
-  const testSize = data.validationSplit ?? defaultValidationSplit
-  const { train, test } = rows.trainTestSplit({ testSize, seed: training.seed ?? 42 })
+  const { train, test } = splitOff(rows, data.validationSplit ?? defaultValidationSplit, training.seed)
   return { train, validation: test }
+}
+
+/** Keeps a part of the examples for validation. Throws HEED_ARGUMENT_INVALID when there are too few. */
+function splitOff<T>(examples: Dataset<T>, testSize: number, seed = 42): { train: Dataset<T>; test: Dataset<T> } {
+  if (examples.length > 1) return examples.trainTestSplit({ testSize, seed })
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `heed finetune: the data has ${examples.length} example${examples.length === 1 ? '' : 's'}, expected at least 2, of which one is ` +
+      'kept for validation. Give more, or others by --validation.',
+  )
 }
 
 async function rowsOf({ names, split, usualSplit, config, textColumn = 'text' }: Sources): Promise<Dataset<Row>> {
