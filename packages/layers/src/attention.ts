@@ -1,4 +1,13 @@
-import { type AttentionOptions, attention, attentionWithWeights, checkRank, HeedError, tf } from '@heed/tensor-backend'
+import {
+  type AttentionOptions,
+  attention,
+  attentionWithWeights,
+  checkOptionNames,
+  checkRank,
+  HeedError,
+  tf,
+} from '@heed/tensor-backend'
+import { checkSizes } from './checks.ts'
 import { Dropout } from './dropout.ts'
 import type { LayerCache } from './kv-cache.ts'
 import { Linear } from './linear.ts'
@@ -62,6 +71,17 @@ export interface MultiHeadAttentionOptions {
   keys?: readonly [query: string, key: string, value: string, output: string]
 }
 
+const optionNames: readonly (keyof MultiHeadAttentionOptions)[] = [
+  'hiddenSize',
+  'numAttentionHeads',
+  'numKeyValueHeads',
+  'headDim',
+  'bias',
+  'dropout',
+  'scale',
+  'keys',
+]
+
 export interface MultiHeadAttentionInputs extends Omit<AttentionStep, 'keyLen'> {
   memory?: tf.Tensor
   cache?: LayerCache
@@ -83,18 +103,14 @@ export class MultiHeadAttention extends Module {
   readonly dropout: Dropout
   readonly scale: number
 
-  /** Throws HEED_CONFIG_INVALID when the heads do not divide. */
-  constructor({
-    hiddenSize,
-    numAttentionHeads,
-    numKeyValueHeads = numAttentionHeads,
-    headDim = hiddenSize / numAttentionHeads,
-    bias = true,
-    dropout = 0,
-    scale = 1 / Math.sqrt(headDim),
-    keys = ['q_proj', 'k_proj', 'v_proj', 'out_proj'],
-  }: MultiHeadAttentionOptions) {
+  /** Throws HEED_ARGUMENT_INVALID, and HEED_CONFIG_INVALID when the heads do not divide. */
+  constructor(options: MultiHeadAttentionOptions) {
     super()
+    checkOptionNames('MultiHeadAttention', options, optionNames)
+    const { hiddenSize, numAttentionHeads, numKeyValueHeads = numAttentionHeads } = options
+    checkSizes('MultiHeadAttention', { hiddenSize, numAttentionHeads, numKeyValueHeads })
+    const { headDim = hiddenSize / numAttentionHeads, bias = true, dropout = 0 } = options
+    const { scale = 1 / Math.sqrt(headDim), keys = ['q_proj', 'k_proj', 'v_proj', 'out_proj'] } = options
     if (!Number.isInteger(headDim)) checkDivides('hiddenSize', hiddenSize, 'numAttentionHeads', numAttentionHeads)
     checkDivides('numAttentionHeads', numAttentionHeads, 'numKeyValueHeads', numKeyValueHeads)
     this.numAttentionHeads = numAttentionHeads
@@ -110,7 +126,7 @@ export class MultiHeadAttention extends Module {
 
   /**
    * x: [batch, seqLen, hiddenSize] -> same shape. `memory` [batch, keyLen, hiddenSize] is what cross attention reads; its cache
-   * keeps the first memory it is given. Throws HEED_SHAPE_MISMATCH.
+   * keeps the first memory it is given. Throws HEED_SHAPE_MISMATCH, HEED_ARGUMENT_INVALID.
    */
   forward(x: tf.Tensor, { memory, cache, rotary, ...step }: MultiHeadAttentionInputs = {}): tf.Tensor {
     return tf.tidy(() => {

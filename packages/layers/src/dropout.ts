@@ -1,4 +1,4 @@
-import { dropout, HeedError, type tf } from '@heed/tensor-backend'
+import { dropout, HeedError, shown, type tf } from '@heed/tensor-backend'
 import { layerSeed } from './initializers.ts'
 import { Module } from './module.ts'
 import { Random } from './random.ts'
@@ -13,10 +13,10 @@ export class Dropout extends Module {
   /** Throws HEED_ARGUMENT_INVALID. */
   constructor(readonly rate: number) {
     super()
-    if (rate >= 0 && rate < 1) return
+    if (typeof rate === 'number' && rate >= 0 && rate < 1) return
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
-      `Dropout: rate is ${rate}, expected a number from 0 to below 1. Give the share of elements to drop.`,
+      `Dropout: rate is ${shown(rate)}, expected a number from 0 to below 1. Give the share of elements to drop.`,
     )
   }
 

@@ -1,4 +1,12 @@
-import { checkShape, embedding, type QuantizedWeight, quantizedEmbedding, tf } from '@heed/tensor-backend'
+import {
+  checkOptionNames,
+  checkShape,
+  embedding,
+  type QuantizedWeight,
+  quantizedEmbedding,
+  tf,
+} from '@heed/tensor-backend'
+import { checkSizes } from './checks.ts'
 import { initialValue, normal } from './initializers.ts'
 import { weightIsQuantized } from './linear.ts'
 import { Module, type Parameter } from './module.ts'
@@ -15,13 +23,16 @@ export class Embedding extends Module {
   readonly paddingIdx: number | undefined
   #weight: Parameter | QuantizedWeight
 
-  /** Throws HEED_SHAPE_MISMATCH if a table to share is of another shape. */
+  /** Throws HEED_ARGUMENT_INVALID, and HEED_SHAPE_MISMATCH if a table to share is of another shape. */
   constructor(
     readonly numEmbeddings: number,
     readonly hiddenSize: number,
-    { weight, paddingIdx }: EmbeddingOptions = {},
+    options: EmbeddingOptions = {},
   ) {
     super()
+    checkSizes('Embedding', { numEmbeddings, hiddenSize })
+    checkOptionNames('Embedding', options, ['weight', 'paddingIdx'] satisfies (keyof EmbeddingOptions)[])
+    const { weight, paddingIdx } = options
     if (weight) checkShape('Embedding', 'weight', weight, [numEmbeddings, hiddenSize])
     const isFromEnd = paddingIdx != null && paddingIdx < 0
     this.paddingIdx = isFromEnd ? numEmbeddings + paddingIdx : (paddingIdx ?? undefined)

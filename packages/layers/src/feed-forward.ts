@@ -1,4 +1,4 @@
-import { type Activation, activate, swiGlu, tf } from '@heed/tensor-backend'
+import { type Activation, activate, checkOptionNames, swiGlu, tf } from '@heed/tensor-backend'
 import { Dropout } from './dropout.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
@@ -10,16 +10,15 @@ export class FeedForward extends Module {
   readonly dropout: Dropout
   readonly activation: Activation
 
+  /** Throws HEED_ARGUMENT_INVALID. */
   constructor(
     hiddenSize: number,
     intermediateSize: number,
-    {
-      activation = 'relu',
-      bias = true,
-      dropout = 0,
-    }: { activation?: Activation; bias?: boolean; dropout?: number } = {},
+    options: { activation?: Activation; bias?: boolean; dropout?: number } = {},
   ) {
     super()
+    checkOptionNames('FeedForward', options, ['activation', 'bias', 'dropout'])
+    const { activation = 'relu', bias = true, dropout = 0 } = options
     this.activation = activation
     this.fc1 = this.child('fc1', new Linear(hiddenSize, intermediateSize, { bias }))
     this.fc2 = this.child('fc2', new Linear(intermediateSize, hiddenSize, { bias }))
@@ -53,12 +52,15 @@ export class GatedFeedForward extends Module {
   readonly downProj: Linear
   readonly activation: Activation
 
-  constructor(
-    hiddenSize: number,
-    intermediateSize: number,
-    { bias = false, activation = 'silu', keys = ['gate_proj', 'up_proj', 'down_proj'] }: GatedFeedForwardOptions = {},
-  ) {
+  /** Throws HEED_ARGUMENT_INVALID. */
+  constructor(hiddenSize: number, intermediateSize: number, options: GatedFeedForwardOptions = {}) {
     super()
+    checkOptionNames('GatedFeedForward', options, [
+      'bias',
+      'activation',
+      'keys',
+    ] satisfies (keyof GatedFeedForwardOptions)[])
+    const { bias = false, activation = 'silu', keys = ['gate_proj', 'up_proj', 'down_proj'] } = options
     this.activation = activation
     this.gateProj = this.child(keys[0], new Linear(hiddenSize, intermediateSize, { bias }))
     this.upProj = this.child(keys[1], new Linear(hiddenSize, intermediateSize, { bias }))

@@ -1,6 +1,7 @@
 import {
   type AttentionOptions,
   type CachedSequence,
+  checkOptionNames,
   HeedError,
   packedAttention,
   packRows,
@@ -286,7 +287,10 @@ export class KvCache {
   readonly #program = new StepProgram()
   #isSettled = false
 
-  constructor(numLayers: number, { capacity = INITIAL_CAPACITY, slidingWindows, dtype }: KvCacheOptions = {}) {
+  /** Throws HEED_ARGUMENT_INVALID. */
+  constructor(numLayers: number, options: KvCacheOptions = {}) {
+    checkOptionNames('KvCache', options, ['capacity', 'slidingWindows', 'dtype'] satisfies (keyof KvCacheOptions)[])
+    const { capacity = INITIAL_CAPACITY, slidingWindows, dtype } = options
     const layer = (i: number): LayerCache =>
       new LayerCache({ capacity, slidingWindow: slidingWindows?.[i] ?? undefined, dtype })
     this.layers = Array.from({ length: numLayers }, (_, i) => layer(i))

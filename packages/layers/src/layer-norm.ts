@@ -1,4 +1,5 @@
-import { layerNorm, type tf } from '@heed/tensor-backend'
+import { checkOptionNames, layerNorm, type tf } from '@heed/tensor-backend'
+import { checkSizes } from './checks.ts'
 import { initialValue, ones, zeros } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -11,11 +12,15 @@ export class LayerNorm extends Module {
   readonly bias: Parameter | undefined // [hiddenSize]
   readonly eps: number
 
+  /** Throws HEED_ARGUMENT_INVALID. */
   constructor(
     readonly hiddenSize: number,
-    { eps = 1e-5, bias = true }: { eps?: number; bias?: boolean } = {},
+    options: { eps?: number; bias?: boolean } = {},
   ) {
     super()
+    checkSizes('LayerNorm', { hiddenSize })
+    checkOptionNames('LayerNorm', options, ['eps', 'bias'])
+    const { eps = 1e-5, bias = true } = options
     this.eps = eps
     this.weight = this.parameter('weight', initialValue([hiddenSize], ones))
     this.bias = bias ? this.parameter('bias', initialValue([hiddenSize], zeros)) : undefined

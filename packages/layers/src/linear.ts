@@ -1,6 +1,7 @@
 import {
   type Activation,
   activate,
+  checkOptionNames,
   checkShape,
   HeedError,
   linear,
@@ -8,6 +9,7 @@ import {
   quantizedLinear,
   tf,
 } from '@heed/tensor-backend'
+import { checkSizes } from './checks.ts'
 import { initialValue, uniform } from './initializers.ts'
 import { Module, type Parameter } from './module.ts'
 
@@ -27,13 +29,16 @@ export class Linear extends Module {
   #weight: Parameter | QuantizedWeight
   readonly #ownsWeight: boolean
 
-  /** Throws HEED_SHAPE_MISMATCH if a weight or bias to share is of another shape. */
+  /** Throws HEED_ARGUMENT_INVALID, and HEED_SHAPE_MISMATCH if a weight or bias to share is of another shape. */
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    { bias = true, weight }: LinearOptions = {},
+    options: LinearOptions = {},
   ) {
     super()
+    checkSizes('Linear', { inFeatures, outFeatures })
+    checkOptionNames('Linear', options, ['bias', 'weight'] satisfies (keyof LinearOptions)[])
+    const { bias = true, weight } = options
     if (weight) checkShape('Linear', 'weight', weight, [outFeatures, inFeatures])
     if (bias instanceof tf.Variable) checkShape('Linear', 'bias', bias, [outFeatures])
     const initializer = uniform(1 / Math.sqrt(inFeatures))

@@ -1,4 +1,5 @@
 import { rmsNorm, tf } from '@heed/tensor-backend'
+import { checkSizes } from './checks.ts'
 import { Module, type Parameter } from './module.ts'
 
 /**
@@ -8,11 +9,13 @@ import { Module, type Parameter } from './module.ts'
 export class RMSNorm extends Module {
   readonly weight: Parameter // [hiddenSize]
 
+  /** Throws HEED_ARGUMENT_INVALID. */
   constructor(
     readonly hiddenSize: number,
     readonly eps = 1e-6,
   ) {
     super()
+    checkSizes('RMSNorm', { hiddenSize })
     this.weight = this.parameter('weight', tf.ones([hiddenSize]))
   }
 

@@ -6,12 +6,15 @@ import {
   FeedForward,
   GatedFeedForward,
   hidesKeys,
+  KvCache,
   LayerNorm,
   Linear,
   MixtureOfExperts,
+  MultiHeadAttention,
   positionsFromMask,
   Random,
   RMSNorm,
+  RotaryEmbedding,
   seedDropout,
   splitHeads,
   xavierUniform,
@@ -194,7 +197,7 @@ describe('what cannot be computed is refused by name', () => {
       'an activation that is none',
       () => activate(tf.ones([1]), 'swish' as 'silu'),
       'HEED_ARGUMENT_INVALID',
-      'activate: activation is swish, expected one of none, relu, silu, gelu, geluTanh. Name one of these.',
+      'activate: activation is "swish", expected one of none, relu, silu, gelu, geluTanh. Name one of these.',
     ],
     [
       'channels that do not part into heads',
@@ -213,6 +216,61 @@ describe('what cannot be computed is refused by name', () => {
       () => new MixtureOfExperts(4, { numExperts: 2, numExpertsPerTok: 3 }, () => new GatedFeedForward(4, 8)),
       'HEED_CONFIG_INVALID',
       'MixtureOfExperts: numExpertsPerTok is 3, expected a whole number from 1 to numExperts (2). Change one of them.',
+    ],
+    [
+      'a size that is a text',
+      () => new Linear('3' as never, 4),
+      'HEED_ARGUMENT_INVALID',
+      'Linear: inFeatures is "3", expected a positive integer. Give it as a number.',
+    ],
+    [
+      'a size that was left out',
+      () => new Embedding(3, undefined as never),
+      'HEED_ARGUMENT_INVALID',
+      'Embedding: hiddenSize is undefined, expected a positive integer. Give it as a number.',
+    ],
+    [
+      'a rate of dropout that is a text',
+      () => new Dropout('0.1' as never),
+      'HEED_ARGUMENT_INVALID',
+      'Dropout: rate is "0.1", expected a number from 0 to below 1. Give the share of elements to drop.',
+    ],
+    [
+      'an option in the place of its object',
+      () => new LayerNorm(8, 1e-5 as never),
+      'HEED_ARGUMENT_INVALID',
+      'LayerNorm: the options are 0.00001, expected an object with eps, bias. Give each by its name: { eps: ... }.',
+    ],
+    ...(
+      [
+        ['Linear: bais', 'bias', options => new Linear(2, 2, options)],
+        ['Embedding: paddingIndex', 'paddingIdx', options => new Embedding(2, 2, options)],
+        ['FeedForward: droput', 'dropout', options => new FeedForward(2, 2, options)],
+        ['GatedFeedForward: activations', 'activation', options => new GatedFeedForward(2, 2, options)],
+        ['KvCache: slidingWindow', 'slidingWindows', options => new KvCache(2, options)],
+        [
+          'MultiHeadAttention: numKeyValueHead',
+          'numKeyValueHeads',
+          options => new MultiHeadAttention({ hiddenSize: 4, numAttentionHeads: 2, ...(options as object) }),
+        ],
+        [
+          'attention: causal',
+          'isCausal',
+          options =>
+            new MultiHeadAttention({ hiddenSize: 4, numAttentionHeads: 2 }).forward(tf.ones([1, 2, 4]), options),
+        ],
+      ] as [string, string, (options: never) => unknown][]
+    ).map(([name, meant, call]): [string, () => unknown, string, string] => [
+      `an option of an unknown name, ${name}`,
+      () => call({ [name.split(': ')[1]!]: 1 } as never),
+      'HEED_ARGUMENT_INVALID',
+      `${name} is not an option, expected ${meant}. Rename it or leave it out.`,
+    ]),
+    [
+      'a position before the first',
+      () => new RotaryEmbedding(4, { ropeType: 'default', ropeTheta: 100 }).range(-1, 3),
+      'HEED_ARGUMENT_INVALID',
+      'RotaryEmbedding: a position is -1, expected a whole number from 0 on. Count positions from 0.',
     ],
     [
       'Xavier values of a vector',

@@ -3,6 +3,8 @@ import { isPage } from '#webgpu-platform'
 import { registerLibrary } from './backends/register.ts'
 import { loadWasm } from './backends/wasm.ts'
 import { HeedError } from './errors.ts'
+import { shown } from './files/strict-json.ts'
+import { checkOptionNames } from './option-names.ts'
 import { tf } from './tf.ts'
 
 export type BackendName = 'native' | 'wasm' | 'webgpu' | 'cpu'
@@ -50,7 +52,7 @@ function resolveOptions(options: InitOptions): { backend: BackendName | 'auto'; 
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
-      `${threadsSource} is ${environment.HEED_THREADS ?? threads}, expected a whole number from 1 to 1024. Leave it out for one per core.`,
+      `${threadsSource} is ${environment.HEED_THREADS ?? shown(threads)}, expected a whole number from 1 to 1024. Leave it out for one per core.`,
     )
   }
   return { backend: backend as BackendName | 'auto', threads }
@@ -82,6 +84,7 @@ const ready = new Map<string, Prepared & { asked?: number | undefined }>()
  * Throws HEED_ARGUMENT_INVALID, and HEED_BACKEND_UNAVAILABLE when the backend asked for cannot run here.
  */
 export async function init(options: InitOptions = {}): Promise<BackendReport> {
+  checkOptionNames('init', options, ['backend', 'threads'] satisfies (keyof InitOptions)[])
   const { backend: wanted, threads } = resolveOptions(options)
   const rejected: BackendReport['rejected'] = []
   for (const backend of wanted === 'auto' ? automaticOrder : [wanted]) {

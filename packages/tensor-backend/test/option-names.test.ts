@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkOptionNames } from '../src/index.ts'
+import { checkOptionNames, init } from '../src/index.ts'
 
 const many = Array.from({ length: 21 }, (_, i) => `optionNumber${i}`)
 
@@ -24,5 +24,14 @@ test('known names and those that are undefined are taken', () => {
   expect(() => checkOptionNames('make', { seed: 1, rank: undefined }, ['seed'])).not.toThrow()
   expect(() => checkOptionNames('make', { rank: 1 }, ['seed'], 'HEED_CONFIG_INVALID')).toThrow(
     expect.objectContaining({ code: 'HEED_CONFIG_INVALID' }),
+  )
+})
+
+test('init refuses them, and threads that are a text', async () => {
+  await expect(init({ backnd: 'cpu' } as never)).rejects.toThrow(
+    'init: backnd is not an option, expected backend. Rename it or leave it out.',
+  )
+  await expect(init({ threads: '2' as never })).rejects.toThrow(
+    'init: threads is "2", expected a whole number from 1 to 1024. Leave it out for one per core.',
   )
 })

@@ -1,7 +1,7 @@
 import { checkOptionNames, HeedError, joinWorld, trimMemorySoon, type World } from '@heed/tensor-backend'
 import { completeArguments, type TrainingArguments } from './arguments.ts'
 import type { TrainerCallback } from './callbacks.ts'
-import { namesOf } from './checks.ts'
+import { namesOf, show } from './checks.ts'
 import { type Collator, causalLmCollator } from './data/collators.ts'
 import type { TokenExample } from './data/packed-tokens.ts'
 import type { DatasetLike } from './data/sources.ts'
@@ -70,6 +70,12 @@ export class Trainer<T = TokenExample> {
   constructor(options: TrainerOptions<T>) {
     checkOptionNames('Trainer', options, trainerOptions, 'HEED_CONFIG_INVALID')
     const { model, args = {}, trainDataset, evalDataset, collator, computeMetrics, callbacks = [] } = options
+    if (typeof model?.namedParameters !== 'function' || typeof model.forward !== 'function') {
+      throw new HeedError(
+        'HEED_CONFIG_INVALID',
+        `Trainer: model is ${show(model)}, expected one with namedParameters() and forward(). Give it as { model, ... }.`,
+      )
+    }
     this.model = model
     this.args = completeArguments(args)
     this.callbacks = callbacks

@@ -73,6 +73,9 @@ test('so is what Dataset.map has in HF alone, and what are no options at all', a
   await expect(writeTokenShards('', [], { vocabsize: 8 } as never)).rejects.toThrow(
     'writeTokenShards: vocabsize is not an option, expected vocabSize. Rename it or leave it out.',
   )
+  expect(() => new Trainer({ trainDataset: rows } as never)).toThrow(
+    'Trainer: model is undefined, expected one with namedParameters() and forward(). Give it as { model, ... }.',
+  )
   expect(() => seq2SeqCollator({ padTokenId: 0 } as never)).toThrow(
     'seq2SeqCollator: decoderStartTokenId is undefined, expected an integer at least 0.',
   )

@@ -1,4 +1,4 @@
-import { HeedError, tf } from '@heed/tensor-backend'
+import { HeedError, shown, tf } from '@heed/tensor-backend'
 
 /** Token ids, or a mask, or positions: an int32 tensor [batch, seqLen], or a row of numbers for each sequence. */
 export type TokenIds = tf.Tensor | readonly (readonly number[])[]
@@ -22,6 +22,13 @@ interface IdRule {
 /** Reads ids of either form. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID. */
 export function flattenIds(where: string, name: string, ids: TokenIds): FlatIds {
   if (ids instanceof tf.Tensor) return flattenTensor(where, name, ids)
+  if (!Array.isArray(ids) || ids.some(row => !isRow(row))) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `${where}: ${name} is ${shown(ids)}, expected a list of rows of numbers, [[...]], or an int32 tensor [batch, seqLen]. ` +
+        'Give one sequence as a list of one row, text as the ids that a tokenizer gives.',
+    )
+  }
   const [batch, seqLen] = [ids.length, ids[0]?.length ?? 0]
   if (batch === 0 || seqLen === 0) throw empty(where, name, [batch, seqLen])
   const values = new Int32Array(batch * seqLen)
@@ -36,13 +43,18 @@ export function flattenIds(where: string, name: string, ids: TokenIds): FlatIds 
       if (!Number.isInteger(id)) {
         throw new HeedError(
           'HEED_ARGUMENT_INVALID',
-          `${where}: ${name}[${i}][${j}] is ${id}, expected a whole number. Encode the text with a tokenizer.`,
+          `${where}: ${name}[${i}][${j}] is ${shown(id)}, expected a whole number. Encode the text with a tokenizer.`,
         )
       }
       values[i * seqLen + j] = id
     }
   }
   return { values, batch, seqLen }
+}
+
+/** Lists, and typed arrays as tokenizers and data sets have them. */
+function isRow(row: unknown): boolean {
+  return Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))
 }
 
 function flattenTensor(where: string, name: string, ids: tf.Tensor): FlatIds {

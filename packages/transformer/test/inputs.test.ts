@@ -51,6 +51,24 @@ test.each<[TokenIds, HeedErrorCode, string]>([
     'HEED_ARGUMENT_INVALID',
     'm: inputIds[0][1] is 2.5, expected a whole number. Encode the text with a tokenizer.',
   ],
+  ...(
+    [
+      [undefined, 'undefined'],
+      ['hello', '"hello"'],
+      [[1, 2], '[1,2]'],
+      [['hello'], '["hello"]'],
+    ] as [never, string][]
+  ).map(([ids, shown]): [TokenIds, HeedErrorCode, string] => [
+    ids,
+    'HEED_ARGUMENT_INVALID',
+    `m: inputIds is ${shown}, expected a list of rows of numbers, [[...]], or an int32 tensor [batch, seqLen]. ` +
+      'Give one sequence as a list of one row, text as the ids that a tokenizer gives.',
+  ]),
+  [
+    [['1']] as never,
+    'HEED_ARGUMENT_INVALID',
+    'm: inputIds[0][0] is "1", expected a whole number. Encode the text with a tokenizer.',
+  ],
   [[], 'HEED_SHAPE_MISMATCH', 'm: inputIds has shape [0, 0], expected at least one sequence of at least one token.'],
   [[[]], 'HEED_SHAPE_MISMATCH', 'm: inputIds has shape [1, 0], expected at least one sequence of at least one token.'],
 ])('%j is refused', (ids, code, message) => {

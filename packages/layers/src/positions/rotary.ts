@@ -1,4 +1,4 @@
-import { rotary, tf } from '@heed/tensor-backend'
+import { HeedError, rotary, shown, tf } from '@heed/tensor-backend'
 import { fixedAnglesUpTo, type RopeFrequencies, type RopeParameters, ropeFrequencies } from './rope-scaling.ts'
 
 /** Cosines and sines of one forward pass, for all its layers. */
@@ -46,7 +46,7 @@ export class RotaryEmbedding {
 
   /**
    * Angles of positions offset, offset + 1, ..., offset + seqLen - 1, the same for every row of a batch. `textLength` is that of
-   * the whole text, where these positions are a part of it.
+   * the whole text, where these positions are a part of it. Throws HEED_ARGUMENT_INVALID.
    */
   range(offset: number, seqLen: number, textLength?: number): RotaryAngles {
     return this.#angles(
@@ -77,6 +77,13 @@ export class RotaryEmbedding {
   }
 
   #angles(positions: readonly number[], textLength = 0): RotaryAngles {
+    const wrong = positions.find(position => !(Number.isSafeInteger(position) && position >= 0))
+    if (wrong !== undefined) {
+      throw new HeedError(
+        'HEED_ARGUMENT_INVALID',
+        `RotaryEmbedding: a position is ${shown(wrong)}, expected a whole number from 0 on. Count positions from 0.`,
+      )
+    }
     const { cos, sin } = this.#tableFor(Math.max(textLength, lengthOf(positions))).rows(positions)
     const shape: [number, number] = [positions.length, this.rotaryDim / 2]
     return new RotaryAngles(tf.tensor2d(cos, shape), tf.tensor2d(sin, shape), this.#isInterleaved)

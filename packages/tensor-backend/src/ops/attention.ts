@@ -1,4 +1,5 @@
 import { HeedError } from '../errors.ts'
+import { checkOptionNames } from '../option-names.ts'
 import { tf } from '../tf.ts'
 import { attentionAttributes } from './attention-kernels.ts'
 import { checkArgument, checkFloats, checkRank, checkShape } from './checks.ts'
@@ -73,7 +74,19 @@ function broadcastAxes(shape: number[], full: number[]): number[] {
   return full.flatMap((size, axis) => (shape[axis] === size ? [] : [axis]))
 }
 
+const optionNames: readonly (keyof AttentionOptions)[] = [
+  'isCausal',
+  'slidingWindow',
+  'scale',
+  'softcap',
+  'bias',
+  'keyPaddingMask',
+  'dropout',
+  'keyLen',
+]
+
 function checkAttention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions): void {
+  checkOptionNames('attention', options, optionNames)
   const { isCausal, slidingWindow, softcap, bias, keyPaddingMask, dropout } = options
   checkRank('attention', 'q', q, 4, '[batch, seqLen, numHeads, headDim]')
   const [batch, seqLen, numHeads, headDim] = q.shape as [number, number, number, number]

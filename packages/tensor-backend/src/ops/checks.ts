@@ -1,4 +1,5 @@
 import { HeedError } from '../errors.ts'
+import { shown } from '../files/strict-json.ts'
 import { tf } from '../tf.ts'
 
 function describe(shape: number[]): string {
@@ -35,8 +36,15 @@ export function checkLastDim(op: string, name: string, tensor: tf.Tensor, sizeNa
   )
 }
 
-/** Throws HEED_DTYPE_UNSUPPORTED unless `tensor` has this dtype. */
+/** Throws HEED_DTYPE_UNSUPPORTED unless `tensor` has this dtype, HEED_DISPOSED when it is gone. */
 export function checkDtype(op: string, name: string, tensor: tf.Tensor, dtype: tf.DataType): void {
+  if (tensor.isDisposed) {
+    throw new HeedError(
+      'HEED_DISPOSED',
+      `${op}: ${name} was disposed of, expected a tensor in use. Dispose of tensors and models when they are no more needed; ` +
+        'tf.keep takes a tensor out of a tf.tidy.',
+    )
+  }
   if (tensor.dtype === dtype) return
   throw new HeedError(
     'HEED_DTYPE_UNSUPPORTED',
@@ -59,7 +67,19 @@ export function checkArgument(
   mend: string,
 ): void {
   if (isValid) return
-  throw new HeedError('HEED_ARGUMENT_INVALID', `${op}: ${name} is ${value}, expected ${rule}. ${mend}`)
+  throw new HeedError('HEED_ARGUMENT_INVALID', `${op}: ${name} is ${shown(value)}, expected ${rule}. ${mend}`)
+}
+
+/** Throws HEED_ARGUMENT_INVALID unless `eps` of a norm is a number. */
+export function checkEps(op: string, eps: unknown): void {
+  checkArgument(
+    op,
+    'eps',
+    eps,
+    typeof eps === 'number' && eps >= 0,
+    'a number of at least 0',
+    'Often it is 1e-5 or 1e-6.',
+  )
 }
 
 /** The values of ids, when they can be had at once: on WebGPU only those that are not on the device yet, or were read. */

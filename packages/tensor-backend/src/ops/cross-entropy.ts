@@ -1,4 +1,5 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
+import { checkOptionNames } from '../option-names.ts'
 import { tf } from '../tf.ts'
 import { checkArgument, checkDtype, checkFloats, checkIds, checkShape } from './checks.ts'
 import { differentiable, hasKernel, rowsAndCols, runKernel } from './fused.ts'
@@ -14,17 +15,17 @@ export interface CrossEntropyOptions {
   reduction?: 'mean' | 'sum'
 }
 
+const optionNames: readonly (keyof CrossEntropyOptions)[] = ['ignoreIndex', 'labelSmoothing', 'reduction']
+
 /**
  * -log softmax(logits)[label], averaged over the labels that are not `ignoreIndex`, in nats.
  * logits: [..., vocabSize], labels: int32 [...] -> scalar; 0 when every label is ignored.
  * Same numbers as `torch.nn.functional.cross_entropy`. Throws HEED_SHAPE_MISMATCH, HEED_DTYPE_UNSUPPORTED,
  * HEED_ID_OUT_OF_RANGE, HEED_ARGUMENT_INVALID.
  */
-export function crossEntropy(
-  logits: tf.Tensor,
-  labels: tf.Tensor,
-  { ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' }: CrossEntropyOptions = {},
-): tf.Scalar {
+export function crossEntropy(logits: tf.Tensor, labels: tf.Tensor, given: CrossEntropyOptions = {}): tf.Scalar {
+  checkOptionNames('crossEntropy', given, optionNames)
+  const { ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = given
   checkDtype('crossEntropy', 'labels', labels, 'int32')
   checkShape('crossEntropy', 'labels', labels, logits.shape.slice(0, -1))
   checkFloats('crossEntropy', { logits })

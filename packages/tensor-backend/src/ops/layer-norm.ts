@@ -1,6 +1,6 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkFloats, checkShape } from './checks.ts'
+import { checkEps, checkFloats, checkShape } from './checks.ts'
 import { differentiable, hasKernel, once, rowsAndCols, runKernel } from './fused.ts'
 import { rowParts, withWorkspace } from './workspace.ts'
 
@@ -8,11 +8,12 @@ import { rowParts, withWorkspace } from './workspace.ts'
  * y = (x - mean(x)) / sqrt(var(x) + eps) · weight + bias, over the last axis, with the biased variance.
  * x: [..., hiddenSize], weight and bias: [hiddenSize] -> same shape as x. Without a bias nothing is added.
  * Ba et al. 2016 (arXiv:1607.06450); same numbers as `torch.nn.LayerNorm`. Throws HEED_SHAPE_MISMATCH,
- * HEED_DTYPE_UNSUPPORTED.
+ * HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  */
 export function layerNorm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | undefined, eps: number): tf.Tensor {
   checkShape('layerNorm', 'weight', weight, x.shape.slice(-1))
   checkFloats('layerNorm', { x, weight })
+  checkEps('layerNorm', eps)
   if (bias) {
     checkShape('layerNorm', 'bias', bias, x.shape.slice(-1))
     checkFloats('layerNorm', { bias })

@@ -1,6 +1,6 @@
 import type { BackendKernel } from '../backends/kernel-backend.ts'
 import { tf } from '../tf.ts'
-import { checkFloats, checkShape } from './checks.ts'
+import { checkEps, checkFloats, checkShape } from './checks.ts'
 import { differentiable, hasKernel, once, rowsAndCols, runKernel } from './fused.ts'
 import { rowParts, withWorkspace } from './workspace.ts'
 
@@ -8,11 +8,12 @@ import { rowParts, withWorkspace } from './workspace.ts'
  * y = x / sqrt(mean(x²) + eps) · weight, over the last axis.
  * x: [..., hiddenSize], weight: [hiddenSize] -> same shape as x.
  * Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4; same numbers as HF `LlamaRMSNorm`. Throws HEED_SHAPE_MISMATCH,
- * HEED_DTYPE_UNSUPPORTED.
+ * HEED_DTYPE_UNSUPPORTED, HEED_ARGUMENT_INVALID.
  */
 export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, eps: number): tf.Tensor {
   checkShape('rmsNorm', 'weight', weight, x.shape.slice(-1))
   checkFloats('rmsNorm', { x, weight })
+  checkEps('rmsNorm', eps)
   if (!hasKernel('HeedRmsNorm')) return composedRmsNorm(x, weight, eps)
   return differentiable(
     [x, weight],

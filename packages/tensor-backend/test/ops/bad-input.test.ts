@@ -8,6 +8,7 @@ import {
   globalNorm,
   HeedError,
   layerNorm,
+  linear,
   rmsNorm,
   rotary,
   swiGlu,
@@ -33,6 +34,48 @@ const calls: Record<string, BadCall> = {
     call: () => rmsNorm(zeros(2, 3), zeros(4), 1e-6),
     code: 'HEED_SHAPE_MISMATCH',
     message: 'rmsNorm: weight has shape [4], expected [3]. Reshape weight or check the sizes it was made with.',
+  },
+  'rmsNorm without eps': {
+    call: () => rmsNorm(zeros(2, 3), zeros(3), undefined as never),
+    code: 'HEED_ARGUMENT_INVALID',
+    message: 'rmsNorm: eps is undefined, expected a number of at least 0. Often it is 1e-5 or 1e-6.',
+  },
+  'layerNorm with a text for eps': {
+    call: () => layerNorm(zeros(2, 3), zeros(3), undefined, '1e-5' as never),
+    code: 'HEED_ARGUMENT_INVALID',
+    message: 'layerNorm: eps is "1e-5", expected a number of at least 0. Often it is 1e-5 or 1e-6.',
+  },
+  'attention with an option of an unknown name': {
+    call: () => attention(heads(), heads(), heads(), { causal: true } as never),
+    code: 'HEED_ARGUMENT_INVALID',
+    message: 'attention: causal is not an option, expected isCausal. Rename it or leave it out.',
+  },
+  'crossEntropy with an option of an unknown name': {
+    call: () => crossEntropy(zeros(1, 5), ints([1]), { labelSmoothin: 0.1 } as never),
+    code: 'HEED_ARGUMENT_INVALID',
+    message: 'crossEntropy: labelSmoothin is not an option, expected labelSmoothing. Rename it or leave it out.',
+  },
+  'rmsNorm of what is gone': {
+    call: () => {
+      const x = zeros(2, 3)
+      x.dispose()
+      return rmsNorm(x, zeros(3), 1e-6)
+    },
+    code: 'HEED_DISPOSED',
+    message:
+      'rmsNorm: x was disposed of, expected a tensor in use. Dispose of tensors and models when they are no more needed; ' +
+      'tf.keep takes a tensor out of a tf.tidy.',
+  },
+  'linear with a weight that is gone': {
+    call: () => {
+      const weight = zeros(4, 3)
+      weight.dispose()
+      return linear(zeros(2, 3), weight)
+    },
+    code: 'HEED_DISPOSED',
+    message:
+      'linear: weight was disposed of, expected a tensor in use. Dispose of tensors and models when they are no more needed; ' +
+      'tf.keep takes a tensor out of a tf.tidy.',
   },
   'rmsNorm of whole numbers': {
     call: () => rmsNorm(tf.zeros([2, 3], 'int32'), zeros(3), 1e-6),

@@ -110,7 +110,7 @@ onEachBackendThatReadsAtOnce(backend => {
     expect(() => writeRows(target, x, 0)).toThrow('writeRows')
     expect(() => unpackRows(packed, 'q8_0', 64)).toThrow('unpackRows')
     expect(() => packRows(x, 'q4_0' as 'q8_0')).toThrow(
-      'packRows: packing is q4_0, expected float16 or q8_0. Leave rows of float32 as they are.',
+      'packRows: packing is "q4_0", expected float16 or q8_0. Leave rows of float32 as they are.',
     )
     tf.dispose([x, packed, zeros, target])
   })

@@ -1,6 +1,6 @@
 import type { AddedToken } from '../added-tokens.ts'
 import { toByteCharacters } from '../byte-alphabet.ts'
-import { HeedError, invalidArgument } from '../errors.ts'
+import { HeedError, invalidArgument, shown } from '../errors.ts'
 import type { Model } from '../models/model.ts'
 import type { Tokenizer } from '../tokenizer.ts'
 
@@ -40,7 +40,7 @@ export function checkCounts(trainer: string, options: Readonly<Record<string, nu
     if (value === undefined || (Number.isInteger(value) && value >= 0)) continue
     throw new HeedError(
       'HEED_ARGUMENT_INVALID',
-      `${trainer}: ${name} is ${value}, expected an integer from 0 on. Correct the option.`,
+      `${trainer}: ${name} is ${shown(value)}, expected an integer from 0 on. Correct the option.`,
     )
   }
 }

@@ -1,3 +1,4 @@
+import { HeedError, shown } from '@heed/tensor-backend'
 import type { ChatMessage, Tokenizer } from '@heed/tokenizer'
 import type { CausalLm } from '../model.ts'
 import type { TextModel } from '../pipelines/text-batch.ts'
@@ -52,6 +53,12 @@ export async function* streamText(
 }
 
 function promptIds(tokenizer: Tokenizer, prompt: Prompt): number[] {
+  if (typeof prompt !== 'string' && !Array.isArray(prompt)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `streamText: prompt is ${shown(prompt)}, expected a text, a list of ids or a list of messages.`,
+    )
+  }
   if (typeof prompt === 'string') return [...tokenizer.encode(prompt).ids]
   if (typeof prompt[0] !== 'object') return [...(prompt as readonly number[])]
   return [...tokenizer.applyChatTemplate(prompt as readonly ChatMessage[], { addGenerationPrompt: true }).ids]

@@ -7,7 +7,16 @@ import {
   skipInitialization,
   zeros,
 } from '@heed/layers'
-import { type CheckpointLocation, HeedError, type HubOptions, ifFound, openCheckpoint, tf } from '@heed/tensor-backend'
+import {
+  type CheckpointLocation,
+  checkOptionNames,
+  HeedError,
+  type HubOptions,
+  ifFound,
+  openCheckpoint,
+  shown,
+  tf,
+} from '@heed/tensor-backend'
 import { generationConfigFromHf } from '../generation/config.ts'
 import type { HfConfig } from '../hf-json.ts'
 import type { PretrainedModel } from '../model.ts'
@@ -15,7 +24,7 @@ import { type AdapterCheckpoint, keysBroughtBy, loadAdapter, openAdapter, withBa
 import { type Checkpoint, type CheckpointTensors, openInFormat } from './checkpoint-format.ts'
 import { isRemote } from './hub.ts'
 import { readJson, resolveLocation } from './location.ts'
-import { readInFewBits, type WeightDtype } from './weight-dtype.ts'
+import { readInFewBits, type WeightDtype, weightDtypes } from './weight-dtype.ts'
 
 export type { CheckpointLocation }
 
@@ -37,6 +46,20 @@ export interface LoadOptions extends HubOptions {
   onWarning?: (message: string) => void
 }
 
+const optionNames = Object.keys({
+  dtype: true,
+  config: true,
+  onProgress: true,
+  strict: true,
+  seed: true,
+  onWarning: true,
+  revision: true,
+  endpoint: true,
+  token: true,
+  cacheDir: true,
+  onDownload: true,
+} satisfies Record<keyof LoadOptions, true>)
+
 /** The config.json of a folder. Throws HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_IO. */
 export async function readConfig(
   location: CheckpointLocation,
@@ -48,9 +71,17 @@ export async function readConfig(
 
 /**
  * Opens an HF folder or hub id, an adapter's with its base, or a checkpoint of a registered format. Throws
- * HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
+ * HEED_ARGUMENT_INVALID, HEED_FILE_NOT_FOUND, HEED_FILE_INVALID, HEED_CONFIG_INVALID, HEED_IO.
  */
-export function openPretrained(location: CheckpointLocation, options: LoadOptions = {}): Promise<Checkpoint> {
+export async function openPretrained(location: CheckpointLocation, options: LoadOptions = {}): Promise<Checkpoint> {
+  checkOptionNames('fromPretrained', options, optionNames)
+  const { dtype } = options
+  if (dtype !== undefined && !weightDtypes.includes(dtype)) {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `fromPretrained: dtype is ${shown(dtype)}, expected one of ${weightDtypes.join(', ')}. Leave it out for float32.`,
+    )
+  }
   return openBelow(location, options, [])
 }
 

@@ -1,8 +1,10 @@
 import {
+  checkOptionNames,
   encodeFloatsInTurns,
   type FloatFileDtype,
   HeedError,
   type QuantizedWeight,
+  shown,
   tf,
   type WritableTensor,
   writeFileAtomic,
@@ -30,13 +32,14 @@ const torchDtypes: Readonly<Record<FloatFileDtype, string>> = {
  * Writes a folder that `transformers` 4 and 5 load: weights first, config.json last, so that a folder with a config is whole.
  * Each file appears complete or not at all. Throws HEED_ARGUMENT_INVALID, HEED_IO, HEED_NUMERIC, HEED_DTYPE_UNSUPPORTED.
  */
-export async function savePretrained(
-  model: PretrainedModel,
-  folder: string,
-  { dtype = 'F32', maxShardSize }: SaveOptions = {},
-): Promise<void> {
-  if (folder === '') {
-    throw new HeedError('HEED_ARGUMENT_INVALID', 'savePretrained: folder is "", expected the path of a folder.')
+export async function savePretrained(model: PretrainedModel, folder: string, options: SaveOptions = {}): Promise<void> {
+  checkOptionNames('savePretrained', options, ['dtype', 'maxShardSize'] satisfies (keyof SaveOptions)[])
+  const { dtype = 'F32', maxShardSize } = options
+  if (typeof folder !== 'string' || folder === '') {
+    throw new HeedError(
+      'HEED_ARGUMENT_INVALID',
+      `savePretrained: folder is ${shown(folder)}, expected the path of a folder.`,
+    )
   }
   if (!Object.hasOwn(torchDtypes, dtype)) {
     throw new HeedError(

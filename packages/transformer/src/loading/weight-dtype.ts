@@ -3,7 +3,9 @@ import { type QuantizedType, QuantizedWeight, tf } from '@heed/tensor-backend'
 import type { CheckpointTensors } from './checkpoint-format.ts'
 
 /** What the matrices of a model are kept as in memory; `auto` keeps what the file has. */
-export type WeightDtype = 'auto' | 'float32' | 'float16' | 'bfloat16' | 'q8_0' | 'q4_0'
+export type WeightDtype = (typeof weightDtypes)[number]
+
+export const weightDtypes = ['auto', 'float32', 'float16', 'bfloat16', 'q8_0', 'q4_0'] as const
 
 type MadeType = Extract<QuantizedType, 'Q8_0' | 'Q4_0' | 'F16' | 'BF16'>
 

@@ -154,6 +154,12 @@ describe('streamText', () => {
     expect(computed).toBeLessThan(4)
   })
 
+  test('a prompt that is none is refused', async () => {
+    await expect(streamText(parts(), 5 as never).next()).rejects.toThrow(
+      'streamText: prompt is 5, expected a text, a list of ids or a list of messages.',
+    )
+  })
+
   test('refuses several sequences', async () => {
     const stream = streamText(parts(), [1], { doSample: true, numReturnSequences: 2 })
     await expect(stream.next()).rejects.toThrow('generate: numReturnSequences is 2, expected 1 with streamText.')

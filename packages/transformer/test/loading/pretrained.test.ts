@@ -160,6 +160,18 @@ describe('bad checkpoints', () => {
     expect((await failureOf(load))[1]).toContain('1 unexpected (transformer.h.2.ln_1.weight)')
   })
 
+  test('options of an unknown name, and a dtype of files, are refused', async () => {
+    const loadWith = (options: object) => failureOf(() => AutoModelForCausalLM.fromPretrained(folder, options))
+    expect(await loadWith({ dtyp: 'float16' })).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'fromPretrained: dtyp is not an option, expected dtype. Rename it or leave it out.',
+    ])
+    expect(await loadWith({ dtype: 'F16' })).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'fromPretrained: dtype is "F16", expected one of auto, float32, float16, bfloat16, q8_0, q4_0. Leave it out for float32.',
+    ])
+  })
+
   test('a tensor under both of its keys must be the same, since HF ties only then', async () => {
     const both = (change: (table: tf.Tensor) => tf.Tensor): Promise<void> =>
       editWeights(tensors => {
@@ -253,6 +265,14 @@ describe('saving', () => {
     expect(await failureOf(() => model.savePretrained(''))).toEqual([
       'HEED_ARGUMENT_INVALID',
       'savePretrained: folder is "", expected the path of a folder.',
+    ])
+    expect(await failureOf(() => model.savePretrained(undefined as never))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'savePretrained: folder is undefined, expected the path of a folder.',
+    ])
+    expect(await failureOf(() => model.savePretrained(target, { dtyp: 'F16' } as never))).toEqual([
+      'HEED_ARGUMENT_INVALID',
+      'savePretrained: dtyp is not an option, expected dtype. Rename it or leave it out.',
     ])
     model.dispose()
   })
