@@ -1,4 +1,4 @@
-import { HeedError, tf, tokenLogProbs } from '@heed/tensor-backend'
+import { HeedError, Turns, tf, tokenLogProbs } from '@heed/tensor-backend'
 import type { CausalLm } from './model.ts'
 
 export interface PerplexityOptions {
@@ -39,6 +39,7 @@ export async function perplexity(
   check('stride', stride, isStride, `a whole number from 1 to contextLength (${contextLength})`)
   let sum = 0
   let scored = 0
+  const turns = new Turns()
   for (let begin = 0, end = 0; end < ids.length; begin += stride) {
     if (signal?.aborted)
       throw new HeedError('HEED_ABORTED', 'perplexity: the signal was aborted.', { cause: signal.reason })
@@ -55,6 +56,7 @@ export async function perplexity(
     scores.dispose()
     scored += count
     onProgress?.({ scored, total: ids.length - 1 })
+    await turns.next()
   }
   const loss = sum / scored
   return { perplexity: Math.exp(loss), loss, numTokens: scored }
