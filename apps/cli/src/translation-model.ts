@@ -17,6 +17,7 @@ import {
   completeArguments,
   type Dataset,
   encodePairs,
+  interruptSignal,
   listCheckpoints,
   loadParallelText,
   lossPlot,
@@ -43,7 +44,6 @@ import { translationSettings } from './translation-settings.ts'
 export interface TranslationRun {
   out: string
   resume: boolean
-  signal: AbortSignal
   isJson: boolean
 }
 
@@ -120,9 +120,10 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
   const say = sayTo(isJson)
   const parts = await makeParts(recipe, isJson, run.resume ? out : undefined)
   const { tokenizer, model } = parts
+  const { signal, release } = interruptSignal()
   try {
     const trainer = makeTrainer(recipe, run, parts)
-    const output = await trainer.train({ resumeFromCheckpoint: run.resume, signal: run.signal })
+    const output = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
     say('trained', describeTraining(output))
     if (!output.isInterrupted) await averageLast(recipe.averageCheckpoints ?? 1, out, model)
     const { evalLoss } = await trainer.evaluate()
@@ -132,12 +133,14 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
       await tokenizer.save(folder)
     }
     say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
+    release() // from here on Ctrl-C loses nothing
     const { globalStep, isInterrupted, metrics } = output
     const result = { model: folder, globalStep, isInterrupted, validationLoss: evalLoss! }
     const { test } = recipe.data
     const score = test && !isInterrupted ? { bleu: await testTranslation(test, { model, tokenizer }, run) } : {}
     return { ...result, trainSeconds: metrics.trainRuntime!, ...score }
   } finally {
+    release()
     model.dispose()
   }
 }

@@ -177,6 +177,13 @@ describe('a translation recipe', () => {
     expect(withGap.stdout).toBe(`${translations[5]}\n\n${translations[5]}\n`)
     expect(objects<Record<string, number>>(resumed).at(-1)).toMatchObject({ globalStep: 120, bleu: done.bleu })
 
+    const many = readFileSync(join(folder, 'train.en'), 'utf8').repeat(40)
+    for (const side of ['many.en', 'many.de']) writeFileSync(join(folder, side), many)
+    const tested = { ...recipe, data: { ...recipe.data, test: { source: 'many.en', target: 'many.de' } } }
+    const again = ['train', '--recipe', write('tested.json', tested), '--out', out, '--resume']
+    const stopped = await heed(again, { interruptWhen: 'saved ' })
+    expect([stopped.code, stopped.stderr]).toEqual([null, expect.not.stringContaining('BLEU')])
+
     const mend = 'Give what the run began with, or begin another without --resume.\n'
     const changed: [object, string][] = [
       [{ tokenizer: { vocabSize: 260 } }, 'tokenizer.vocabSize is 260, expected at least 300'],

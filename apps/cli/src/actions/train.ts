@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { HeedError, init } from '@heed/tensor-backend'
 import { Tokenizer } from '@heed/tokenizer'
-import { completeArguments, interruptSignal, type TrainingArguments } from '@heed/trainer'
+import { completeArguments, type TrainingArguments } from '@heed/trainer'
 import type { Command } from 'commander'
 import { AutoModelForCausalLM, type CausalLm, type LlamaConfig, LlamaForCausalLM, llamaConfig } from 'heed'
 import { type TrainOptions, type TrainRecipe, usualWarmup } from '../commands/train.ts'
@@ -139,12 +139,7 @@ async function trainByRecipe(
   const { out, resume, json } = options
   const recipe = await recipeOf(files, options, recipeFile)
   if (!resume) await tryOutputDir(out)
-  const { signal, release } = interruptSignal()
-  try {
-    return await trainTranslation(recipe, { out, resume, signal, isJson: json === true })
-  } finally {
-    release()
-  }
+  return trainTranslation(recipe, { out, resume, isJson: json === true })
 }
 
 interface RunParts {
