@@ -20,9 +20,14 @@ constexpr int kSpinsBetweenClocks = 64;
 constexpr double kSpinBeforeYieldMilliseconds = 0.2;
 constexpr long long kYieldNanoseconds = 50000;
 
+// On a busy machine a worker that spins takes the core of one that works: for so many loops workers then go to sleep soon.
+constexpr int kBusyLoops = 1000;
+constexpr double kBusySpinMilliseconds = 0.01;
+
 SharedLoop loop;
 std::atomic<int> ticket{0};
 std::atomic<int> sleeping{0};
+std::atomic<int> busy_loops{0};
 int size = 1;
 bool may_sleep = false;  // the main thread of a page may not
 int never_changes = 0;
@@ -46,7 +51,8 @@ bool spin(double milliseconds, const IsDone& is_done) {
 
 /** Waits until the ticket differs from `seen`. */
 void await(int seen) {
-    if (spin(kSpinMilliseconds, [&] { return ticket.load(std::memory_order_acquire) != seen; })) return;
+    const double spins = busy_loops.load(std::memory_order_relaxed) > 0 ? kBusySpinMilliseconds : kSpinMilliseconds;
+    if (spin(spins, [&] { return ticket.load(std::memory_order_acquire) != seen; })) return;
     sleeping.fetch_add(1, std::memory_order_seq_cst);
     while (ticket.load(std::memory_order_seq_cst) == seen) __builtin_wasm_memory_atomic_wait32(ticket_address(), seen, -1);
     sleeping.fetch_sub(1, std::memory_order_seq_cst);
@@ -66,8 +72,11 @@ void run_parallel(int count, int grain, Task task, const void* body) {
     loop.drain(0);
     inside_loop = false;
     loop.close([](const auto& is_done) {
+        const int busy = busy_loops.load(std::memory_order_relaxed);
+        if (busy > 0) busy_loops.store(busy - 1, std::memory_order_relaxed);
         if (spin(kSpinBeforeYieldMilliseconds, is_done)) return;
         // On a busy machine a worker inside the loop may have lost its core: let it have this one.
+        busy_loops.store(kBusyLoops, std::memory_order_relaxed);
         while (!is_done()) {
             if (may_sleep) __builtin_wasm_memory_atomic_wait32(&never_changes, 0, kYieldNanoseconds);
         }
