@@ -1,11 +1,14 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { HeedError, ifFound } from '@heed/tensor-backend'
 import type { Tokenizer } from '@heed/tokenizer'
-import { type LoraConfig, lastCheckpoint } from '@heed/trainer'
+import { checkNoOtherRun, type LoraConfig, lastCheckpoint } from '@heed/trainer'
 import { type HfConfig, openAdapter, openPretrained } from '@heed/transformer'
 import { transformerConfig } from 'heed'
 import type { TrainRecipe } from './commands/train.ts'
 import { newTokenizer } from './corpus.ts'
 import type { TranslationRecipe } from './recipe.ts'
+import type { RunFlags } from './training-options.ts'
 
 /** Sizes of a new model, with their names in config.json. */
 const sizes = {
@@ -31,6 +34,23 @@ const ofModel = [
   'shareEmbeddings',
   'tieWordEmbeddings',
 ] as const
+
+/**
+ * Throws HEED_IO when a run goes on in `out`, and HEED_ARGUMENT_INVALID when a new one would write over an earlier one: over its
+ * checkpoints, or over its results, folders in it.
+ */
+export async function checkPlaceOfRun({ out, resume, overwrite }: RunFlags, results: readonly string[]): Promise<void> {
+  if (!existsSync(out)) return
+  await checkNoOtherRun(out)
+  if (resume || overwrite) return
+  const found = (await lastCheckpoint(out)) ?? results.map(name => join(out, name)).find(existsSync)
+  if (found === undefined) return
+  throw new HeedError(
+    'HEED_ARGUMENT_INVALID',
+    `--out is ${out}, which holds ${found} of an earlier run, expected a folder without one. ` +
+      'Go on with that run by --resume, write over it by --overwrite, or choose another folder.',
+  )
+}
 
 /** The config.json of the newest checkpoint of a run; undefined where it stopped before the first one, and begins again. */
 async function configOfRun(out: string): Promise<HfConfig | undefined> {
@@ -95,7 +115,7 @@ export async function checkAdapterOfRun(asked: LoraConfig, out: string): Promise
 }
 
 /** What to do about what is not as the run began. */
-export const mendOfRun = 'Give what the run began with, or begin another without --resume.'
+export const mendOfRun = 'Give what the run began with, or begin another with --overwrite.'
 
 const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 

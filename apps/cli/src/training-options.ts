@@ -22,6 +22,8 @@ export interface TrainingFlags {
 export interface RunFlags {
   out: string
   resume: boolean
+  /** Write over an earlier run. */
+  overwrite: boolean
   dryRun?: boolean
   json?: boolean
 }
@@ -50,6 +52,7 @@ export function trainingOptions(command: Command, defaults: TrainingFlags = {}):
     .option('--save-steps <n>', 'save a checkpoint every so many steps', count, defaults.saveSteps)
     .option('--seed <n>', 'of new weights and of the order of the data', wholeNumber(0), defaults.seed)
     .option('--resume', 'go on from the newest checkpoint in --out', false)
+    .addOption(new Option('--overwrite', 'write over the run that is in --out').default(false).conflicts('resume'))
     .option('--dry-run', 'train four steps, write nothing, and print what the whole takes: memory, tokens, time')
     .addOption(new Option('--json', 'print one JSON object per line'))
 }

@@ -44,6 +44,7 @@ import { translationSettings } from './translation-settings.ts'
 export interface TranslationRun {
   out: string
   resume: boolean
+  overwrite: boolean
   isJson: boolean
 }
 
@@ -147,9 +148,9 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
 
 function runArguments(
   { training, averageCheckpoints: numAveraged = 1 }: TranslationRecipe,
-  { out, resume }: Pick<RunFlags, 'out' | 'resume'>,
+  { out, overwrite }: Pick<RunFlags, 'out' | 'overwrite'>,
 ): Partial<TrainingArguments> {
-  return { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: !resume }
+  return { saveTotalLimit: numAveraged, ...training, outputDir: out, overwriteOutputDir: overwrite }
 }
 
 function makeTrainer(

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { heed, main } from './run-cli.ts'
@@ -135,18 +135,18 @@ describe('help and wrong use', () => {
   test('a run that cannot begin leaves no folder', async () => {
     const [few, model] = [join(folder, 'few.txt'), join(folder, 'absent')]
     writeFileSync(few, 'hello world\n')
-    const out = join(folder, 'left', 'run')
+    const out = (run: string) => join(folder, `left by ${run}`, 'run')
     const runs = await Promise.all([
-      heed(['train', few, '--out', out, ...tiny]),
-      heed(['quickstart', '--data', few, '--out', out]),
-      heed(['finetune', model, few, '--out', out]),
+      heed(['train', few, '--out', out('train'), ...tiny]),
+      heed(['quickstart', '--data', few, '--out', out('quickstart')]),
+      heed(['finetune', model, few, '--out', out('finetune')]),
     ])
     expect(runs.map(({ stderr }) => stderr)).toEqual([
       expect.stringContaining('error: training text: the text has 10 tokens, expected at least blockSize (128).'),
       expect.stringContaining('error: training text: the text has 10 tokens, expected at least blockSize (128).'),
       expect.stringContaining(`error: ${model}: there is no such file or folder.`),
     ])
-    expect(readdirSync(folder)).not.toContain('left')
+    expect(readdirSync(folder).filter(name => name.startsWith('left'))).toEqual([])
   })
 
   test('a backend that is not there is refused by name', async () => {
@@ -307,13 +307,47 @@ test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from i
   expect(steps.at(-1)).toBe(400)
 })
 
+test('a run is refused at once where another goes on or an earlier one lies, unless it is to be written over', async () => {
+  const busy = join(folder, 'busy')
+  mkdirSync(busy)
+  writeFileSync(join(busy, '.heed-lock'), JSON.stringify({ pid: process.pid, host: hostname() }))
+  const model = join(import.meta.dirname, '..', '..', '..', 'packages', 'llama', 'test', 'fixtures', 'stories260K')
+  const commands = [['train', text], ['train', text, '--resume'], ['finetune', model, text], ['quickstart']]
+  for (const { code, stderr } of await Promise.all(commands.map(args => heed([...args, '--out', busy])))) {
+    expect(code).toBe(1)
+    expect(stderr).toBe(
+      `error: ${busy}: process ${process.pid} on ${hostname()} is training in this folder, expected no other run. ` +
+        `Choose another folder, or remove ${busy}/.heed-lock if that run is over.\n`,
+    )
+  }
+
+  const out = join(folder, 'earlier')
+  const args = ['train', text, '--out', out, '--steps', '1', ...tiny, ...short]
+  expect((await heed(args)).code).toBe(0)
+  const refusal = (found: string) => ({
+    code: 2,
+    stdout: '',
+    stderr:
+      `error: --out is ${out}, which holds ${found} of an earlier run, expected a folder without one. ` +
+      'Go on with that run by --resume, write over it by --overwrite, or choose another folder.\n',
+  })
+  expect(await heed(args)).toEqual(refusal(`${out}/checkpoint-1`))
+  expect(await heed(['finetune', model, text, '--out', out])).toEqual(refusal(`${out}/checkpoint-1`))
+  rmSync(join(out, 'checkpoint-1'), { recursive: true })
+  expect(await heed(args)).toEqual(refusal(join(out, 'model')))
+  expect((await heed([...args, '--overwrite', '--resume'])).code).toBe(2)
+  expect((await heed([...args, '--dry-run'])).code).toBe(0)
+  expect((await heed([...args, '--overwrite'])).code).toBe(0)
+  expect(readdirSync(out)).toContain('checkpoint-1')
+})
+
 test('a run goes on only with the sizes and the tokenizer that it began with', async () => {
   const [out, other] = [join(folder, 'begun'), join(folder, 'other-tokenizer')]
   const args = ['train', text, '--out', out, '--steps', '2', ...tiny, ...short]
   expect((await heed(args)).code).toBe(0)
   expect((await heed(['tokenizer', 'train', text, '--out', other, '--vocab-size', '310'])).code).toBe(0)
   const again = ['train', text, '--out', out, '--steps', '3', '--resume', ...tiny, ...short.slice(0, -2)]
-  const mend = 'Give what the run began with, or begin another without --resume.\n'
+  const mend = 'Give what the run began with, or begin another with --overwrite.\n'
   const wrong: [string[], string][] = [
     [['--vocab-size', '320'], `heed train: --vocab-size is 320, expected 300 as in the run in ${out}, with --resume.`],
     // as many weights as before, which would be loaded without a word

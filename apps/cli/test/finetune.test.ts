@@ -118,7 +118,7 @@ test('what is saved is named, the merged model too, and goes on with the same ad
     2,
     expect.stringContaining(
       `error: heed finetune: --lora-alpha is 32, expected 8 as in the run in ${out}, with --resume. ` +
-        'Give what the run began with, or begin another without --resume.\n',
+        'Give what the run began with, or begin another with --overwrite.\n',
     ),
   ])
   expect((await heed([...args, '--resume'])).code).toBe(0)

@@ -184,7 +184,7 @@ describe('a translation recipe', () => {
     const stopped = await heed(again, { interruptWhen: 'saved ' })
     expect([stopped.code, stopped.stderr]).toEqual([null, expect.not.stringContaining('BLEU')])
 
-    const mend = 'Give what the run began with, or begin another without --resume.\n'
+    const mend = 'Give what the run began with, or begin another with --overwrite.\n'
     const changed: [object, string][] = [
       [{ tokenizer: { vocabSize: 260 } }, 'tokenizer.vocabSize is 260, expected at least 300'],
       // as many weights as before, which would be loaded without a word

@@ -55,6 +55,7 @@ export {
   type InitOptions,
   init,
 } from './init.ts'
+export { sizeOfJob } from './job.ts'
 export { nearestName } from './nearest-name.ts'
 export { nextTask } from './next-task.ts'
 export { accumulate } from './ops/accumulate.ts'

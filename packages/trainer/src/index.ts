@@ -115,7 +115,7 @@ export { type LossPlotOptions, lossPlot, lossPlotPng, lossPlotSvg } from './repo
 export { metricsLog } from './report/metrics-log.ts'
 export type { TextSample } from './report/run-report.ts'
 export { tensorBoardLog } from './report/tensorboard.ts'
-export { lastCheckpoint, listCheckpoints } from './run-folder.ts'
+export { checkNoOtherRun, lastCheckpoint, listCheckpoints } from './run-folder.ts'
 export { Trainer, type TrainerOptions, type TrainOptions } from './trainer.ts'
 export type { LogRecord, TrainerState } from './trainer-state.ts'
 export type { TrainOutput } from './training-run.ts'

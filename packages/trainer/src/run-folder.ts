@@ -1,4 +1,4 @@
-import { HeedError } from '@heed/tensor-backend'
+import { HeedError, sizeOfJob } from '@heed/tensor-backend'
 import { folders } from '#folder'
 
 const checkpointName = /^checkpoint-\d+$/
@@ -38,6 +38,16 @@ export async function cleanRunFolder(outputDir: string): Promise<void> {
       await folders.remove(`${outputDir}/${name}`)
     }
   }
+}
+
+/**
+ * Throws HEED_IO when a run goes on in the folder: for what has work to do before `Trainer.train`, which asks again. In an MPI job
+ * it asks nothing, since the run may be that of the job's first process.
+ */
+export async function checkNoOtherRun(outputDir: string): Promise<void> {
+  if (sizeOfJob() > 1 || (await folders.list(outputDir)).length === 0) return
+  const unlock = await folders.lock(outputDir)
+  await unlock()
 }
 
 /** Refuses to mix a new run with the checkpoints of an older one. Throws HEED_ARGUMENT_INVALID. */

@@ -19,6 +19,7 @@ import type { TrainableModel } from '../src/model.ts'
 import { AdamW } from '../src/optim/adamw.ts'
 import type { NamedParameter } from '../src/optim/optimizer.ts'
 import { hash } from '../src/random.ts'
+import { checkNoOtherRun } from '../src/run-folder.ts'
 import { Trainer, type TrainerOptions } from '../src/trainer.ts'
 import { lossAndGradients } from '../src/training-step.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -478,10 +479,12 @@ describe('bad input', () => {
 
   test('two runs in one folder are kept apart, and a lock whose process is gone does not matter', async () => {
     const outputDir = temporaryFolder()
-    const second: { message?: string } = {}
+    const second: { message?: string; asked?: string } = {}
     const meanwhile: TrainerCallback = {
       onStepEnd: async ({ state }) => {
-        if (state.globalStep === 1) second.message = await failure({ outputDir })
+        if (state.globalStep !== 1) return
+        second.message = await failure({ outputDir })
+        second.asked = await checkNoOtherRun(outputDir).then(() => '', String)
       },
     }
     await train({ outputDir, maxSteps: 2 }, { callbacks: [meanwhile] })
@@ -489,6 +492,10 @@ describe('bad input', () => {
       `HEED_IO: ${outputDir}: process ${process.pid} on ${hostname()} is training in this folder, expected no other run. ` +
         `Choose another folder, or remove ${outputDir}/.heed-lock if that run is over.`,
     )
+    expect(second.asked).toContain(`process ${process.pid} on ${hostname()} is training in this folder`)
+    await checkNoOtherRun(outputDir)
+    await checkNoOtherRun(`${outputDir}/absent`)
+    expect(readdirSync(outputDir)).not.toContain('.heed-lock')
   })
 
   test('a lock that another process is just writing counts, and one that nobody writes does not', async () => {

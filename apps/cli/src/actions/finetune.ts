@@ -4,6 +4,7 @@ import { exitCodes } from '../failure.ts'
 import { completeRecipe, type GivenRecipe, readFinetuneRecipe } from '../finetune/recipe.ts'
 import { dryRunFinetune, finetuneByRecipe } from '../finetune/run.ts'
 import { checkOutputDir } from '../output-dir.ts'
+import { checkPlaceOfRun } from '../resumed-run.ts'
 import { argumentsOf } from '../training-options.ts'
 import { withoutUndefined } from '../without-undefined.ts'
 
@@ -18,6 +19,7 @@ export async function finetune(
   const file = options.recipe === undefined ? {} : await readFinetuneRecipe(options.recipe, options.data)
   const recipe = await completeRecipe(file, givenBy(model, files, options))
   if (options.dryRun) return printDryRun(await dryRunFinetune(recipe, options), isJson)
+  await checkPlaceOfRun(options, recipe.lora ? ['adapter', ...(recipe.merge ? ['model'] : [])] : ['model'])
   const result = await finetuneByRecipe(recipe, options)
   if (isJson) console.log(JSON.stringify({ event: 'done', ...result }))
   if (result.isInterrupted) process.exitCode = exitCodes.interrupted

@@ -5,6 +5,7 @@ import type { QuickstartOptions } from '../commands/quickstart.ts'
 import { defaultRecipe, usualWarmup } from '../commands/train.ts'
 import { exitCodes } from '../failure.ts'
 import { checkOutputDir } from '../output-dir.ts'
+import { checkPlaceOfRun } from '../resumed-run.ts'
 import { bold, dim } from '../terminal/style.ts'
 import { generateText } from './generate.ts'
 import { runRecipe } from './train.ts'
@@ -15,9 +16,10 @@ const prompt = 'ROMEO:\n'
 export async function quickstart({ steps, out, data, json }: QuickstartOptions): Promise<void> {
   const isJson = json === true
   await checkOutputDir(out)
+  await checkPlaceOfRun({ out, resume: false, overwrite: true }, [])
   const result = await runRecipe(
     { data: { text: await readTextFiles([data]) } },
-    { ...defaultRecipe, steps, warmupSteps: usualWarmup(steps), out, samplePrompt: [prompt] },
+    { ...defaultRecipe, steps, warmupSteps: usualWarmup(steps), out, overwrite: true, samplePrompt: [prompt] },
     isJson,
   )
 

@@ -10,7 +10,7 @@ import { type DryRun, dryRun, printDryRun } from '../dry-run.ts'
 import { exitCodes } from '../failure.ts'
 import { checkOutputDir, tryOutputDir } from '../output-dir.ts'
 import { readRecipe, type TranslationRecipe } from '../recipe.ts'
-import { checkSizesOfRun, checkVocabSizeOfRun } from '../resumed-run.ts'
+import { checkPlaceOfRun, checkSizesOfRun, checkVocabSizeOfRun } from '../resumed-run.ts'
 import { sampleTexts } from '../sample-texts.ts'
 import { formatCount } from '../terminal/format.ts'
 import { endOfText } from '../train-tokenizer.ts'
@@ -27,6 +27,7 @@ export async function train(files: readonly string[], options: TrainOptions, com
   completeDefaults(command, options)
   await checkOutputDir(options.out)
   if (options.dryRun) return printDryRun(await dryRunOf(files, options, command), isJson)
+  await checkPlaceOfRun(options, ['model'])
   const result = options.recipe
     ? await trainByRecipe(files, options, options.recipe)
     : await runRecipe(await inputOf(files, options, command), options, isJson)
@@ -47,7 +48,7 @@ function completeDefaults(command: Command, options: TrainOptions): void {
 const isGiven = (command: Command, option: string): boolean => command.getOptionValueSource(option) === 'cli'
 
 /** Options that a recipe does not say itself. */
-const besideRecipe = ['recipe', 'data', 'out', 'resume', 'dryRun', 'json']
+const besideRecipe = ['recipe', 'data', 'out', 'resume', 'overwrite', 'dryRun', 'json']
 /** Options of a new model and its tokenizer. */
 const ofNewModel = [
   'vocabSize',
@@ -136,10 +137,10 @@ async function trainByRecipe(
   options: TrainOptions,
   recipeFile: string,
 ): Promise<TranslationResult> {
-  const { out, resume, json } = options
+  const { out, resume, overwrite, json } = options
   const recipe = await recipeOf(files, options, recipeFile)
   if (!resume) await tryOutputDir(out)
-  return trainTranslation(recipe, { out, resume, isJson: json === true })
+  return trainTranslation(recipe, { out, resume, overwrite, isJson: json === true })
 }
 
 interface RunParts {
@@ -169,7 +170,7 @@ function runArguments(recipe: TrainRecipe): Partial<TrainingArguments> & { outpu
   return {
     ...argumentsOf(recipe),
     outputDir: recipe.out,
-    overwriteOutputDir: !recipe.resume,
+    overwriteOutputDir: recipe.overwrite,
     adamBeta2: 0.99,
     loggingSteps: 10,
     saveTotalLimit: 1,

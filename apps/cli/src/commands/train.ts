@@ -9,6 +9,7 @@ type WithDefaults = Required<Omit<TrainingFlags, 'lrSchedulerKwargs'>> & Pick<Tr
 export interface TrainRecipe extends WithDefaults {
   out: string
   resume: boolean
+  overwrite: boolean
   /** Folders; a tokenizer is trained where neither is given. */
   tokenizer?: string
   model?: string
@@ -42,6 +43,7 @@ export const defaultRecipe: Omit<TrainRecipe, 'out'> = {
   saveSteps: 400,
   seed: 42,
   resume: false,
+  overwrite: false,
 }
 
 /** A hundred steps, or a tenth of a short run. */

@@ -149,7 +149,7 @@ function usualRate({ lora, task }: FinetuneRecipe): number {
 /** As far as the recipe does not say: three epochs, evaluated and saved after each. */
 function runArguments(
   recipe: FinetuneRecipe,
-  { out, resume }: RunFlags,
+  { out, overwrite }: RunFlags,
 ): Partial<TrainingArguments> & { outputDir: string } {
   return {
     learningRate: usualRate(recipe),
@@ -160,7 +160,7 @@ function runArguments(
     saveTotalLimit: 1,
     ...recipe.training,
     outputDir: out,
-    overwriteOutputDir: !resume,
+    overwriteOutputDir: overwrite,
   }
 }
 
