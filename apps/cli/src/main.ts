@@ -71,9 +71,15 @@ try {
 
 // a reader that has seen enough, such as `head`, is no fault
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+  if (error.code === 'EPIPE') process.exit(0)
 })
+
+// nor is a terminal that was closed (EIO): SIGHUP tells of it, on which a training saves first
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EIO') throw error
+  })
+}
 
 program.hook('preAction', (_, command) => {
   refuseEmptyPaths(command)

@@ -73,7 +73,7 @@ export async function tokenizerOfRun(outputDir: string): Promise<Tokenizer> {
 export async function runTraining<T>(session: TrainingSession<T>): Promise<TrainingResult> {
   const { signal, release } = interruptSignal()
   try {
-    const result = await trainAndSave(session, signal)
+    const result = await trainAndSave(session, signal, release)
     const say = sayTo(session.isJson)
     say(
       'trained',
@@ -88,7 +88,16 @@ export async function runTraining<T>(session: TrainingSession<T>): Promise<Train
   }
 }
 
-async function trainAndSave<T>(session: TrainingSession<T>, signal: AbortSignal): Promise<TrainingResult> {
+/** Of Ctrl-C after the last step, while the model was being saved. */
+export function withoutEvaluation(folder: string): HeedError {
+  return new HeedError('HEED_ABORTED', `${folder} is saved; its evaluation was interrupted. Add --resume to have it.`)
+}
+
+async function trainAndSave<T>(
+  session: TrainingSession<T>,
+  signal: AbortSignal,
+  release: () => void,
+): Promise<TrainingResult> {
   const { model, tokenizer, trainDataset, evalDataset, args, isJson } = session
   const { outputDir } = args
   const { folder } = session
@@ -102,8 +111,10 @@ async function trainAndSave<T>(session: TrainingSession<T>, signal: AbortSignal)
     ],
   })
   const { globalStep, isInterrupted, metrics } = await trainer.train({ resumeFromCheckpoint: session.resume, signal })
-  const { evalLoss, evalBitsPerByte, evalAccuracy } = await trainer.evaluate()
   if (trainer.state.isWorldProcessZero) await session.save(folder)
+  if (signal.aborted && !isInterrupted) throw withoutEvaluation(folder)
+  release() // from here on Ctrl-C loses nothing
+  const { evalLoss, evalBitsPerByte, evalAccuracy } = await trainer.evaluate()
   return {
     model: folder,
     plot: join(outputDir, 'loss.png'),

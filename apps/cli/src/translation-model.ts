@@ -38,7 +38,7 @@ import { ProgressBar } from './terminal/progress.ts'
 import { runInBatches } from './text-task.ts'
 import type { RunFlags } from './training-options.ts'
 import { describeBackend, sayTo, trainingReport } from './training-report.ts'
-import { tokenizerFolder, tokenizerOfRun } from './training-session.ts'
+import { tokenizerFolder, tokenizerOfRun, withoutEvaluation } from './training-session.ts'
 import { translationSettings } from './translation-settings.ts'
 
 export interface TranslationRun {
@@ -127,14 +127,15 @@ export async function trainTranslation(recipe: TranslationRecipe, run: Translati
     const output = await trainer.train({ resumeFromCheckpoint: run.resume, signal })
     say('trained', describeTraining(output))
     if (!output.isInterrupted) await averageLast(recipe.averageCheckpoints ?? 1, out, model)
-    const { evalLoss } = await trainer.evaluate()
     const folder = join(out, 'model')
     if (trainer.state.isWorldProcessZero) {
       await model.savePretrained(folder)
       await tokenizer.save(folder)
     }
-    say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
+    if (signal.aborted && !output.isInterrupted) throw withoutEvaluation(folder)
     release() // from here on Ctrl-C loses nothing
+    const { evalLoss } = await trainer.evaluate()
+    say('saved', `${folder}, validation loss ${evalLoss!.toFixed(3)}`)
     const { globalStep, isInterrupted, metrics } = output
     const result = { model: folder, globalStep, isInterrupted, validationLoss: evalLoss! }
     const { test } = recipe.data

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -305,6 +315,40 @@ test('Ctrl-C saves a checkpoint, ends with code 130, and --resume goes on from i
     .map(record => record.step)
   expect(steps[0]).toBeGreaterThan(step)
   expect(steps.at(-1)).toBe(400)
+})
+
+test('a terminal that is closed, and takes no more writing, saves a checkpoint too', async () => {
+  const out = join(folder, 'hung up')
+  const args = ['train', text, '--out', out, '--steps', '4000', ...tiny, ...short, '--json']
+  const failing = "process.on('SIGHUP',()=>process.stderr.emit('error',Object.assign(Error(),{code:'EIO'})))"
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${failing}` }
+  const { code } = await heed(args, { interruptWhen: '"event":"log"', signal: 'SIGHUP', env })
+  expect(code).toBe(130)
+  expect(readdirSync(out)).toContainEqual(expect.stringMatching(/^checkpoint-/))
+})
+
+test('Ctrl-C after the last step ends the run with its model saved', async () => {
+  const long = join(folder, 'long.txt')
+  writeFileSync(long, readFileSync(text, 'utf8').repeat(30))
+  const args = (out: string) => ['train', long, '--out', join(folder, out), '--steps', '1', ...tiny, ...short, '--json']
+  const saved = join(folder, 'stopped late', 'model', 'tokenizer.json')
+  const [whileSaving, whileEvaluating] = await Promise.all([
+    heed(args('stopped early'), { interruptWhen: '"event":"save"' }),
+    heed(args('stopped late'), { interruptWhen: () => existsSync(saved) }),
+  ])
+  expect([whileEvaluating.code, whileEvaluating.stdout]).toEqual([null, expect.not.stringContaining('"done"')])
+  const { code, stdout } = whileSaving
+  const model = join(folder, 'stopped early', 'model')
+  expect([code, JSON.parse(stdout.trim().split('\n').at(-1)!)]).toEqual([
+    130,
+    {
+      error: {
+        code: 'HEED_ABORTED',
+        message: `${model} is saved; its evaluation was interrupted. Add --resume to have it.`,
+      },
+    },
+  ])
+  expect(readdirSync(model)).toContain('tokenizer.json')
 })
 
 test('a run is refused at once where another goes on or an earlier one lies, unless it is to be written over', async () => {

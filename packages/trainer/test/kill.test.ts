@@ -82,15 +82,19 @@ test('a folder half-written when the process died is cleared away, and one pushe
   expect(readdirSync(folder).sort()).toEqual(['checkpoint-1', 'checkpoint-2', 'metrics.jsonl', 'report.html'])
 })
 
-test('Ctrl-C finishes the step, saves, and ends the run cleanly', async () => {
-  const folder = temporaryFolder()
-  const training = startTraining(folder)
-  await untilSaved(3, training)
-  training.child.kill('SIGINT')
-  const [code] = await once(training.child, 'close')
-  expect(code).toBe(0)
-  const { globalStep, isInterrupted } = JSON.parse(training.output().trim().split('\n').at(-1)!)
-  expect(isInterrupted).toBe(true)
-  expect(await lastCheckpoint(folder)).toBe(`${folder}/checkpoint-${globalStep}`)
-  expect(readdirSync(folder)).not.toContain('.heed-lock')
-}, 120_000)
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s finishes the step, saves, and ends the run cleanly',
+  async signal => {
+    const folder = temporaryFolder()
+    const training = startTraining(folder)
+    await untilSaved(3, training)
+    training.child.kill(signal)
+    const [code] = await once(training.child, 'close')
+    expect(code).toBe(0)
+    const { globalStep, isInterrupted } = JSON.parse(training.output().trim().split('\n').at(-1)!)
+    expect(isInterrupted).toBe(true)
+    expect(await lastCheckpoint(folder)).toBe(`${folder}/checkpoint-${globalStep}`)
+    expect(readdirSync(folder)).not.toContain('.heed-lock')
+  },
+  120_000,
+)

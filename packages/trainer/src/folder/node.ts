@@ -146,13 +146,15 @@ export function memoryInUse(): number | undefined {
   return process.memoryUsage.rss()
 }
 
+const interrupts: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
 export interface InterruptSignal {
   signal: AbortSignal
   /** Gives Ctrl-C its usual meaning back. */
   release(): void
 }
 
-/** A signal that Ctrl-C (or SIGTERM) sets once; a second Ctrl-C ends the process as usual. */
+/** A signal that Ctrl-C, SIGTERM or a terminal that is closed sets once; a second one ends the process as usual. */
 export function interruptSignal(): InterruptSignal {
   const controller = new AbortController()
   const abort = (): void => {
@@ -160,10 +162,8 @@ export function interruptSignal(): InterruptSignal {
     controller.abort()
   }
   const release = (): void => {
-    process.off('SIGINT', abort)
-    process.off('SIGTERM', abort)
+    for (const name of interrupts) process.off(name, abort)
   }
-  process.on('SIGINT', abort)
-  process.on('SIGTERM', abort)
+  for (const name of interrupts) process.on(name, abort)
   return { signal: controller.signal, release }
 }
