@@ -23,6 +23,7 @@ import { applyConfigFile } from './config-file.ts'
 import { refuseEmptyPaths } from './empty-paths.ts'
 import { exitCodes, fail } from './failure.ts'
 import { refuseRunFolders } from './run-folders.ts'
+import { refuseSpareArguments } from './spare-arguments.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
@@ -31,6 +32,7 @@ const program = new Command('heed')
   .version(version)
   .configureHelp({ showGlobalOptions: true })
   .showHelpAfterError('(add --help for the options)')
+  .allowExcessArguments() // which refuseSpareArguments refuses
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage))
 
 for (const command of [
@@ -82,6 +84,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 program.hook('preAction', (_, command) => {
+  refuseSpareArguments(command)
   refuseEmptyPaths(command)
   refuseRunFolders(command)
 })

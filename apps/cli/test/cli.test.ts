@@ -63,6 +63,18 @@ describe('help and wrong use', () => {
     expect(found.at(-1)!.stderr).toContain('@heed/tensor-backend was loaded')
   })
 
+  test('words of a text without quotes, and arguments too many, are refused with how to mend it', async () => {
+    const calls = ['generate m Once upon a', 'tokenizer inspect t Once upon', 'chat m hello there', 'doctor now']
+    const said = await Promise.all(calls.map(call => heed(call.split(' '))))
+    const help = '\n(add --help for the options)\n'
+    expect(said.map(({ code, stdout, stderr }) => [code, stdout, stderr.replace(/\n+/g, '\n')])).toEqual([
+      [2, '', `error: prompt is 3 arguments, expected one text. Put it in quotes: "Once upon a".${help}`],
+      [2, '', `error: text is 2 arguments, expected one text. Put it in quotes: "Once upon".${help}`],
+      [2, '', `error: too many arguments for 'chat': hello, there. Expected 1, got 3.${help}`],
+      [2, '', `error: too many arguments for 'doctor': now. Expected 0, got 1.${help}`],
+    ])
+  })
+
   test('an unknown option ends with code 2 and names it', async () => {
     const { code, stderr } = await heed(['doctor', '--jsn'])
     expect(code).toBe(2)
