@@ -18,7 +18,7 @@ function isolated(response: Response): Response {
 }
 
 addPlugins([{ handlerWillRespond: async ({ response }) => isolated(response) }])
-precacheAndRoute(self.__WB_MANIFEST)
+precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/./] }) // no file depends on ?backend=
 cleanupOutdatedCaches()
 
 self.addEventListener('install', () => void self.skipWaiting())

@@ -141,6 +141,23 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     await page.reload() // the numbers of a new visit
   })
 
+  test('a run that one tab trains is not taken away by another', async () => {
+    await open('train')
+    await page.fill('textarea', 'the quick brown fox jumps over the lazy dog. '.repeat(400))
+    await fill('input[type=number] >> nth=0', '100000') // steps: more than the test waits for
+    await page.click('button.primary')
+    await page.waitForSelector('[data-phase=running]')
+    const other = await page.context().newPage()
+    await other.goto(`${address}#/train`)
+    await other.getByRole('button', { name: 'Delete this run' }).click()
+    expect(await other.textContent('[role=alert]')).toContain('Another tab of this site is training')
+    await other.close()
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.getByRole('button', { name: 'Delete this run' }).click()
+    await page.waitForSelector('form')
+    await page.reload()
+  })
+
   test('training lowers the loss, survives a reload, and ends in an HF folder', { timeout: 240_000 }, async () => {
     await open('train')
     await page.fill('textarea', 'the quick brown fox jumps over the lazy dog. '.repeat(400))
@@ -275,6 +292,94 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     )
   })
 
+  test('a message that the chat template refuses goes back to be changed, and what was open stays', async () => {
+    const names = (await readdir(story)).filter(name => name !== 'expected.json')
+    const template = "{% if messages[0].content == 'no' %}{{ raise_exception('Say yes') }}{% endif %}Once upon a time"
+    const files = names.map(async name => ({ name, mimeType: '', buffer: await readFile(join(story, name)) }))
+    await open('run')
+    await page.reload()
+    await page.waitForSelector('main input[type=file]', { state: 'attached' })
+    await page.setInputFiles('main input[type=file]', [
+      ...(await Promise.all(files)),
+      { name: 'chat_template.jinja', mimeType: '', buffer: Buffer.from(template) },
+    ])
+    const message = page.getByLabel('Your message')
+    await message.fill('no')
+    await page.getByRole('button', { name: 'Send' }).click()
+    expect(await page.textContent('[role=alert]')).toContain('Say yes')
+    await until("document.querySelectorAll('.card').length === 0")
+    expect(await message.inputValue()).toBe('no')
+    await page.getByRole('button', { name: 'New conversation' }).click()
+    await page.waitForSelector('[role=alert]', { state: 'detached' })
+
+    await message.fill('yes')
+    await page.getByLabel('New tokens').fill('8')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await until("document.querySelectorAll('.sample')[1]?.textContent.length > 8")
+    const broken = { name: 'broken.gguf', mimeType: '', buffer: Buffer.from('GGUF') }
+    for (let i = 0; i < 2; i++) {
+      await page.setInputFiles('main input[type=file]', broken)
+      expect(await page.textContent('[role=alert]')).toContain('broken.gguf')
+      expect(await page.inputValue('main input[type=file]')).toBe('') // it may be chosen again
+    }
+    expect(await page.locator('.card').count()).toBe(2)
+  })
+
+  test('a model stays open while another page is shown, and one that is writing may be replaced', async () => {
+    await page.click('main .actions button.primary')
+    await page.getByLabel('New tokens').fill('400')
+    await page.getByRole('button', { name: 'Write on' }).click()
+    await page.waitForSelector('.written .token')
+    await page.click('main .actions button.primary')
+    await page.waitForSelector('.written', { state: 'detached' })
+    await page.getByRole('button', { name: 'Write on' }).click()
+    await page.waitForSelector('.written .token')
+    await open('tokenize')
+    await open('run')
+    expect(await page.textContent('main p[aria-live]')).toMatch(/^LlamaForCausalLM, 260,032 parameters/)
+    await page.getByRole('button', { name: 'Write on' }).click()
+    await page.waitForSelector('.written .token')
+    expect(await page.$('[role=alert]')).toBe(null)
+  })
+
+  test('of a folder in which folders lie the outer files are taken, and a file dropped elsewhere does nothing', async () => {
+    await open('run')
+    await page.reload()
+    await page.waitForSelector('.drop')
+    const isKept = await page.evaluate(() => {
+      const transfer = new DataTransfer()
+      transfer.items.add(new File(['{'], 'config.json'))
+      const drop = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+      document.querySelector('h1')!.dispatchEvent(drop)
+      return drop.defaultPrevented
+    })
+    expect(isKept).toBe(true)
+    await page.evaluate(() => {
+      const file = (name: string, text: string) => ({
+        name,
+        isFile: true,
+        isDirectory: false,
+        file: (resolve: (file: File) => void) => resolve(new File([text], name)),
+      })
+      const folder = (name: string, entries: unknown[]) => ({
+        name,
+        isFile: false,
+        isDirectory: true,
+        createReader: () => ({ readEntries: (resolve: (portion: unknown[]) => void) => resolve(entries.splice(0)) }),
+      })
+      const dropped = folder('model', [
+        folder('1_Pooling', [file('tokenizer.json', '{"inner'), file('config.json', '{}')]),
+        file('tokenizer.json', '{"outer'),
+        file('config.json', '{}'),
+      ])
+      const drop = new Event('drop', { bubbles: true, cancelable: true })
+      const items = [{ webkitGetAsEntry: () => dropped }]
+      Object.assign(drop, { dataTransfer: { items, types: ['Files'] } })
+      document.querySelector('.drop')!.dispatchEvent(drop)
+    })
+    expect(await page.textContent('[role=alert]')).toMatch(/tokenizer\.json.*outer/)
+  })
+
   test('files that no model can be made of are refused by name, and the page goes on', async () => {
     const file = (name: string, text: string) => ({ name, mimeType: '', buffer: Buffer.from(text) })
     const tokenizer = file('tokenizer.json', await readFile(join(story, 'tokenizer.json'), 'utf8'))
@@ -361,6 +466,9 @@ describe.skipIf(!chromiumPath)('the site in Chromium (skipped where none is foun
     host.closeAllConnections()
     await page.goto(`${address}#/tokenize`)
     await page.reload()
+    await page.waitForSelector('.token')
+    expect(await page.evaluate('crossOriginIsolated')).toBe(true)
+    await page.goto(`${address}?backend=wasm#/tokenize`)
     await page.waitForSelector('.token')
     expect(await page.evaluate('crossOriginIsolated')).toBe(true)
   })

@@ -1,4 +1,5 @@
 import { proxy } from 'comlink'
+import { Fragment } from 'preact'
 import { useState } from 'preact/hooks'
 import { useText } from '../language/language.ts'
 import { bundledModel } from '../parts/bundled.ts'
@@ -13,6 +14,8 @@ import { TranslatePanel } from './run/translate.tsx'
 import { WritePanel } from './run/write.tsx'
 
 interface Ready {
+  /** Of all models that were opened: each has panels of its own. */
+  turn: number
   architecture: string
   numParameters: number
   task: Task
@@ -21,29 +24,33 @@ interface Ready {
   threads: number
 }
 
+/** What the worker has, which outlives the page. */
+let open: Ready | undefined
+
 /** Page 4: a model from the site, the run of this browser, the hub or a dropped folder, put to its use. */
 export function RunPage() {
   const text = useText()
-  const [ready, setReady] = useState<Ready>()
+  const [ready, setReady] = useState(open)
   const [progress, setProgress] = useState<{ done: number; total: number }>()
   const [hubId, setHubId] = useState('')
-  const [isChat, setChat] = useState(false)
+  const [isChat, setChat] = useState(open?.hasChat ?? false)
   const [error, setError] = useState<unknown>()
 
-  const load = async (open: () => Promise<ModelSource>): Promise<void> => {
-    const before = ready
+  const load = async (source: () => Promise<ModelSource>): Promise<void> => {
+    let isLoading = true
     setError(undefined)
-    setReady(undefined)
     setProgress({ done: 0, total: 0 })
     try {
-      const onProgress = proxy((done: number, total: number) => setProgress({ done, total }))
-      const found = await runningWorker().load(await open(), onProgress)
-      setReady(found)
-      setChat(found.hasChat)
+      const onProgress = proxy((done: number, total: number) => {
+        if (isLoading) setProgress({ done, total }) // it may come after the model
+      })
+      open = await runningWorker().load(await source(), onProgress)
+      setReady(open)
+      setChat(open.hasChat)
     } catch (cause) {
-      setError(cause)
-      setReady(before) // the worker still has it
+      setError(cause) // what was open still is
     } finally {
+      isLoading = false
       setProgress(undefined)
     }
   }
@@ -87,9 +94,10 @@ export function RunPage() {
         <button type="submit">{text.run.load}</button>
       </form>
       <p class="quiet" aria-live="polite">
-        {progress && text.run.loading(progress.done, progress.total)}
-        {ready &&
-          `${text.run.ready(ready.architecture, ready.numParameters.toLocaleString())} · ${text.train.backend(ready.backend, ready.threads)}`}
+        {progress
+          ? text.run.loading(progress.done, progress.total)
+          : ready &&
+            `${text.run.ready(ready.architecture, ready.numParameters.toLocaleString())} · ${text.train.backend(ready.backend, ready.threads)}`}
       </p>
       <Notice error={error} />
       {ready?.hasChat && ready.task === 'generate' && (
@@ -101,9 +109,11 @@ export function RunPage() {
           </select>
         </label>
       )}
-      {ready?.task === 'generate' && (isChat ? <ChatPanel /> : <WritePanel />)}
-      {ready?.task === 'fill' && <FillPanel />}
-      {ready?.task === 'translate' && <TranslatePanel />}
+      <Fragment key={ready?.turn}>
+        {ready?.task === 'generate' && (isChat ? <ChatPanel /> : <WritePanel />)}
+        {ready?.task === 'fill' && <FillPanel />}
+        {ready?.task === 'translate' && <TranslatePanel />}
+      </Fragment>
     </>
   )
 }

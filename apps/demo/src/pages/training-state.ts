@@ -119,6 +119,8 @@ export async function pauseRun(): Promise<void> {
 }
 
 export async function discardRun(): Promise<void> {
-  await attempt(async () => trainingWorker().discard())
-  change(initial)
+  await attempt(async () => {
+    await trainingWorker().discard()
+    change(initial)
+  })
 }

@@ -42,29 +42,33 @@ export function FileDrop({ label, accept, isMultiple = false, onFiles }: FileDro
         accept={accept}
         multiple={isMultiple}
         aria-label={label}
-        onChange={event => take(event.currentTarget.files)}
+        onChange={({ currentTarget }) => {
+          take(currentTarget.files)
+          currentTarget.value = '' // the same file may be chosen again, once it is mended
+        }}
       />
     </fieldset>
   )
 }
 
-/** What was dropped, the files of a folder included. */
+/** What was dropped, the files of folders included; of files with one name the outermost. */
 async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
   const entries = [...transfer.items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null)
-  const files: File[] = []
-  const walk = async (entry: FileSystemEntry): Promise<void> => {
-    if (entry.isFile) {
-      files.push(await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)))
-      return
-    }
-    const reader = (entry as FileSystemDirectoryEntry).createReader()
-    for (;;) {
-      // browsers hand out a folder in portions, the last one empty
-      const portion = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
-      if (portion.length === 0) return
-      for (const each of portion) await walk(each)
+  const files = new Map<string, File>()
+  for (const entry of entries) {
+    // grows while it is walked: what lies in a folder comes after all that lies beside it
+    if (entry.isDirectory) {
+      const reader = (entry as FileSystemDirectoryEntry).createReader()
+      for (;;) {
+        // browsers hand out a folder in portions, the last one empty
+        const portion = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
+        if (portion.length === 0) break
+        entries.push(...portion)
+      }
+    } else if (!files.has(entry.name)) {
+      const file = (entry as FileSystemFileEntry).file.bind(entry)
+      files.set(entry.name, await new Promise<File>((resolve, reject) => file(resolve, reject)))
     }
   }
-  for (const entry of entries) await walk(entry)
-  return files
+  return [...files.values()]
 }

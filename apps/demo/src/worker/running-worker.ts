@@ -25,7 +25,11 @@ export interface Sampling {
 }
 
 let loaded: OpenModel | undefined
+let numLoaded = 0
 let writing: AbortController | undefined
+let written: Promise<void> = Promise.resolve()
+
+const nothing = (): void => {}
 
 /** Of one row. */
 function softmax(scores: Float32Array): Float32Array {
@@ -42,11 +46,22 @@ export const running = {
   async load(source: ModelSource, onProgress: (done: number, total: number) => void) {
     const { backend, threads } = await startBackend()
     const opened = await openModel(source, onProgress)
+    writing?.abort()
+    await written // the model is in use till then
     loaded?.model.dispose()
     loaded = opened
+    const turn = ++numLoaded
     const { model, tokenizer, task } = opened
     const hasChat = Boolean(tokenizer.config.chat_template)
-    return { numParameters: model.numParameters, architecture: model.architecture, task, hasChat, backend, threads }
+    return {
+      turn,
+      numParameters: model.numParameters,
+      architecture: model.architecture,
+      task,
+      hasChat,
+      backend,
+      threads,
+    }
   },
 
   /** Writes on from a prompt, token by token. */
@@ -103,15 +118,17 @@ async function write(
   const look = (scores: Float32Array): void => {
     alternatives = likeliest(softmax(scores), tokenizer)
   }
+  const work = model.generate([ids], {
+    maxNewTokens,
+    doSample,
+    ...(doSample && { temperature, topK, topP, seed }),
+    signal: controller.signal,
+    logitsProcessors: [look],
+    streamer: { put: ([id]) => onToken({ id: id!, text: stream.push(id!), alternatives }) },
+  })
+  written = work.then(nothing, nothing)
   try {
-    await model.generate([ids], {
-      maxNewTokens,
-      doSample,
-      ...(doSample && { temperature, topK, topP, seed }),
-      signal: controller.signal,
-      logitsProcessors: [look],
-      streamer: { put: ([id]) => onToken({ id: id!, text: stream.push(id!), alternatives }) },
-    })
+    await work
   } catch (error) {
     if (!controller.signal.aborted) throw error
   }

@@ -116,6 +116,14 @@ function sampling(
 
 let running: AbortController | undefined
 
+/** Does something to the run that is kept. Throws where another tab of the site is at it. */
+async function alone(work: () => Promise<void>): Promise<void> {
+  await navigator.locks.request('run', { ifAvailable: true }, async granted => {
+    if (!granted) throw new Error('Another tab of this site is training. Let it end or pause it there, then try again.')
+    await work()
+  })
+}
+
 export const training = {
   /** The run that a reload or a pause left, if there is one. */
   async found(): Promise<FoundRun | undefined> {
@@ -131,15 +139,19 @@ export const training = {
   },
 
   /** Begins a new run, in place of any other. */
-  async start(recipe: Recipe, text: string, tell: (event: TrainingEvent) => void): Promise<void> {
-    await saveRun(recipe, text)
-    await train(recipe, text, tell)
+  start(recipe: Recipe, text: string, tell: (event: TrainingEvent) => void): Promise<void> {
+    return alone(async () => {
+      await saveRun(recipe, text)
+      await train(recipe, text, tell)
+    })
   },
 
   /** Goes on with the run that is kept. */
-  async resume(tell: (event: TrainingEvent) => void): Promise<void> {
-    const saved = await readRun()
-    if (saved) await train(saved.recipe, saved.text, tell)
+  resume(tell: (event: TrainingEvent) => void): Promise<void> {
+    return alone(async () => {
+      const saved = await readRun()
+      if (saved) await train(saved.recipe, saved.text, tell)
+    })
   },
 
   /** Finishes the step, saves a checkpoint and ends `start` or `resume`. */
@@ -147,7 +159,7 @@ export const training = {
     running?.abort()
   },
 
-  discard: discardRun,
+  discard: (): Promise<void> => alone(discardRun),
 
   /** The finished model as an HF folder in a zip. */
   async zip(): Promise<Blob> {

@@ -16,7 +16,7 @@ export function ChatPanel() {
   const [messages, setMessages] = useState<readonly Message[]>([])
   const [draft, setDraft] = useState('')
   const [sampling, setSampling] = useState(defaultSampling)
-  const { tokens, isWriting, error, write, stop } = useWriting()
+  const { tokens, isWriting, error, write, stop, clear } = useWriting()
   const textOf = (parts: ReadonlyArray<{ text: string }>): string => parts.map(part => part.text).join('')
   const send = async (event: Event): Promise<void> => {
     event.preventDefault()
@@ -24,7 +24,13 @@ export function ChatPanel() {
     setMessages(asked)
     setDraft('')
     const answer = await write(onToken => runningWorker().chat(asked, sampling, onToken))
-    setMessages([...asked, { role: 'assistant', content: textOf(answer) }])
+    if (answer?.length) return setMessages([...asked, { role: 'assistant', content: textOf(answer) }])
+    setMessages(messages) // without an answer, the message goes back to be changed
+    setDraft(typed => typed || draft)
+  }
+  const restart = (): void => {
+    setMessages([])
+    clear()
   }
   const shown = isWriting ? [...messages, { role: 'assistant', content: textOf(tokens) } as const] : messages
   return (
@@ -52,7 +58,7 @@ export function ChatPanel() {
               {text.stop}
             </button>
           ) : (
-            <button type="button" onClick={() => setMessages([])}>
+            <button type="button" onClick={restart}>
               {text.newChat}
             </button>
           )}

@@ -1,5 +1,5 @@
 import { proxy } from 'comlink'
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { WrittenToken } from '../../worker/running-worker.ts'
 import { runningWorker } from '../../worker/start.ts'
 
@@ -7,24 +7,31 @@ interface Writing {
   tokens: readonly WrittenToken[]
   isWriting: boolean
   error: unknown
-  /** Runs a call that tells each token as it comes, and gives all of them. */
-  write(call: (onToken: (token: WrittenToken) => void) => Promise<void>): Promise<WrittenToken[]>
+  /** Runs a call that tells each token as it comes, and gives all of them; undefined where it fails. */
+  write(call: (onToken: (token: WrittenToken) => void) => Promise<void>): Promise<WrittenToken[] | undefined>
   stop(): void
+  clear(): void
 }
 
-/** Tokens as they come from the worker. */
+const stop = (): void => void runningWorker().stop()
+
+/** Tokens as they come from the worker, as long as they are shown. */
 export function useWriting(): Writing {
   const [tokens, setTokens] = useState<readonly WrittenToken[]>([])
   const [isWriting, setWriting] = useState(false)
   const [error, setError] = useState<unknown>()
+  useEffect(() => stop, [])
+  const clear = (): void => {
+    setTokens([])
+    setError(undefined)
+  }
   return {
     tokens,
     isWriting,
     error,
     async write(call) {
       const written: WrittenToken[] = []
-      setTokens([])
-      setError(undefined)
+      clear()
       setWriting(true)
       try {
         await call(
@@ -33,13 +40,15 @@ export function useWriting(): Writing {
             setTokens([...written])
           }),
         )
+        return written
       } catch (cause) {
         setError(cause)
+        return undefined
       } finally {
         setWriting(false)
       }
-      return written
     },
-    stop: () => void runningWorker().stop(),
+    stop,
+    clear,
   }
 }
