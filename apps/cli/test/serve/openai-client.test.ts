@@ -70,6 +70,24 @@ describe('chat', () => {
     expect(choices[0]).toMatchObject({ message: { content: ', there was a ' }, finish_reason: 'stop' })
   })
 
+  test('refuses what would change nothing, and a model without a chat template', async () => {
+    const ask = client.chat.completions.create({ ...greedy, messages, top_logprobs: 2 })
+    await expect(ask).rejects.toThrow('400 top_logprobs is 2, expected "logprobs": true with it. Add it.')
+    const old = client.chat.completions.create({ ...greedy, messages, functions: [{ name: 'f' }] })
+    await expect(old).rejects.toThrow(
+      /^400 functions is .*, expected tools, which came after them. Give them as tools.$/,
+    )
+    const best = client.completions.create({ ...greedy, prompt: 'Once', best_of: 3 })
+    await expect(best).rejects.toThrow('400 best_of is 3, expected 1, as many as n. Ask for n and choose.')
+    const plain = await RunningServer.start([`stories=${stories}`], [], false)
+    const talk = new OpenAI({ baseURL: `${plain.url}/v1`, apiKey: 'any', maxRetries: 0 }).chat.completions
+    await expect(talk.create({ ...greedy, messages })).rejects.toThrow(
+      '400 the model has no chat template, expected one for messages. Ask /v1/completions to go on from a text, ' +
+        'or start the server with --chat-template.',
+    )
+    await plain.stop()
+  })
+
   test('gives log-probabilities of the tokens and of others in their place', async () => {
     const { choices } = await client.chat.completions.create({ ...greedy, messages, logprobs: true, top_logprobs: 2 })
     const content = choices[0]!.logprobs!.content!

@@ -28,11 +28,20 @@ export class RunningServer {
     })
   }
 
-  static async start(models: string[], options: string[] = []): Promise<RunningServer> {
+  /** With a chat template for all models, unless `hasTemplate` is false. */
+  static async start(models: string[], options: string[] = [], hasTemplate = true): Promise<RunningServer> {
     const folder = mkdtempSync(join(tmpdir(), 'heed-serve-'))
     const template = join(folder, 'chat.jinja')
     writeFileSync(template, chatTemplate)
-    const args = [main, 'serve', ...models, '--port', '0', '--chat-template', template, ...options]
+    const args = [
+      main,
+      'serve',
+      ...models,
+      '--port',
+      '0',
+      ...(hasTemplate ? ['--chat-template', template] : []),
+      ...options,
+    ]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const url = await new Promise<string>((resolve, reject) => {
       let text = ''

@@ -179,6 +179,13 @@ class ServedLanguageModel implements ServedModel {
     if ('text' in input) return [...this.tokenizer.encode(input.text).ids]
     const { messages, tools, variables } = input
     const { chatTemplate } = this.settings
+    if (chatTemplate === undefined && this.tokenizer.chatTemplates.size === 0) {
+      throw new RequestError(
+        400,
+        'the model has no chat template, expected one for messages. Ask /v1/completions to go on from a text, or start the server with --chat-template.',
+        { param: 'messages' },
+      )
+    }
     const encoding: Encoding = this.tokenizer.applyChatTemplate(messages, {
       tools,
       variables,

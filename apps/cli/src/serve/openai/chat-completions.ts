@@ -20,7 +20,10 @@ export async function chatCompletions(
   const { tools, schema: callSchema } = readTools(fields)
   const schema = callSchema ?? readSchema(fields)
   const maxNewTokens = fields.integer('max_completion_tokens', 1) ?? fields.integer('max_tokens', 1)
-  const topLogprobs = fields.integer('top_logprobs', 0, MAX_TOP_LOGPROBS)
+  const wantsLogprobs = fields.flag('logprobs') ?? false
+  const topLogprobs = fields.integer('top_logprobs', 0, MAX_TOP_LOGPROBS) ?? 0
+  if (topLogprobs > 0 && !wantsLogprobs) throw fields.invalid('top_logprobs', '"logprobs": true with it', 'Add it.')
+  if (fields.has('functions')) throw fields.invalid('functions', 'tools, which came after them', 'Give them as tools.')
   const requests = forEachChoice(fields, {
     model,
     input: {
@@ -31,7 +34,7 @@ export async function chatCompletions(
     settings: readSettings(fields, maxNewTokens),
     stop: readStops(fields),
     ...(schema !== undefined && { schema }),
-    ...(fields.flag('logprobs') && { topLogprobs: topLogprobs ?? 0 }),
+    ...(wantsLogprobs && { topLogprobs }),
   })
   const isStream = fields.flag('stream') ?? false
   const wantsUsage = fields.object('stream_options')?.flag('include_usage') ?? false

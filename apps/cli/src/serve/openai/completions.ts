@@ -19,6 +19,9 @@ export async function completions(
 ): Promise<{ whole: object } | { stream: AsyncGenerator<object, void, undefined> }> {
   const model = fields.required('model', fields.text('model'))
   if (fields.has('suffix')) throw fields.invalid('suffix', 'none', 'The models go on from a prompt.')
+  const perPrompt = fields.integer('n', 1) ?? 1
+  const bestOf = fields.integer('best_of', 1) ?? perPrompt
+  if (bestOf !== perPrompt) throw fields.invalid('best_of', `${perPrompt}, as many as n`, 'Ask for n and choose.')
   const echoes = fields.flag('echo') ?? false
   const schema = readSchema(fields)
   const settings = readSettings(fields, fields.integer('max_tokens', 1) ?? DEFAULT_MAX_TOKENS)
@@ -31,7 +34,6 @@ export async function completions(
   const isStream = fields.flag('stream') ?? false
   const wantsUsage = fields.object('stream_options')?.flag('include_usage') ?? false
   const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: Math.floor(Date.now() / 1000), model }
-  const perPrompt = fields.integer('n', 1) ?? 1
   const choices = await beginChoices(inference, requests, context)
   const promptTokens = choices.begins
     .filter((_, i) => i % perPrompt === 0)
