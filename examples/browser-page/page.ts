@@ -1,7 +1,7 @@
 /** Loads a model in a page and fills the mask of what one types. `npx vite examples/browser-page` serves it. */
 import { init, pipeline } from 'heed'
 
-const { backend, instructionSet } = await init() // wasm, or webgpu by init({ backend: 'webgpu' })
+const { backend, instructionSet } = await init() // webgpu where there is a real GPU, else wasm
 document.querySelector('#backend')!.textContent = `${backend} (${instructionSet})`
 
 const fillMask = await pipeline('fill-mask', new URL('countries-bert', location.href).href) // or a hub id

@@ -20,8 +20,16 @@ async function request(url: string, range: string, options: UrlOptions): Promise
       cause,
     })
   }
-  if (response.ok) return response
+  const isPage = /^text\/html\b/.test(response.headers.get('content-type') ?? '')
+  if (response.ok && !isPage) return response
   await response.body?.cancel()
+  if (response.ok) {
+    // single-page servers, Vite's too, send their page with status 200 for a file that is not there
+    throw new HeedError(
+      'HEED_FILE_NOT_FOUND',
+      `${url}: the server sent a page (text/html), expected a file. Check the address.`,
+    )
+  }
   const code = response.status === 404 ? 'HEED_FILE_NOT_FOUND' : 'HEED_IO'
   throw new HeedError(code, `${url}: status is ${response.status} ${response.statusText}, expected 200 or 206.`)
 }
@@ -34,7 +42,7 @@ async function body(url: string, response: Response): Promise<Uint8Array> {
   }
 }
 
-/** Reads a URL by HTTP ranges (RFC 9110, section 14). Throws HEED_FILE_NOT_FOUND on 404, HEED_IO, HEED_ABORTED. */
+/** Reads a URL by HTTP ranges (RFC 9110, section 14). Throws HEED_FILE_NOT_FOUND on 404 and where a page comes, HEED_IO, HEED_ABORTED. */
 export async function openUrl(url: string, options: UrlOptions = {}): Promise<ByteSource> {
   const first = await request(url, 'bytes=0-0', options)
   const total = /^bytes 0-0\/(\d+)$/.exec(first.headers.get('content-range') ?? '')?.[1]

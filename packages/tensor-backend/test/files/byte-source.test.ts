@@ -41,6 +41,10 @@ const serve: Record<string, RequestListener> = {
     response.write(content.subarray(0, 1), () => !isFirst && response.destroy())
     if (isFirst) response.end()
   },
+  '/page': (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
+    response.end('<!doctype html>')
+  },
   '/private': (request, response) => {
     response.statusCode = request.headers.authorization === 'Bearer t' ? 200 : 403
     response.end(content)
@@ -141,6 +145,10 @@ test('each failure of a download has its own message', async () => {
   await expect(openByteSource(`${origin}/none`)).rejects.toMatchObject({
     code: 'HEED_FILE_NOT_FOUND',
     message: `${origin}/none: status is 404 Not Found, expected 200 or 206.`,
+  })
+  await expect(openByteSource(`${origin}/page`)).rejects.toMatchObject({
+    code: 'HEED_FILE_NOT_FOUND',
+    message: `${origin}/page: the server sent a page (text/html), expected a file. Check the address.`,
   })
   await expect(openByteSource(`${origin}/private`)).rejects.toMatchObject({
     code: 'HEED_IO',
