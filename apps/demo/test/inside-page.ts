@@ -119,4 +119,30 @@ export function insideTests(
     expect(await page.locator('[data-side=llama] >> nth=3').textContent()).toContain('no bias')
     expect(await page.locator('[data-side=gpt2] >> nth=3').textContent()).toContain('8 q')
   })
+
+  test('what stands on colours can be read, in light and in dark (WCAG 2.2, 1.4.3)', async () => {
+    await open('inside')
+    for (const theme of ['light', 'dark']) {
+      await pageOf().evaluate(name => document.documentElement.setAttribute('data-theme', name), theme)
+      const lowest = await pageOf().$$eval('.large-map td[data-share], .lens td button', cells => {
+        const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!
+        const luminance = (colour: string): number => {
+          context.fillStyle = colour
+          context.fillRect(0, 0, 1, 1)
+          const [r, g, b] = Array.from(context.getImageData(0, 0, 1, 1).data, byte =>
+            byte <= 10 ? byte / 3294.6 : ((byte / 255 + 0.055) / 1.055) ** 2.4,
+          )
+          return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!
+        }
+        const contrasts = cells.map(cell => {
+          const ground = luminance(getComputedStyle(cell.closest('td')!).backgroundColor)
+          const ink = luminance(getComputedStyle(cell).color)
+          return (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05)
+        })
+        return Math.min(...contrasts)
+      })
+      expect(lowest, theme).toBeGreaterThan(4.5)
+    }
+    await pageOf().reload()
+  })
 }

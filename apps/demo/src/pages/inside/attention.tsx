@@ -120,8 +120,7 @@ function LargeMap({ title, rows, columns, values, place }: LargeMapProps) {
                       key={c}
                       data-share={share}
                       title={`${token} → ${looked}: ${(100 * share).toFixed(1)} %`}
-                      style={{ '--share': `${Math.round(100 * share)}%` }}
-                      class={share > 0.55 ? 'strong' : undefined}
+                      style={{ '--share': `${Math.round(52 * share)}%` }} // of more, the number could not be read
                     >
                       {share >= 0.005 ? Math.round(100 * share) : ''}
                     </td>

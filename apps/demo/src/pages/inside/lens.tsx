@@ -31,11 +31,7 @@ export function Lens({ pass, place, layer, onChoose }: LensProps) {
             <tr key={l}>
               <th scope="row">{l === 0 ? text.lensInput : text.layer(l - 1)}</th>
               {places.map(([best], p) => (
-                <td
-                  key={p}
-                  class={best!.probability > 0.6 ? 'strong' : undefined}
-                  style={{ '--share': `${Math.round(85 * best!.probability)}%` }}
-                >
+                <td key={p} style={{ '--share': `${Math.round(52 * best!.probability)}%` }}>
                   <button
                     type="button"
                     aria-pressed={l === layer && p === place}
