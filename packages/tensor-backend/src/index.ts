@@ -16,7 +16,7 @@ export {
 export { fullDiskReason } from './files/full-disk.ts'
 export { dequantizeGgml } from './files/gguf/dequantize.ts'
 export type { GgufTensorInfo } from './files/gguf/header.ts'
-export { type GgmlFloatType, quantizeGgml, quantizeGgmlInTurns } from './files/gguf/quantize.ts'
+export { type GgmlFloatType, quantizeGgml, quantizeTensorInTurns } from './files/gguf/quantize.ts'
 export { type GgmlType, type GgufField, type GgufType, type GgufValue, ggmlTypes } from './files/gguf/types.ts'
 export { type WritableGgmlTensor, type WriteGgufOptions, writeGguf } from './files/gguf/write.ts'
 export { type GgufFile, openGguf } from './files/gguf.ts'

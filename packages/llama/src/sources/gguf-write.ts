@@ -4,7 +4,7 @@ import {
   type GgufField,
   ggmlTypes,
   HeedError,
-  quantizeGgmlInTurns,
+  quantizeTensorInTurns,
   tf,
   type WritableGgmlTensor,
   writeGguf,
@@ -316,11 +316,11 @@ async function encoded(
   type: GgmlFloatType,
 ): Promise<Uint8Array> {
   const tensor = await source.read(key)
-  let values = (await tensor.data()) as Float32Array
   const rows = tensor.shape[0]!
-  tf.dispose(tensor)
-  if (countsNormsFromOne && /norm\.weight$/.test(name)) values = values.map(value => value + 1)
-  const bytes = await quantizeGgmlInTurns(values, type, `${source.name}: tensor "${key}"`)
+  const stored = countsNormsFromOne && /norm\.weight$/.test(name) ? tf.add(tensor, 1) : tensor
+  const bytes = await quantizeTensorInTurns(stored, type, `${source.name}: tensor "${key}"`).finally(() =>
+    tf.dispose([tensor, stored]),
+  )
   const heads = /\.attn_q\./.test(name)
     ? config.numAttentionHeads
     : /\.attn_k\./.test(name)

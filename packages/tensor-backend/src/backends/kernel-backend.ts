@@ -232,6 +232,13 @@ export class KernelBackend extends MathBackendCPU {
     this.checkRead(data, into)
   }
 
+  /** As `readInto`, of the numbers of a float32 tensor from `first` on, with a view of these alone. */
+  readPartInto(tensor: tf.TensorInfo, into: Float32Array, first: number): void {
+    const address = this.address(tensor) + 4 * first
+    into.set(numericView(this.library, 'float32', address, into.length) as Float32Array)
+    this.checkRead(this.tensorData(tensor.dataId), into)
+  }
+
   private checkRead(data: TensorData, values: unknown): void {
     checkLost(this.library, values)
     data.owner?.checkUnchanged()

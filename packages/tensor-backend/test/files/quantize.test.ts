@@ -6,7 +6,12 @@ import { tf } from '@heed/tensor-backend'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { dequantizeGgml } from '../../src/files/gguf/dequantize.ts'
-import { type GgmlFloatType, quantizeGgml, quantizeGgmlInTurns } from '../../src/files/gguf/quantize.ts'
+import {
+  type GgmlFloatType,
+  quantizeGgml,
+  quantizeGgmlInTurns,
+  quantizeTensorInTurns,
+} from '../../src/files/gguf/quantize.ts'
 import { type GgufField, ggmlTypes } from '../../src/files/gguf/types.ts'
 import { writeGguf } from '../../src/files/gguf/write.ts'
 import { openGguf } from '../../src/files/gguf.ts'
@@ -186,6 +191,9 @@ onEachBackendThatReadsAtOnce(backend => {
     expect(turns).toHaveBeenCalledTimes(3)
     vi.restoreAllMocks()
     expect(bytes).toEqual(quantizeGgml(values, type, 'x'))
+    const tensor = tf.tensor1d(values)
+    expect(await quantizeTensorInTurns(tensor, type, 'x')).toEqual(bytes)
+    tf.dispose(tensor)
 
     const strange = 2 * stretch + 9
     values[strange] = -3e38

@@ -2,7 +2,8 @@ import type { KernelBackend } from '../../backends/kernel-backend.ts'
 import { HeedError } from '../../errors.ts'
 import { inPlaceBackend } from '../../ops/in-place.ts'
 import { withWorkspace } from '../../ops/workspace.ts'
-import { convertInTurns, STRETCH } from '../../turns.ts'
+import type { tf } from '../../tf.ts'
+import { convertInTurns, STRETCH, Turns } from '../../turns.ts'
 import { encodeFloats } from '../dtypes.ts'
 import { float16FromNumber } from '../float16.ts'
 import { type GgmlKType, quantizeKBlock } from './quantize-k.ts'
@@ -165,4 +166,28 @@ export async function quantizeGgmlInTurns(
   const out = new Uint8Array(Math.floor(values.length / elements) * bytes)
   const stretch = inPlaceBackend() ? PIECE : STRETCH
   return convertInTurns(values, out, stretch, (numbers, first) => quantizeGgml(numbers, type, where, first))
+}
+
+/**
+ * `quantizeGgmlInTurns` of a float32 tensor, which is read a piece at a time where the backend's memory lets it, so that no copy of it
+ * is made.
+ */
+export async function quantizeTensorInTurns(
+  tensor: tf.Tensor,
+  type: GgmlFloatType,
+  where: string,
+): Promise<Uint8Array> {
+  const backend = inPlaceBackend()
+  if (!backend || type === 'F32') return quantizeGgmlInTurns((await tensor.data()) as Float32Array, type, where)
+  const { elements, bytes } = ggmlTypes[type]
+  const out = new Uint8Array(Math.floor(tensor.size / elements) * bytes)
+  const piece = new Float32Array(Math.min(PIECE, tensor.size))
+  const turns = new Turns()
+  for (let first = 0; first < tensor.size; first += PIECE) {
+    const numbers = piece.subarray(0, tensor.size - first)
+    backend.readPartInto(tensor, numbers, first)
+    out.set(quantizeGgml(numbers, type, where, first), (first / elements) * bytes)
+    await turns.next()
+  }
+  return out
 }
