@@ -54,13 +54,15 @@ export async function savePretrained(model: PretrainedModel, folder: string, opt
         "Load it with dtype: 'float32'.",
     )
   }
-  const { dtype: _replaced, ...config } = model.configToHf()
+  const { dtype: readAsDtype, torch_dtype: _replaced, ...config } = model.configToHf()
   const state = new Map<string, tf.Tensor | WritableTensor>(model.stateDict())
   for (const [key, weight] of dequantizedWeights(model, dtype)) state.set(key, weight)
   await writeShardedSafetensors(folder, state, { dtype, ...(maxShardSize !== undefined && { maxShardSize }) })
   const generation = hfJsonText(generationConfigToHf(model), generationFloatKeys)
   await writeFileAtomic(`${folder}/generation_config.json`, generation)
-  const saved = { ...config, architectures: [model.architecture], torch_dtype: torchDtypes[dtype] }
+  // transformers 5 calls it dtype, 4 torch_dtype, which 5 reads as well: it keeps the name under which it was read.
+  const dtypeKey = readAsDtype === undefined ? 'torch_dtype' : 'dtype'
+  const saved = { ...config, architectures: [model.architecture], [dtypeKey]: torchDtypes[dtype] }
   await writeFileAtomic(`${folder}/config.json`, hfJsonText(saved, model.config.floatKeys))
 }
 

@@ -241,6 +241,21 @@ describe('bad checkpoints', () => {
 })
 
 describe('saving', () => {
+  test.each([
+    ['dtype', { dtype: 'float16' }],
+    ['torch_dtype', { torch_dtype: 'float16' }],
+    ['torch_dtype', {}],
+  ])('names the type of the weights %s where config.json has %j', async (name, read) => {
+    const path = join(folder, 'config.json')
+    const { dtype: _, torch_dtype: __, ...config } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    await writeFile(path, JSON.stringify({ ...config, ...read }))
+    const model = await AutoModelForCausalLM.fromPretrained(folder)
+    await model.savePretrained(folder)
+    model.dispose()
+    const { dtype, torch_dtype } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    expect({ dtype, torch_dtype }).toEqual({ dtype: undefined, torch_dtype: undefined, [name]: 'float32' })
+  })
+
   test('in bfloat16 and in shards it loads again, within the rounding', async () => {
     const model = await AutoModelForCausalLM.fromPretrained(folder)
     await model.savePretrained(folder, { dtype: 'BF16', maxShardSize: '2KB' })
